@@ -1,0 +1,42 @@
+"""One diagnosed cause, with its evidence."""
+
+import msgspec
+
+from skyflo_runbooks.model.objects import ObjectRef
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """One observed fact: `source` names the read (`Pod/checkout/x status`), `at` its RFC 3339 time, `text` the words."""
+
+    source: str
+    at: str
+    text: str
+    id: str = ""
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """A cause.
+
+    `fault` is an id of the fault catalogue, `object` the object that has to change, `consequences` the
+    symptoms that this cause explains, `confidence` between 0 and 1. `facts` are the values that planning
+    needs (a limit, a container's name), taken from the evidence.
+    """
+
+    fault: str
+    title: str
+    object: ObjectRef
+    confidence: float
+    evidence: tuple[Evidence, ...] = ()
+    consequences: tuple[str, ...] = ()
+    facts: dict[str, str] = {}
+    related: tuple[ObjectRef, ...] = ()
+    advice: str = ""
+
+
+class Diagnosis(msgspec.Struct, frozen=True):
+    """What a snapshot shows: findings by effect, and what could not be known."""
+
+    findings: tuple[Finding, ...] = ()
+    unknown: tuple[str, ...] = ()
+    healthy: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,72 @@
+"""Kubernetes quantities and durations.
+
+Source of the suffixes: k8s.io/apimachinery/pkg/api/resource/quantity.go.
+"""
+
+import re
+from decimal import Decimal, InvalidOperation
+
+from skyflo_runbooks.model.errors import BadInput
+
+_BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei": 2**60}
+_DECIMAL = {
+    "n": Decimal("1e-9"),
+    "u": Decimal("1e-6"),
+    "m": Decimal("1e-3"),
+    "": Decimal(1),
+    "k": Decimal("1e3"),
+    "M": Decimal("1e6"),
+    "G": Decimal("1e9"),
+    "T": Decimal("1e12"),
+    "P": Decimal("1e15"),
+    "E": Decimal("1e18"),
+}
+_QUANTITY = re.compile(r"([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)([A-Za-z]*)")
+_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
+
+
+def parse_quantity(text: str | int | float) -> Decimal:
+    """Return a quantity in its base unit: bytes for memory, cores for CPU."""
+    match = _QUANTITY.fullmatch(str(text).strip())
+    if match:
+        number, suffix = match.groups()
+        factor = _BINARY.get(suffix) or _DECIMAL.get(suffix)
+        if factor is not None:
+            try:
+                return Decimal(number) * factor
+            except InvalidOperation:
+                pass
+    raise BadInput(f"{str(text)[:40]!r} is not a quantity.", next_step="Write it like 512Mi, 2Gi, 250m or 1.")
+
+
+def format_memory(size: Decimal | int) -> str:
+    """Return bytes in the largest binary unit that leaves a whole number, else rounded up to Mi."""
+    value = int(size)
+    for suffix, factor in reversed(_BINARY.items()):
+        if value >= factor and value % factor == 0:
+            return f"{value // factor}{suffix}"
+    return f"{-(-value // 2**20)}Mi" if value >= 2**20 else str(value)
+
+
+def format_cpu(cores: Decimal) -> str:
+    """Return cores as Kubernetes writes them: `2` or `250m`."""
+    milli = int((cores * 1000).to_integral_value(rounding="ROUND_CEILING"))
+    return str(milli // 1000) if milli % 1000 == 0 else f"{milli}m"
+
+
+def parse_duration(text: str) -> float:
+    """Return seconds of a duration such as `90s`, `5m` or `1h30m`."""
+    match = _DURATION.fullmatch(text.strip())
+    if not match or not any(match.groups()):
+        raise BadInput(f"{text[:40]!r} is not a duration.", next_step="Write it like 30s, 5m or 1h30m.")
+    hours, minutes, seconds = match.groups()
+    return int(hours or 0) * 3600 + int(minutes or 0) * 60 + float(seconds or 0)
+
+
+def format_duration(seconds: float) -> str:
+    """Return seconds as `parse_duration` reads them."""
+    total = round(seconds)
+    hours, rest = divmod(total, 3600)
+    minutes, left = divmod(rest, 60)
+    parts = [f"{value}{unit}" for value, unit in ((hours, "h"), (minutes, "m"), (left, "s")) if value]
+    return "".join(parts) or "0s"

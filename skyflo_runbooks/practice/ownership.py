@@ -1,0 +1,87 @@
+"""`metadata.managedFields`: which manager last set which field.
+
+The rule of server-side apply for updates: a field belongs to the manager that changed it last, per operation and
+subresource. Lists are owned item by item where they have a merge key, else whole. Source:
+https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from skyflo_runbooks.model.json import Json
+from skyflo_runbooks.practice.mergekeys import MERGE_KEYS
+
+Path = tuple[str, ...]
+_NEVER_OWNED = {"uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "namespace", "name"}
+_TOP_IGNORED = {"apiVersion", "kind"}
+
+
+def record_fields(before: Json, after: Json, manager: str, subresource: str, when: str) -> None:
+    """Note in `after` that `manager` made the difference from `before`."""
+    changed = set(_leaves(after, "", ())) - set(_leaves(before, "", ()))
+    gone = {path for path, _ in set(_leaves(before, "", ())) - set(_leaves(after, "", ()))}
+    moved = {path for path, _ in changed}
+    entries: list[Json] = []
+    mine: Json | None = None
+    for entry in after["metadata"].pop("managedFields", []):
+        same = (entry["manager"], entry.get("subresource", "")) == (manager, subresource)
+        kept = set(_paths(entry["fieldsV1"])) - gone - (set() if same else moved)
+        if same:
+            mine = _entry(entry["manager"], subresource, kept | moved, after["apiVersion"], when)
+        elif kept:
+            entries.append({**entry, "fieldsV1": _tree(kept)})
+    if mine is None and moved:
+        mine = _entry(manager, subresource, moved, after["apiVersion"], when)
+    if mine is not None:
+        entries.append(mine)
+    if entries:
+        after["metadata"]["managedFields"] = entries
+
+
+def _entry(manager: str, subresource: str, paths: set[Path], api_version: str, when: str) -> Json:
+    entry: Json = {
+        "manager": manager,
+        "operation": "Update",
+        "apiVersion": api_version,
+        "time": when,
+        "fieldsType": "FieldsV1",
+        "fieldsV1": _tree(paths),
+    }
+    if subresource:
+        entry["subresource"] = subresource
+    return entry
+
+
+def _leaves(value: Any, field: str, path: Path) -> Iterator[tuple[Path, str]]:
+    """Yield each owned path with a hashable form of its value."""
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            if (not path and key in _TOP_IGNORED) or (path == ("f:metadata",) and key in _NEVER_OWNED):
+                continue
+            yield from _leaves(item, key, (*path, f"f:{key}"))
+    elif isinstance(value, list) and field in MERGE_KEYS and all(isinstance(item, dict) for item in value):
+        keys = MERGE_KEYS[field]
+        for item in value:
+            named = {key: item[key] for key in keys if key in item}
+            step = "k:" + json.dumps(named, separators=(",", ":"), sort_keys=True)
+            yield (*path, step, "."), ""
+            yield from _leaves(item, "", (*path, step))
+    else:
+        yield path, repr(value)
+
+
+def _tree(paths: set[Path]) -> Json:
+    tree: Json = {}
+    for path in sorted(paths):
+        node = tree
+        for step in path:
+            node = node.setdefault(step, {})
+    return tree
+
+
+def _paths(tree: Json, path: Path = ()) -> Iterator[Path]:
+    if not tree:
+        yield path
+    for step, below in tree.items():
+        yield from _paths(below, (*path, step))

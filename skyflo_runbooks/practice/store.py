@@ -1,0 +1,168 @@
+"""The objects of the cluster, their versions, and the history that watches are served from.
+
+Rules, as in etcd behind the real API server: every write takes the next number of one counter as its
+`resourceVersion`; a write that changes nothing is none; an update with a stale `resourceVersion` is a conflict;
+`generation` counts changes of `spec` only. Objects handed out are shared: read them, `clone` before changing.
+"""
+
+import uuid
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from skyflo_runbooks.model.json import Json, at
+from skyflo_runbooks.practice import errors
+from skyflo_runbooks.practice.clock import Clock, stamp
+from skyflo_runbooks.practice.kinds import EVENT, Kind
+from skyflo_runbooks.practice.ownership import record_fields
+
+_Value = TypeVar("_Value")
+HISTORY = 20_000
+
+
+@dataclass(frozen=True)
+class Change:
+    """One entry of the watch history; `before` is None for an addition."""
+
+    type: Literal["ADDED", "MODIFIED", "DELETED"]
+    kind: Kind
+    object: Json
+    before: Json | None
+    version: int
+
+
+@dataclass(frozen=True)
+class Author:
+    """Who writes: the field manager, and the subresource it writes through."""
+
+    manager: str
+    subresource: str = ""
+
+
+def clone(value: _Value) -> _Value:
+    """Return a deep copy of JSON; several times faster than `copy.deepcopy`."""
+    return _clone(value)  # type: ignore[no-any-return]
+
+
+def _clone(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _clone(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_clone(item) for item in value]
+    return value
+
+
+def key_of(obj: Json) -> tuple[str, str]:
+    """Return namespace and name."""
+    meta = obj["metadata"]
+    return (meta.get("namespace", ""), meta["name"])
+
+
+class Store:
+    """All objects of one cluster, in memory."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.version = 100
+        self.history: deque[Change] = deque(maxlen=HISTORY)
+        self.listeners: list[Callable[[Change], None]] = []
+        self._objects: dict[Kind, dict[tuple[str, str], Json]] = {}
+
+    def find(self, kind: Kind, namespace: str, name: str) -> Json | None:
+        return self._objects.get(kind, {}).get((namespace, name))
+
+    def get(self, kind: Kind, namespace: str, name: str) -> Json:
+        found = self.find(kind, namespace, name)
+        if found is None:
+            raise errors.not_found(kind, name)
+        return found
+
+    def list(self, kind: Kind, namespace: str = "") -> list[Json]:
+        """Return the objects of a kind in etcd's order: by namespace, then by name."""
+        held = self._objects.get(kind, {})
+        return [held[key] for key in sorted(held) if not namespace or key[0] == namespace]
+
+    def create(self, kind: Kind, obj: Json, author: Author) -> Json:
+        """Add an object; its name must be complete and its content valid."""
+        made = self.prepare(kind, obj, author)
+        key = key_of(made)
+        if key in self._objects.get(kind, {}):
+            raise errors.already_exists(kind, key[1])
+        self._commit("ADDED", kind, made, None)
+        return made
+
+    def prepare(self, kind: Kind, obj: Json, author: Author) -> Json:
+        """Return what `create` would store, without the resourceVersion: a dry run ends here."""
+        made = clone(obj)
+        made["apiVersion"], made["kind"] = kind.api_version, kind.kind
+        meta = made.setdefault("metadata", {})
+        meta["uid"] = str(uuid.uuid4())
+        meta["creationTimestamp"] = stamp(self.clock.now())
+        for server_set in ("resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "generation"):
+            meta.pop(server_set, None)
+        if kind.counted:
+            meta["generation"] = 1
+        record_fields({}, made, author.manager, author.subresource, meta["creationTimestamp"])
+        return made
+
+    def update(self, kind: Kind, obj: Json, author: Author) -> Json:
+        """Replace an object; with a `resourceVersion` in it only if it is still that version."""
+        before = self.get(kind, *key_of(obj))
+        after = self.revise(kind, before, obj, author)
+        if after is before:
+            return before
+        if after["metadata"].get("deletionTimestamp") and not after["metadata"].get("finalizers"):
+            if at(after, "metadata", "deletionGracePeriodSeconds", default=0) == 0:
+                return self.remove(kind, *key_of(before))
+        self._commit("MODIFIED", kind, after, before)
+        return after
+
+    def revise(self, kind: Kind, before: Json, obj: Json, author: Author) -> Json:
+        """Return what `update` would store, `before` itself if nothing changes: a dry run ends here."""
+        name = before["metadata"]["name"]
+        wanted = at(obj, "metadata", "resourceVersion", default="")
+        if wanted and wanted != before["metadata"]["resourceVersion"]:
+            raise errors.conflict(kind, name)
+        uid = at(obj, "metadata", "uid", default="")
+        if uid and uid != before["metadata"]["uid"]:
+            raise errors.precondition(kind, name, "UID", uid, before["metadata"]["uid"])
+        after = clone(obj)
+        meta, old = after["metadata"], before["metadata"]
+        after["apiVersion"], after["kind"] = kind.api_version, kind.kind
+        for fixed in ("uid", "creationTimestamp", "resourceVersion", "generation", "managedFields"):
+            meta.pop(fixed, None)
+            if fixed in old:
+                meta[fixed] = clone(old[fixed])
+        if after == before:
+            return before
+        if kind.counted and after.get("spec") != before.get("spec"):
+            meta["generation"] = old.get("generation", 1) + 1
+        record_fields(before, after, author.manager, author.subresource, stamp(self.clock.now()))
+        return after
+
+    def remove(self, kind: Kind, namespace: str, name: str) -> Json:
+        """Take an object away and return its last state."""
+        before = self.get(kind, namespace, name)
+        self._commit("DELETED", kind, clone(before), before)
+        return before
+
+    def expire_events(self, cutoff: str) -> None:
+        """Drop events last seen before `cutoff`, as the API server's one-hour lease does."""
+        for event in self.list(EVENT):
+            seen = event.get("lastTimestamp") or event.get("eventTime") or event["metadata"]["creationTimestamp"]
+            if seen < cutoff:
+                self.remove(EVENT, *key_of(event))
+
+    def _commit(self, what: Literal["ADDED", "MODIFIED", "DELETED"], kind: Kind, obj: Json, before: Json | None) -> None:
+        self.version += 1
+        obj["metadata"]["resourceVersion"] = str(self.version)
+        held = self._objects.setdefault(kind, {})
+        if what == "DELETED":
+            held.pop(key_of(obj), None)
+        else:
+            held[key_of(obj)] = obj
+        change = Change(what, kind, obj, before, self.version)
+        self.history.append(change)
+        for listener in list(self.listeners):
+            listener(change)
