@@ -1,0 +1,1 @@
+"""The gate: proposals, policy, decisions, executor, verifier, ledger, redaction, identity."""

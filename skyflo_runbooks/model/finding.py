@@ -6,7 +6,7 @@ from skyflo_runbooks.model.objects import ObjectRef
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """One observed fact: `source` names the read (`Pod/checkout/x status`), `at` its RFC 3339 time, `text` the words."""
+    """One observed fact: `source` names the read (`Pod/checkout/x status`), `at` its RFC 3339 time."""
 
     source: str
     at: str

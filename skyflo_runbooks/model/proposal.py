@@ -49,11 +49,12 @@ class Assessment(msgspec.Struct, frozen=True):
 
 
 class Verification(msgspec.Struct, frozen=True):
-    """The verify step that will judge a change."""
+    """The verify step that will judge a change; `after` names all change steps that it judges."""
 
     step: str
     checks: tuple[Check, ...]
     within: str = "10m"
+    after: tuple[str, ...] = ()
 
 
 class Proposal(msgspec.Struct, frozen=True):
@@ -93,13 +94,14 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 class Applied(msgspec.Struct, frozen=True):
-    """What the API server answered to one request of an attempt."""
+    """What the API server answered to one request of an attempt; `at` is the cluster's time (RFC 3339)."""
 
     object: str
     status: int
     resource_version: str = ""
     generation: int | None = None
     message: str = ""
+    at: str = ""
 
 
 class Receipt(msgspec.Struct, frozen=True):

@@ -22,6 +22,11 @@ class Clock:
         self._since: float | None = None
         self._held: datetime | None = None
 
+    @property
+    def running(self) -> bool:
+        """Return whether the clock moves by itself."""
+        return self._since is not None
+
     def now(self) -> datetime:
         """Return the cluster's time."""
         return self._held or self.live()

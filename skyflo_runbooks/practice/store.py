@@ -69,6 +69,12 @@ class Store:
         self.listeners: list[Callable[[Change], None]] = []
         self._objects: dict[Kind, dict[tuple[str, str], Json]] = {}
 
+    def clear(self) -> None:
+        """Forget every object; versions go on, and watchers are told of each deletion."""
+        for kind, held in list(self._objects.items()):
+            for namespace, name in sorted(held):
+                self.remove(kind, namespace, name)
+
     def find(self, kind: Kind, namespace: str, name: str) -> Json | None:
         return self._objects.get(kind, {}).get((namespace, name))
 

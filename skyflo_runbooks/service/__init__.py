@@ -1,0 +1,1 @@
+"""The gateway's web face: REST, server-sent events, MCP, and its own pages."""

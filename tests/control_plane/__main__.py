@@ -1,30 +1,37 @@
-"""`python -m tests.control_plane build | up SCENARIO | down`: the real control plane, for a person."""
+"""`python -m tests.control_plane build | up SCENARIO | down`: a real control plane, for a person.
+
+Nodes are objects here, and what a kubelet would do to pods is played. For a real kubelet, see `tests.real_node`.
+"""
 
 from __future__ import annotations
 
-import argparse
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
-from tests.control_plane import builds
+from tests.control_plane import builds, command
+from tests.control_plane.holder import Place, Ready
 
 
 def main(arguments: list[str]) -> int:
     """Run one command; the exit code."""
-    options = _parser().parse_args(arguments)
-    try:
-        if options.command == "build":
-            builds.build([*builds.CONTROL_PLANE, "kubectl"])
-    except builds.BuildError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    place = Place(builds.cache() / "control-plane", "tests.control_plane")
+    return command.run(arguments, place, lambda: builds.build([*builds.CONTROL_PLANE, "kubectl"]), _cluster)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tests.control_plane", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("build", help="build what is missing into the cache")
-    return parser
+@contextmanager
+def _cluster(folder: Path, name: str) -> Iterator[Ready]:
+    from skyflo_runbooks.practice import scenario
+    from tests.control_plane import played
+
+    binaries = builds.control_plane()
+    if isinstance(binaries, builds.Absent):
+        raise builds.BuildError("expected the control plane to be built; run make control-plane")
+    print("starting etcd, API server, controller manager and scheduler; then the scenario's history is played")
+    with played.staged(folder, binaries, scenario.load(name)) as staged:
+        plane = staged.plane
+        yield Ready(name, str(plane.kubeconfig("operator")), str(plane.kubeconfig("admin")))
 
 
 if __name__ == "__main__":

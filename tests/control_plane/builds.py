@@ -104,7 +104,7 @@ def build(names: Iterable[str], say: Callable[[str], None] = print) -> None:
         if not absent:
             say(f"Kubernetes {KUBERNETES}: {', '.join(names)} are there already ({target})")
             return
-        say(f"Kubernetes {KUBERNETES}: building {', '.join(absent)} from source (a first build: 5 to 8 minutes on 2 cores)")
+        say(f"Kubernetes {KUBERNETES}: building {', '.join(absent)} (a first build takes 5 to 8 minutes on 2 cores)")
         began = time.monotonic()
         go_build(_MODULE, [_PACKAGES[name] for name in absent], target, _version_flags())
         say(f"Kubernetes {KUBERNETES}: built in {time.monotonic() - began:.0f} s into {target}")
@@ -113,7 +113,9 @@ def build(names: Iterable[str], say: Callable[[str], None] = print) -> None:
 def go_build(module: Path, packages: list[str], target: Path, ldflags: str = "") -> None:
     """Compile Go packages of one module into a folder, each binary appearing whole or not at all."""
     if shutil.which("go") is None:
-        raise BuildError("expected Go 1.21 or newer on PATH, found none; install it from https://go.dev/dl and run again")
+        raise BuildError(
+            "expected Go 1.21 or newer on PATH, found none; install it from https://go.dev/dl and run again"
+        )
     # No C compiler is needed, and -trimpath makes the result the same in every checkout.
     environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false"}
     with tempfile.TemporaryDirectory(dir=target) as made:

@@ -62,7 +62,7 @@ class ControlPlane:
         self._children = children
         self._etcd_port, self._peer_port, self._port = free_ports(3)
         self._tokens: dict[Role, str] = {role: secrets.token_urlsafe(24) for role in _USERS}
-        self._tls = ssl.create_default_context(cafile=str(self.ca))
+        self.tls = ssl.create_default_context(cafile=str(self.ca))
         self._apiserver: Child | None = None
 
     @property
@@ -86,7 +86,7 @@ class ControlPlane:
     def http(self, role: Role = "admin") -> httpx.Client:
         """A client that speaks to the API server as a role."""
         headers = {"Authorization": f"Bearer {self.token(role)}"}
-        return httpx.Client(base_url=self.server, verify=self._tls, headers=headers, timeout=30)
+        return httpx.Client(base_url=self.server, verify=self.tls, headers=headers, timeout=30)
 
     def get(self, path: str) -> Json:
         """Read one object or list as admin; an HTTP error is raised."""
@@ -95,17 +95,16 @@ class ControlPlane:
             answer.raise_for_status()
             return dict(answer.json())
 
-    def apply(self, manifests: Iterable[Json], manager: str = "test") -> None:
-        """Create or update objects as admin, by server-side apply."""
+    def apply(self, manifests: Iterable[Json], manager: str = "kubectl-client-side-apply") -> None:
+        """Create objects as admin; merge into those that exist, as `kubectl apply` does.
+
+        Raises:
+            RuntimeError: the API server refused one; its words are in the message.
+        """
         with self.http() as client:
             plurals = _Plurals(client)
             for manifest in manifests:
-                answer = client.patch(
-                    plurals.path(manifest),
-                    params={"fieldManager": manager, "force": "true"},
-                    content=json.dumps(manifest),
-                    headers={"Content-Type": "application/apply-patch+yaml"},
-                )
+                answer = _create_or_merge(client, plurals.collection(manifest), manifest, manager)
                 if answer.is_error:
                     raise RuntimeError(f"{manifest['kind']} {manifest['metadata']['name']} was refused: {answer.text}")
 
@@ -190,13 +189,14 @@ def running(folder: Path, binaries: Binaries) -> Iterator[ControlPlane]:
 
 
 class _Plurals:
-    """The API path of an object, from what the server itself says of its kinds."""
+    """Where objects of a kind are, from what the server itself says of its kinds."""
 
     def __init__(self, client: httpx.Client) -> None:
         self._client = client
         self._known: dict[str, dict[str, tuple[str, bool]]] = {}
 
-    def path(self, manifest: Json) -> str:
+    def collection(self, manifest: Json) -> str:
+        """The API path of the list that this object belongs to."""
         version, kind = str(manifest["apiVersion"]), str(manifest["kind"])
         root = f"/apis/{version}" if "/" in version else f"/api/{version}"
         if version not in self._known:
@@ -205,7 +205,18 @@ class _Plurals:
             self._known[version] = {each["kind"]: (each["name"], each["namespaced"]) for each in whole}
         plural, namespaced = self._known[version][kind]
         scope = f"/namespaces/{at(manifest, 'metadata', 'namespace', default='default')}" if namespaced else ""
-        return f"{root}{scope}/{plural}/{manifest['metadata']['name']}"
+        return f"{root}{scope}/{plural}"
+
+
+def _create_or_merge(client: httpx.Client, collection: str, manifest: Json, manager: str) -> httpx.Response:
+    owner = {"fieldManager": manager}
+    merged = client.patch(
+        f"{collection}/{manifest['metadata']['name']}",
+        params=owner,
+        json=manifest,
+        headers={"Content-Type": "application/strategic-merge-patch+json"},
+    )
+    return client.post(collection, params=owner, json=manifest) if merged.status_code == 404 else merged
 
 
 def _answers(client: httpx.Client, path: str) -> bool:

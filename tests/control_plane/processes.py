@@ -56,7 +56,11 @@ class Children:
         log = self._logs / f"{name}.log"
         with log.open("ab") as output:
             process = subprocess.Popen(
-                [*_tied_to_parent(), *map(str, command)], stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=env
+                [*_tied_to_parent(), *map(str, command)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=env,
             )
         child = Child(name, process, log)
         self._children.append(child)
@@ -68,7 +72,7 @@ class Children:
             child.check()
 
     def stop(self) -> None:
-        """End them all at once: an API server's orderly end takes over ten seconds, and nothing here outlives the test."""
+        """End them all at once: an API server's orderly end takes over ten seconds, and nothing of it is needed."""
         for child in reversed(self._children):
             child.process.kill()
         for child in reversed(self._children):

@@ -1,0 +1,490 @@
+"""`Cluster`: one Kubernetes cluster, read through its API as raw JSON.
+
+The one warm client that the read tools, the diagnosis and the gateway share. It reads, and it sends a `Request`;
+only the gateway calls `send`. Between calls it keeps the discovery of kinds, for ten minutes.
+
+Times are the cluster's own (`now`, `Listing.at`), from the Date header of its answers.
+"""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Self, TypeAlias
+
+import httpx
+import msgspec
+
+from skyflo_mcp.kubernetes import usage as use
+from skyflo_mcp.kubernetes.errors import (
+    ApiError,
+    Forbidden,
+    Gone,
+    NotAvailable,
+    NotFound,
+    ServerError,
+    TooMany,
+)
+from skyflo_mcp.kubernetes.kubelets import Kubelets
+from skyflo_mcp.kubernetes.resources import Resource, aggregated, find, listed
+from skyflo_mcp.kubernetes.sending import Sent, conditional, dry, route
+from skyflo_mcp.kubernetes.transport import TIMEOUT, Answer, Transport, expect
+from skyflo_runbooks.model.errors import BadInput, Unknown
+from skyflo_runbooks.model.json import Json, at
+from skyflo_runbooks.model.objects import ObjectRef, check_name, check_namespace
+from skyflo_runbooks.model.request import Request
+
+Value: TypeAlias = str | int | float | bool | None
+
+PAGE = 500
+RESTARTS = 3
+LOG_LIMIT = 256 * 1024
+_TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
+_DISCOVERY_SECONDS = 600.0
+_DISCOVERY = (
+    "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,"
+    "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json"
+)
+
+
+class Listing(msgspec.Struct, frozen=True):
+    """A list as it was read: raw objects, the list's resourceVersion, its time, and whether more were left unread."""
+
+    items: tuple[Json, ...]
+    resource_version: str = ""
+    at: datetime | None = None
+    more: bool = False
+    remaining: int | None = None
+
+
+class Table(msgspec.Struct, frozen=True):
+    """A list as the server prints it: the columns that kubectl shows, and each row's cells and namespace."""
+
+    columns: tuple[Json, ...]
+    rows: tuple[tuple[str, list[Value]], ...]
+    at: datetime | None = None
+    more: bool = False
+
+
+class Logs(msgspec.Struct, frozen=True):
+    """A container's log: text, and whether it was cut at the limit."""
+
+    text: str
+    cut: bool = False
+    at: datetime | None = None
+
+
+class ProxyAnswer(msgspec.Struct, frozen=True):
+    """What a GET through a Service's proxy came to.
+
+    `by` is `service`, or `api server` where that answered itself because nothing behind the Service could.
+    """
+
+    status: int
+    by: str
+    text: str
+    at: datetime | None = None
+    seconds: float = 0.0
+
+
+class Cluster:
+    """One cluster behind an `httpx.AsyncClient` whose base URL is the API server.
+
+    `kubelets` is a client that trusts the cluster's CA and carries our credential, for the usage figures of a cluster
+    without metrics.k8s.io; `no_kubelets` says why there is none. `ca` is the cluster's CA in PEM, for `uid`.
+    """
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        *,
+        context: str = "",
+        ca: bytes = b"",
+        kubelets: httpx.AsyncClient | None = None,
+        no_kubelets: str = "this connection has no way to the nodes",
+        timeout: float = TIMEOUT,
+    ) -> None:
+        self.context = context
+        self.server = str(client.base_url).rstrip("/")
+        self._transport = Transport(client, timeout=timeout)
+        self._ca = ca
+        self._kubelets = Kubelets(kubelets, why_not=no_kubelets)
+        self._kinds: tuple[Resource, ...] = ()
+        self._kinds_at = 0.0
+        self._discovering = asyncio.Lock()
+        self._uid = ""
+
+    @classmethod
+    def from_kubeconfig(cls, path: str | None = None, context: str | None = None, *, timeout: float = TIMEOUT) -> Self:
+        """Open the cluster of a kubeconfig's context, or of the pod's ServiceAccount where there is no kubeconfig.
+
+        Raises `BadInput` where the file or the context is missing or unreadable, `NotAllowed` where its credential
+        cannot be had (an exec plug-in that fails).
+        """
+        from skyflo_mcp.kubernetes.credentials import connect
+
+        opened = connect(path, context)
+        return cls(
+            opened.client,
+            context=opened.context,
+            ca=opened.ca,
+            kubelets=opened.kubelets,
+            no_kubelets=opened.no_kubelets,
+            timeout=timeout,
+        )
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._transport.client.aclose()
+        await self._kubelets.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    # Kinds
+
+    async def kinds(self) -> tuple[Resource, ...]:
+        """Return every kind that the cluster serves, custom resources included."""
+        async with self._discovering:
+            if not self._kinds or time.monotonic() - self._kinds_at > _DISCOVERY_SECONDS:
+                self._kinds = await self._discover()
+                self._kinds_at = time.monotonic()
+            return self._kinds
+
+    async def resource(self, kind: str, api_version: str = "") -> Resource:
+        """Return the resource that `kind` names (see `resources`), or raise `NotFound` with the nearest names."""
+        known_since = self._kinds_at
+        try:
+            return find(await self.kinds(), kind, api_version)
+        except NotFound:
+            # A definition may have come after the discovery.
+            if known_since == 0.0 or time.monotonic() - known_since < 5.0:
+                raise
+            self._kinds_at = float("-inf")
+            return find(await self.kinds(), kind, api_version)
+
+    async def _discover(self) -> tuple[Resource, ...]:
+        core, groups = await asyncio.gather(
+            self.raw("/api", accept=_DISCOVERY, doing="discovery"),
+            self.raw("/apis", accept=_DISCOVERY, doing="discovery"),
+        )
+        if core.get("kind") == groups.get("kind") == "APIGroupDiscoveryList":
+            return (*aggregated(core), *aggregated(groups))
+        paths = [f"/api/{version}" for version in core.get("versions") or []]
+        for group in groups.get("groups") or []:
+            versions = [entry["groupVersion"] for entry in group.get("versions") or []]
+            preferred = str(at(group, "preferredVersion", "groupVersion", default=""))
+            paths += [f"/apis/{version}" for version in sorted(versions, key=preferred.__ne__)]
+        pages = await asyncio.gather(*(self._resources(path) for path in paths))
+        seen: dict[tuple[str, str], Resource] = {}
+        for found in (entry for page in pages for entry in page):
+            seen.setdefault((found.group, found.plural), found)
+        return tuple(seen.values())
+
+    async def _resources(self, path: str) -> list[Resource]:
+        try:
+            return listed(await self.raw(path, doing="discovery"))
+        except (ServerError, NotFound):
+            # An aggregated API whose server is down; its kinds are then not served, and nothing else is hurt.
+            return []
+
+    # Reads
+
+    async def raw(
+        self,
+        path: str,
+        query: dict[str, str | int | bool] | None = None,
+        *,
+        accept: str = "application/json",
+        doing: str = "",
+        timeout: float | None = None,
+    ) -> Json:
+        """Return the JSON object at `path` of the API server."""
+        doing = doing or f"GET {path}"
+        answer = expect(
+            await self._transport.get(path, query, accept=accept, doing=doing, timeout=timeout), doing=doing
+        )
+        return _object(answer, doing)
+
+    async def get(self, ref: ObjectRef) -> Json:
+        """Return one object, raw; `NotFound` where there is none."""
+        resource = await self.resource(ref.kind, ref.api_version)
+        path = resource.path(ref.namespace, ref.name)
+        found = await self.raw(path, doing=f"get {ref}")
+        found.setdefault("kind", resource.kind)
+        found.setdefault("apiVersion", resource.api_version)
+        return found
+
+    async def list(
+        self,
+        kind: str,
+        namespace: str | None = None,
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        limit: int | None = None,
+        timeout: float | None = None,
+    ) -> Listing:
+        """Return the objects of a kind: of one namespace, or of all where `namespace` is None or empty.
+
+        Reads in pages. Where the server forgot the list in between (410) it starts again, at most three times. With
+        `limit`, at most so many; `more` then says that there are others.
+        """
+        resource = await self.resource(kind)
+        path = resource.collection(namespace)
+        query = _selected(label_selector, field_selector)
+        doing = f"list {resource.plural}" + (f" in {namespace}" if namespace and resource.namespaced else "")
+        for turn in range(1, RESTARTS + 1):
+            try:
+                return await self._pages(path, query, resource, limit=limit, doing=doing, timeout=timeout)
+            except Gone:
+                if turn == RESTARTS:
+                    raise
+        raise Unknown(f"{doing}: the list could not be read to its end.")
+
+    async def _pages(
+        self,
+        path: str,
+        query: dict[str, str | int | bool],
+        resource: Resource,
+        *,
+        limit: int | None,
+        doing: str,
+        timeout: float | None,
+    ) -> Listing:
+        items: list[Json] = []
+        token = ""
+        while True:
+            page_size = PAGE if limit is None else min(PAGE, limit - len(items))
+            page_query = {**query, "limit": page_size} | ({"continue": token} if token else {})
+            answer = expect(await self._transport.get(path, page_query, doing=doing, timeout=timeout), doing=doing)
+            page = _object(answer, doing)
+            for item in page.get("items") or []:
+                # Items of a list carry neither; everything after this reads them.
+                items.append({"kind": resource.kind, "apiVersion": resource.api_version, **item})
+            token = at(page, "metadata", "continue", default="")
+            if not token or (limit is not None and len(items) >= limit):
+                return Listing(
+                    items=tuple(items),
+                    resource_version=at(page, "metadata", "resourceVersion", default=""),
+                    at=answer.at,
+                    more=bool(token),
+                    remaining=at(page, "metadata", "remainingItemCount"),
+                )
+
+    async def table(
+        self,
+        kind: str,
+        namespace: str | None = None,
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        limit: int = PAGE,
+    ) -> Table:
+        """Return the objects of a kind as the server prints them for kubectl; at most `limit` rows."""
+        resource = await self.resource(kind)
+        query = _selected(label_selector, field_selector) | {"limit": limit}
+        doing = f"list {resource.plural}" + (f" in {namespace}" if namespace and resource.namespaced else "")
+        answer = expect(
+            await self._transport.get(resource.collection(namespace), query, accept=_TABLE, doing=doing), doing=doing
+        )
+        page = _object(answer, doing)
+        if page.get("kind") != "Table":
+            raise NotAvailable(f"{doing}: this server prints no tables.", next_step='Ask with output="json".')
+        rows = page.get("rows") or []
+        return Table(
+            columns=tuple(page.get("columnDefinitions") or ()),
+            rows=tuple((at(row, "object", "metadata", "namespace", default=""), row.get("cells", [])) for row in rows),
+            at=answer.at,
+            more=bool(at(page, "metadata", "continue", default="")),
+        )
+
+    async def logs(
+        self,
+        namespace: str,
+        pod: str,
+        *,
+        container: str = "",
+        previous: bool = False,
+        tail: int | None = None,
+        since_seconds: int | None = None,
+        timestamps: bool = False,
+        limit_bytes: int = LOG_LIMIT,
+    ) -> Logs:
+        """Return a container's log, at most `limit_bytes` of it: the last ones where `tail` is given.
+
+        Bytes that are no UTF-8 show as U+FFFD. `BadRequest` where the container has no such log.
+        """
+        resource = await self.resource("Pod", "v1")
+        path = f"{resource.path(namespace, pod)}/log"
+        query: dict[str, str | int | bool] = {}
+        for name, value in (("container", container), ("tailLines", tail), ("sinceSeconds", since_seconds)):
+            if value not in ("", None):
+                query[name] = value if isinstance(value, int) else check_name(str(value))
+        for name, wanted in (("previous", previous), ("timestamps", timestamps)):
+            if wanted:
+                query[name] = "true"
+        doing = f"logs of {namespace}/{pod}" + (f" ({container})" if container else "")
+        # The server's own limitBytes would cut silently; reading one limit and stopping tells that it was cut.
+        answer = expect(
+            await self._transport.get(path, query, accept="*/*", limit=limit_bytes, cut=True, doing=doing), doing=doing
+        )
+        return Logs(answer.content.decode("utf-8", "replace"), cut=answer.cut, at=answer.at)
+
+    async def proxy_get(
+        self,
+        namespace: str,
+        service: str,
+        path: str = "/",
+        port: int | str | None = None,
+        *,
+        scheme: str = "",
+        timeout: float | None = None,
+    ) -> ProxyAnswer:
+        """GET `path` of a Service through the API server's proxy and return the status that came.
+
+        Raises `Forbidden` where the API server refuses the proxy itself, `NotFound` where there is no such Service:
+        neither says anything about the service.
+        """
+        target = ":".join(str(part) for part in (scheme, check_name(service), port) if part not in (None, ""))
+        if not path.startswith("/"):
+            raise BadInput(f"A path begins with '/', got {path[:80]!r}.")
+        root = f"/api/v1/namespaces/{check_namespace(namespace)}/services/{target}/proxy"
+        doing = f"GET {path} of service {namespace}/{service}"
+        started = time.monotonic()
+        answer = await self._transport.get(
+            root + _quoted(path), accept="*/*", limit=64 * 1024, cut=True, doing=doing, timeout=timeout, tries=1
+        )
+        seconds = time.monotonic() - started
+        said = answer.decoded()
+        own = isinstance(said, dict) and said.get("kind") == "Status" and said.get("apiVersion") == "v1"
+        if own and answer.status in (401, 403, 404, 429) and at(said, "details", "kind") in ("services", None):
+            expect(answer, doing=doing)
+        text = str(at(said, "message", default="")) if own else answer.content.decode("utf-8", "replace")
+        return ProxyAnswer(answer.status, "api server" if own else "service", text[:1000], answer.at, seconds)
+
+    async def usage(self, pods: Sequence[Json]) -> use.Usage:
+        """Return what the containers of `pods` (raw objects) use, by the rules in `usage`."""
+        namespaces = {at(pod, "metadata", "namespace", default="") for pod in pods}
+        wanted = {(at(pod, "metadata", "namespace"), at(pod, "metadata", "name")) for pod in pods}
+        try:
+            pages = await asyncio.gather(*(self._metrics(namespace) for namespace in sorted(namespaces)))
+        except (NotFound, Forbidden, NotAvailable, ServerError, TooMany) as error:
+            found = await self._kubelets.usage(pods, self)
+            return found if not found.gaps else use.Usage(found.samples, (f"metrics.k8s.io: {error}", *found.gaps))
+        samples = (sample for page in pages for sample in page)
+        return use.Usage(tuple(one for one in samples if (one.namespace, one.pod) in wanted))
+
+    async def _metrics(self, namespace: str) -> tuple[use.Sample, ...]:
+        path = f"/apis/metrics.k8s.io/v1beta1/namespaces/{check_namespace(namespace)}/pods"
+        page = await self.raw(path, doing=f"usage of pods in {namespace}")
+        return use.from_metrics(page.get("items") or [])
+
+    async def now(self) -> datetime:
+        """Return the cluster's time (UTC), to the second."""
+        answer = await self._transport.get("/version", doing="read the cluster's clock")
+        if answer.at is None:
+            raise Unknown("The API server's answer has no Date header, so the cluster's time is not known.")
+        return answer.at
+
+    async def uid(self) -> str:
+        """Return what tells this cluster from others: the uid of namespace kube-system.
+
+        Where that cannot be read: `sha256:` of the cluster's CA and the server's URL.
+        """
+        if not self._uid:
+            try:
+                self._uid = at(await self.get(ObjectRef("Namespace", "kube-system")), "metadata", "uid", default="")
+            except (Forbidden, NotFound):
+                self._uid = ""
+            self._uid = self._uid or "sha256:" + hashlib.sha256(self._ca + self.server.encode()).hexdigest()
+        return self._uid
+
+    async def can(self, verb: str, kind: str, namespace: str = "", *, subresource: str = "") -> bool:
+        """Return whether the cluster's RBAC lets this credential do it (SelfSubjectAccessReview; nothing is stored)."""
+        resource = await self.resource(kind)
+        attributes = {"verb": verb, "group": resource.group, "resource": resource.plural, "namespace": namespace}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes | ({"subresource": subresource} if subresource else {})},
+        }
+        doing = f"ask whether {verb} {resource.plural} is allowed"
+        answer = await self._transport.write(
+            "POST",
+            "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+            review,
+            query={},
+            content_type="application/json",
+            doing=doing,
+            dry_run=True,  # it stores nothing, so a lost answer leaves nothing unknown
+        )
+        return bool(at(_object(expect(answer, doing=doing), doing), "status", "allowed", default=False))
+
+    # The one write
+
+    async def send(
+        self,
+        request: Request,
+        *,
+        dry_run: bool,
+        field_manager: str,
+        uid: str = "",
+        resource_version: str = "",
+        timeout: float | None = None,
+    ) -> Sent:
+        """Send a rendered request; only the gateway does. Once, never again by itself.
+
+        `uid` and `resource_version` are the preconditions of the compare-and-swap: where the object is another, or
+        moved, nothing is written and `Conflict` or (a JSON Patch on another uid) `Invalid` is raised. `OutcomeUnknown`
+        where no answer came to a real write.
+        """
+        bound = conditional(request, uid=uid, resource_version=resource_version)
+        method, query, body = route(dry(bound) if dry_run else bound, dry_run=dry_run, field_manager=field_manager)
+        doing = f"{request.verb} {request.target}"
+        answer = expect(
+            await self._transport.write(
+                method,
+                request.path,
+                body,
+                query=query,
+                content_type=request.content_type,
+                doing=doing,
+                dry_run=dry_run,
+                timeout=timeout,
+            ),
+            doing=doing,
+        )
+        return Sent(status=answer.status, object=_object(answer, doing), warnings=answer.warnings, at=answer.at)
+
+
+def _selected(label_selector: str, field_selector: str) -> dict[str, str | int | bool]:
+    said = {"labelSelector": label_selector, "fieldSelector": field_selector}
+    return {name: value for name, value in said.items() if value}
+
+
+def _object(answer: Answer, doing: str) -> Json:
+    decoded = answer.decoded()
+    if not isinstance(decoded, dict):
+        raise ApiError(
+            f"{doing}: expected a JSON object, got {answer.media_type or 'something else'}.",
+            next_step="Is this address a Kubernetes API server?",
+            status=answer.status,
+        )
+    return decoded
+
+
+def _quoted(path: str) -> str:
+    from urllib.parse import quote
+
+    plain, mark, query = path.partition("?")
+    if any(part in (".", "..") for part in plain.split("/")):
+        raise BadInput(f"A path without '.' and '..' was expected, got {path[:80]!r}.")
+    return quote(plain, safe="/%:@!$&'()*+,;=~-._") + (mark + quote(query, safe="=&%/?:@!$'()*+,;~-._") if mark else "")

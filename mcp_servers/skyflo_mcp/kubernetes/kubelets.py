@@ -1,0 +1,85 @@
+"""Usage figures from the kubelets themselves, for a cluster without metrics.k8s.io (rules in `usage`)."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+import httpx
+
+from skyflo_mcp.kubernetes import usage as use
+from skyflo_mcp.kubernetes.errors import NotAvailable, Unreachable
+from skyflo_mcp.kubernetes.transport import Transport, expect
+from skyflo_runbooks.model.errors import SkyfloError, Unknown
+from skyflo_runbooks.model.json import Json, at
+from skyflo_runbooks.model.objects import ObjectRef
+
+_PAGE_LIMIT = 4 * 2**20
+_SECONDS = 5.0
+
+
+class Nodes(Protocol):
+    """Where the nodes are read."""
+
+    async def get(self, ref: ObjectRef) -> Json:
+        """Return one object."""
+
+
+class Kubelets:
+    """The kubelets of one cluster, asked over verified TLS, or not at all (`why_not`)."""
+
+    def __init__(self, client: httpx.AsyncClient | None, *, why_not: str) -> None:
+        self._transport = Transport(client, timeout=_SECONDS) if client else None
+        self._why_not = why_not
+        self._counters: dict[use.Key, use.Counter] = {}
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        if self._transport:
+            await self._transport.client.aclose()
+
+    async def usage(self, pods: Sequence[Json], nodes: Nodes) -> use.Usage:
+        """Return the use of the containers of `pods`, and for each node that could not be asked, why."""
+        if self._transport is None:
+            return use.Usage((), (f"The kubelets were not asked: {self._why_not}.",))
+        transport = self._transport
+        by_node: dict[str, set[tuple[str, str]]] = {}
+        for pod in pods:
+            if node := at(pod, "spec", "nodeName", default=""):
+                key = (at(pod, "metadata", "namespace"), at(pod, "metadata", "name"))
+                by_node.setdefault(node, set()).add(key)
+        names = sorted(by_node)
+        pages = (self._ask(transport, node, by_node[node], nodes) for node in names)
+        samples: list[use.Sample] = []
+        gaps: list[str] = []
+        for node, result in zip(names, await asyncio.gather(*pages, return_exceptions=True), strict=True):
+            if isinstance(result, SkyfloError):
+                gaps.append(f"kubelet of {node}: {result.message}")
+            elif isinstance(result, BaseException):
+                raise result
+            else:
+                samples += result
+        return use.Usage(tuple(samples), tuple(gaps))
+
+    async def _ask(
+        self, transport: Transport, node: str, only: set[tuple[str, str]], nodes: Nodes
+    ) -> tuple[use.Sample, ...]:
+        address = use.kubelet_address(await nodes.get(ObjectRef("Node", node)))
+        if address is None:
+            raise NotAvailable(f"Node {node} does not say where its kubelet listens.")
+        doing = f"usage from the kubelet of {node}"
+        try:
+            answer = await transport.get(
+                f"{address}/metrics/resource", doing=doing, accept="text/plain", limit=_PAGE_LIMIT, tries=1
+            )
+        except Unreachable as error:
+            # httpx hands the TLS failure on as a text only.
+            if "CERTIFICATE_VERIFY_FAILED" in error.message:
+                raise NotAvailable(
+                    "not asked, because the cluster's CA does not vouch for its certificate",
+                    next_step="Install metrics-server, or give kubelets serving certificates (serverTLSBootstrap).",
+                ) from None
+            raise
+        text = expect(answer, doing=doing).content.decode("utf-8", "replace")
+        if answer.at is None:
+            raise Unknown(f"{doing}: the answer has no Date header, so its time is not known.")
+        return use.from_kubelet(text, node=node, read_at=answer.at, counters=self._counters, only=only)

@@ -1,0 +1,1 @@
+"""Read tools: each calls the API and answers a structured, compact result."""

@@ -1,0 +1,74 @@
+"""How a rendered request goes on the wire: dry runs, preconditions, method and query. Pure.
+
+Rules:
+  1. A dry run of a create or a patch says `dryRun=All` in the query. A delete says it in its DeleteOptions body: with
+     a body present the API server ignores the query and really deletes.
+  2. Preconditions ride in the body, where the server compares and swaps them with the write itself: JSON Patch gets a
+     `test` of the uid and a write of the resourceVersion (a version that moved is a 409), the other patches carry both
+     in `metadata`, a delete in `preconditions`. A creation has none: a name that is taken is a 409.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import msgspec
+
+from skyflo_mcp.kubernetes.transport import Method
+from skyflo_runbooks.model.json import Json
+from skyflo_runbooks.model.request import JSON_PATCH, Request
+
+_METHODS: Mapping[str, Method] = {"create": "POST", "patch": "PATCH", "delete": "DELETE"}
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """The API server's answer to a write: HTTP status, the object (a Status for some deletes), admission's warnings."""
+
+    status: int
+    object: Json
+    warnings: tuple[str, ...] = ()
+    at: datetime | None = None
+
+
+def conditional(request: Request, *, uid: str = "", resource_version: str = "") -> Request:
+    """Return the request with its preconditions, by rule 2."""
+    if request.verb == "create" or not (uid or resource_version):
+        return request
+    if request.verb == "delete":
+        wanted = _present(uid=uid, resourceVersion=resource_version)
+        return _with_body(request, {**_options(request), "preconditions": wanted})
+    if request.content_type == JSON_PATCH:
+        first = [{"op": "test", "path": "/metadata/uid", "value": uid}] if uid else []
+        if resource_version:
+            first.append({"op": "replace", "path": "/metadata/resourceVersion", "value": resource_version})
+        return _with_body(request, [*first, *request.body])
+    metadata = {**request.body.get("metadata", {}), **_present(uid=uid, resourceVersion=resource_version)}
+    return _with_body(request, {**request.body, "metadata": metadata})
+
+
+def dry(request: Request) -> Request:
+    """Return the request with whatever its body needs to be a dry run, by rule 1."""
+    if request.verb != "delete":
+        return request
+    return _with_body(request, {**_options(request), "dryRun": ["All"]})
+
+
+def route(request: Request, *, dry_run: bool, field_manager: str) -> tuple[Method, dict[str, str | int | bool], object]:
+    """Return method, query and body of the request."""
+    if request.verb == "delete":
+        return "DELETE", {}, _options(request)
+    query: dict[str, str | int | bool] = {"fieldManager": field_manager, "fieldValidation": "Strict"}
+    if dry_run:
+        query["dryRun"] = "All"
+    return _METHODS[request.verb], query, request.body
+
+
+def _options(request: Request) -> Json:
+    return {"kind": "DeleteOptions", "apiVersion": "v1", **(request.body or {})}
+
+
+def _present(**values: str) -> dict[str, str]:
+    return {name: value for name, value in values.items() if value}
+
+
+def _with_body(request: Request, body: object) -> Request:
+    return msgspec.structs.replace(request, body=body)

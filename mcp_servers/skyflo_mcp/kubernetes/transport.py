@@ -1,0 +1,239 @@
+"""The one warm connection to an API server: time-outs, size limits, retries, and what an answer means.
+
+Rules:
+  1. Every call has a time-out (seconds, for the whole call) and a limit on the bytes of the answer.
+  2. Only a GET is sent again, at most twice: after a lost connection, 429, 502, 503 or 504.
+  3. A write is sent once. Where no answer came it is `OutcomeUnknown`, unless it was a dry run or was never sent.
+  4. Errors carry no header and no credential.
+  5. `at` of an answer is the API server's own clock (its Date header): the cluster's time.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Literal
+
+import httpx
+import msgspec
+
+from skyflo_mcp.kubernetes.errors import OutcomeUnknown, TimedOut, TooLarge, Unreachable, answered, without_tokens
+from skyflo_runbooks.model.errors import OurBug
+
+Method = Literal["GET", "POST", "PATCH", "DELETE"]
+Query = Mapping[str, str | int | bool]
+
+TIMEOUT = 15.0
+LIMIT = 32 * 2**20
+TRIES = 3
+_AGAIN = {429, 502, 503, 504}
+_PAUSE = 0.1
+_LONGEST_PAUSE = 2.0
+# httpx counts each chunk anew, so the bound of a whole call is `_within`; only connecting has one of its own, because
+# a write that never found a connection is known not to have been sent.
+_CONNECTING = httpx.Timeout(None, connect=5.0, pool=5.0)
+# Raised before the first byte of the request was on its way.
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What came back: HTTP status, body, warnings of admission, the cluster's time, and whether the body was cut."""
+
+    status: int
+    content: bytes
+    at: datetime | None = None
+    warnings: tuple[str, ...] = ()
+    cut: bool = False
+    media_type: str = ""
+
+    def decoded(self) -> object:
+        """Return the body as JSON, or as text where it is none."""
+        try:
+            return msgspec.json.decode(self.content)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return self.content.decode("utf-8", "replace")[:2000]
+
+
+class Transport:
+    """Sends requests to one API server through an `httpx.AsyncClient`, by the rules above."""
+
+    def __init__(self, client: httpx.AsyncClient, *, timeout: float = TIMEOUT) -> None:
+        self.client = client
+        self.timeout = timeout
+
+    async def get(
+        self,
+        path: str,
+        query: Query | None = None,
+        *,
+        doing: str = "",
+        accept: str = "application/json",
+        limit: int = LIMIT,
+        cut: bool = False,
+        timeout: float | None = None,
+        tries: int = TRIES,
+    ) -> Answer:
+        """GET `path`, again after a passing failure. `cut` takes the first `limit` bytes instead of raising."""
+        seconds = timeout or self.timeout
+        doing = doing or f"GET {path}"
+        async with _within(seconds, TimedOut(f"{doing}: no answer from {self._host()} within {seconds:g} s.")):
+            for turn in range(1, tries + 1):
+                try:
+                    answer = await self._once(
+                        "GET", path, query=query, headers={"Accept": accept}, limit=limit, cut=cut, doing=doing
+                    )
+                except httpx.TransportError as error:
+                    if turn == tries:
+                        raise self._unreachable(doing, error) from None
+                else:
+                    if answer.status not in _AGAIN or turn == tries:
+                        return answer
+                await asyncio.sleep(min(_PAUSE * 4 ** (turn - 1), _LONGEST_PAUSE))
+        raise OurBug("The last try of a GET neither returned nor raised.")
+
+    async def write(
+        self,
+        method: Method,
+        path: str,
+        body: object,
+        *,
+        query: Query,
+        content_type: str,
+        doing: str,
+        dry_run: bool,
+        timeout: float | None = None,
+    ) -> Answer:
+        """Send a write once. A lost answer is `OutcomeUnknown`; of a dry run it is `TimedOut` or `Unreachable`."""
+        seconds = timeout or self.timeout
+        lost = (
+            TimedOut(f"{doing} (dry run): no answer from {self._host()} within {seconds:g} s.")
+            if dry_run
+            else _outcome_unknown(doing, f"no answer within {seconds:g} s")
+        )
+        content = body if isinstance(body, bytes) else msgspec.json.encode(body)
+        headers = {"Accept": "application/json", "Content-Type": content_type}
+        async with _within(seconds, lost):
+            try:
+                answer = await self._once(method, path, query=query, headers=headers, content=content, doing=doing)
+            except _NEVER_SENT as error:
+                raise self._unreachable(doing, error) from None
+            except httpx.TransportError as error:
+                if dry_run:
+                    raise self._unreachable(doing, error) from None
+                raise _outcome_unknown(doing, _why(error)) from None
+            except TooLarge:
+                if dry_run:
+                    raise
+                raise _outcome_unknown(doing, "the answer was too large to read") from None
+        if not dry_run and answer.status >= 500 and not _was_refused(answer):
+            raise _outcome_unknown(doing, f"the answer was {answer.status}")
+        return answer
+
+    async def _once(
+        self,
+        method: Method,
+        path: str,
+        *,
+        query: Query | None,
+        headers: dict[str, str],
+        content: bytes | None = None,
+        limit: int = LIMIT,
+        cut: bool = False,
+        doing: str,
+    ) -> Answer:
+        async with self.client.stream(
+            # An empty `params` would take away a query that is part of `path`.
+            method,
+            path,
+            params=dict(query) if query else None,
+            headers=headers,
+            content=content,
+            timeout=_CONNECTING,
+        ) as response:
+            body, was_cut = await _read(response, limit)
+            if was_cut and not cut:
+                raise TooLarge(
+                    f"{doing}: the answer is larger than {limit // 1024} KiB.",
+                    next_step="Narrow it with a namespace, a label selector, a field selector or a smaller limit.",
+                )
+            return Answer(
+                status=response.status_code,
+                content=body,
+                at=_date(response),
+                warnings=tuple(_warning(line) for line in response.headers.get_list("warning")),
+                cut=was_cut,
+                media_type=response.headers.get("content-type", ""),
+            )
+
+    def _host(self) -> str:
+        return str(self.client.base_url).rstrip("/")
+
+    def _unreachable(self, doing: str, error: httpx.TransportError) -> Unreachable:
+        return Unreachable(
+            f"{doing}: the cluster at {self._host()} does not answer: {_why(error)}.",
+            next_step="Is it running, and is the context the right one? `skyflo-runbooks doctor` looks.",
+        )
+
+
+class _within:  # noqa: N801  (reads as a phrase: async with _within(5, TimedOut(…)))
+    """A bound in seconds that raises the given error instead of `TimeoutError`."""
+
+    def __init__(self, seconds: float, error: Exception) -> None:
+        self._timeout = asyncio.timeout(seconds)
+        self._error = error
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        try:
+            await self._timeout.__aexit__(kind, error, None)
+        except TimeoutError:
+            raise self._error from None
+
+
+async def _read(response: httpx.Response, limit: int) -> tuple[bytes, bool]:
+    parts: list[bytes] = []
+    size = 0
+    async for part in response.aiter_bytes():
+        parts.append(part)
+        size += len(part)
+        if size > limit:
+            return b"".join(parts)[:limit], True
+    return b"".join(parts), False
+
+
+def _outcome_unknown(doing: str, why: str) -> OutcomeUnknown:
+    return OutcomeUnknown(
+        f"{doing}: it was sent, and whether it was applied is not known ({why}).",
+        next_step="Look at the object before anything else is done.",
+    )
+
+
+def _was_refused(answer: Answer) -> bool:
+    """Return whether a 5xx says that nothing was stored: admission failed before storage."""
+    said = str(answer.decoded())
+    return "webhook" in said or "admission" in said
+
+
+def _why(error: Exception) -> str:
+    return without_tokens(str(error)).strip().rstrip(".") or type(error).__name__
+
+
+def _warning(header: str) -> str:
+    # RFC 7234: `299 - "text"`, quotes escaped inside.
+    return header.partition('"')[2].rpartition('"')[0].replace('\\"', '"') or header
+
+
+def _date(response: httpx.Response) -> datetime | None:
+    try:
+        return parsedate_to_datetime(response.headers["date"]).astimezone(UTC)
+    except (KeyError, ValueError):
+        return None
+
+
+def expect(answer: Answer, *, doing: str) -> Answer:
+    """Return the answer if it is a success, else raise what it means."""
+    if answer.status >= 400:
+        raise answered(answer.status, answer.decoded(), doing=doing)
+    return answer

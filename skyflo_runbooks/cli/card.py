@@ -1,0 +1,169 @@
+"""What a person reads in a terminal: findings, plans, cards, receipts and judgements, as lines. Pure.
+
+A line is its text and a style for terminals. Everything is taken from the gateway's own answers; nothing here decides.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from skyflo_runbooks.cli.text import clock, listed
+from skyflo_runbooks.model.json import Json, at
+
+SIGNS = {"PASS": ("✓", "green"), "FAIL": ("✗", "red"), "UNKNOWN": ("?", "yellow")}
+VERDICT_STYLES = {"VERIFIED": "bold green", "FAILED": "bold red", "INCONCLUSIVE": "bold yellow"}
+RISK_STYLES = {"low": "green", "medium": "yellow", "high": "bold red"}
+
+
+class Line(NamedTuple):
+    """One line: its text, and rich's name of a style."""
+
+    text: str
+    style: str = ""
+
+
+def findings(found: Iterable[Json]) -> list[Line]:
+    """Say each finding with its evidence and consequences (the form of `new --json`)."""
+    lines: list[Line] = []
+    for number, finding in enumerate(found):
+        mark = "Cause" if number == 0 else "Also"
+        lines.append(Line(f"{mark}: {finding['title']} ({finding['fault']})", "bold"))
+        lines.append(Line(f"  object: {finding['object']}   confidence: {round(100 * finding['confidence'])} %"))
+        lines += [Line(f"  > {item['text']}  [{item['source']}]", "dim") for item in finding["evidence"]]
+        lines += [Line(f"  explains: {text}") for text in finding["consequences"]]
+    return lines
+
+
+def plan(steps: Iterable[Json], title: str = "") -> list[Line]:
+    """Say the steps of a plan, numbered, and that its changes wait for an approval (the form of `new --json`)."""
+    listed_steps = list(steps)
+    lines = [Line(f"Plan: {title}" if title else "Plan", "bold")]
+    for number, step in enumerate(listed_steps, 1):
+        said = {"read": "Read", "change": "Change", "verify": "Verify", "rollback": "Way back", "record": "Record"}
+        lines.append(Line(f"  Step {number}: {said.get(step['kind'], step['kind'])}: {_step(step)}"))
+    if any(step["kind"] == "change" for step in listed_steps):
+        lines.append(Line("  This plan changes something: each change waits for your approval.", "yellow"))
+    return lines
+
+
+def _step(step: Json) -> str:
+    if step["kind"] == "verify":
+        return listed(check_name(check) for check in at(step, "arguments", "checks", default=[]))
+    if step["kind"] in ("rollback", "record"):
+        return str(at(step, "arguments", "of", default=step["step"]))
+    arguments = ", ".join(f"{key}={value}" for key, value in (step["arguments"] or {}).items())
+    return f"{step['tool']}({arguments})"
+
+
+def check_name(check: Json) -> str:
+    """Say a check in a few words: `rollout_complete(Deployment, payment-service)`."""
+    said = [str(value) for key, value in check.get("arguments", {}).items() if value is not None and key != "namespace"]
+    return f"{check.get('name', '?')}({', '.join(said)})"
+
+
+def card(view: Json) -> list[Line]:
+    """Say a proposal as its card does: title, risk, why, diff, what it touches, the way back, and how it is judged."""
+    risk = str(view.get("risk", ""))
+    lines = [
+        Line(f"{view['title']}   {view['id']}", "bold"),
+        Line(f"{risk.capitalize()} risk: {listed(at(view, 'assessment', 'reasons', default=[]), 'no reason given')}",
+             RISK_STYLES.get(risk, "")),
+        *([Line(str(view["why"]))] if view.get("why") else []),
+        Line(""),
+        *diff(str(view.get("diff") or "")),
+        Line(""),
+        *_facts(view),
+        Line(f"  digest          {view['digest']}", "dim"),
+    ]  # fmt: skip
+    return lines
+
+
+def diff(text: str) -> list[Line]:
+    """Return a unified diff's lines with their colours."""
+    styles = {"+": "green", "-": "red", "@": "cyan"}
+    return [Line(f"  {line}", styles.get(line[:1], "dim")) for line in text.splitlines()]
+
+
+def _facts(view: Json) -> list[Line]:
+    verification = view.get("verification") or {}
+    checks = [check_name(check) for check in verification.get("checks", [])]
+    rows: list[tuple[str, list[str], str]] = [
+        ("while it runs", at(view, "impact", "while_it_runs", default=[]), ""),
+        ("also touched", at(view, "impact", "also_touched", default=[]), ""),
+        ("ownership", at(view, "impact", "ownership", default=[]), "yellow"),
+        ("not known", at(view, "impact", "unknown", default=[]), "yellow"),
+        ("warnings", list(view.get("warnings") or []), "yellow"),
+        ("way back", [_way_back(view)], ""),
+        ("then verified", checks, ""),
+        ("asked by", [str(view.get("requester", ""))], ""),
+        ("expires", [clock(str(view.get("expires") or ""))], ""),
+        ("same thing", [str(view.get("equivalent") or "")], "dim"),
+    ]
+    return [
+        Line(f"  {name if index == 0 else '':<15} {text}", style)
+        for name, texts, style in rows
+        for index, text in enumerate(filter(None, texts))
+    ]
+
+
+def _way_back(view: Json) -> str:
+    irreversible = at(view, "assessment", "irreversible", default="")
+    back = str(at(view, "assessment", "way_back", default=""))
+    return f"none: {irreversible}" if irreversible else back
+
+
+def receipt(view: Json) -> list[Line]:
+    """Say what became of a proposal: who, when, what, and the way back."""
+    said = view.get("receipt") or {}
+    state = str(view["state"])
+    style = "green" if state in ("executed", "in_place") else "yellow"
+    lines = [Line(f"{view['title']}   {view['id']}   {state}", f"bold {style}")]
+    rows = [
+        ("decided", _decided(said)),
+        ("reason", said.get("reason")),
+        ("applied", clock(str(said.get("applied_at") or ""))),
+        ("answer", listed((f"{one['object']} {one['status']} {one.get('message') or ''}".strip()
+                           for one in said.get("applied") or []), "")),
+        ("said", said.get("message")),
+        ("way back", said.get("way_back") if state == "executed" else ""),
+        ("replaced by", view.get("superseded_by")),
+        ("rolled back by", view.get("rolled_back_by")),
+        ("digest", view.get("digest")),
+    ]  # fmt: skip
+    return lines + [Line(f"  {name:<15} {text}") for name, text in rows if text]
+
+
+def _decided(said: Json) -> str:
+    if not said.get("operator"):
+        return ""
+    return f"by {said['operator']} at {clock(str(said.get('decided_at') or ''))}"
+
+
+def approved(view: Json) -> list[Line]:
+    """Say the approval as it stands in the record."""
+    said = view.get("receipt") or {}
+    return [
+        Line(f"✓ Plan approved by operator at {clock(str(said.get('decided_at') or ''))}", "green"),
+        Line(f"  Approval ID: {view['id']}   Operator: {said.get('operator') or '?'}"),
+    ]
+
+
+def judgement(judged: Json) -> list[Line]:
+    """Say a verdict with its checks, and what keeps it from VERIFIED."""
+    verdict = str(judged["verdict"])
+    lines = [Line("Verification report", "bold")]
+    for outcome in judged.get("checks") or []:
+        sign, style = SIGNS.get(str(outcome["result"]), ("?", ""))
+        lines.append(Line(f"  {sign} {outcome['check']}: {outcome['observed']}", style))
+        if outcome["result"] != "PASS":
+            lines.append(Line(f"      expected: {outcome['expected']}"))
+            lines += [Line(f"      evidence: {text}", "dim") for text in outcome.get("evidence") or []]
+    if judged.get("window"):
+        lines.append(Line(f"  observed for {judged['window']} of the cluster's time", "dim"))
+    reasons = judged.get("reasons") or []
+    if reasons:
+        lines.append(Line(f"  because: {listed(reasons)}"))
+    place = judged.get("ledger") or {}
+    if place:
+        lines.append(Line(f"  record: ledger {place.get('seq')}, {str(place.get('hash', ''))[:23]}…", "dim"))
+    lines.append(Line(f"Result: {verdict}", VERDICT_STYLES.get(verdict, "bold")))
+    return lines

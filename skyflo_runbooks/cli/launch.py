@@ -1,0 +1,125 @@
+"""Starting our own processes and ending them: the gateway as a child, JupyterLab as a child.
+
+Rules:
+  1. A child that is ready says so on its first line, or is not ready; every wait has a bound.
+  2. Ending is a TERM first, a KILL after some seconds, and only ever to processes started here.
+  3. A child that ends before it is ready is told with its own words and its own exit code.
+"""
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from skyflo_runbooks.model.errors import BadInput, NotAllowed, OurBug, SkyfloError, Unreachable
+
+_STOP_SECONDS = 8.0
+_CHILD_ERRORS: dict[int, type[SkyfloError]] = {2: BadInput, 5: NotAllowed, 20: Unreachable}
+
+
+class Announcement(msgspec.Struct, frozen=True):
+    """A gateway's first line with `--json`: where it listens, and a one-time link."""
+
+    url: str
+    login: str
+
+
+class Child:
+    """A process of ours, in a process group of its own, so that Ctrl-C reaches us first and we end it in order."""
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        log: Path | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        with ExitStack() as stack:
+            errors: IO[bytes] | int = subprocess.DEVNULL
+            if log is not None:
+                log.parent.mkdir(parents=True, exist_ok=True)
+                errors = stack.enter_context(log.open("ab"))
+            self.log = log
+            self.process = subprocess.Popen(  # argv of our own, no shell
+                list(arguments),
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                cwd=folder,
+                start_new_session=True,
+            )
+
+    def first_line(self, seconds: float, *, what: str) -> str:
+        """Return the child's first line; an error in the child's words where it ends or stays silent."""
+        stream = self.process.stdout
+        if stream is None:
+            raise OurBug(f"{what} was started without a pipe.")
+        with selectors.DefaultSelector() as selector:
+            selector.register(stream, selectors.EVENT_READ)
+            ready = selector.select(seconds)
+        line = stream.readline().decode(errors="replace").strip() if ready else ""
+        if line:
+            return line
+        code = self.process.poll() if not ready else self.process.wait(_STOP_SECONDS)
+        self.stop()
+        if code is None:
+            raise Unreachable(f"{what} did not start within {seconds:.0f} s.", next_step=self._tail())
+        raise _CHILD_ERRORS.get(code, OurBug)(f"{what} did not start (exit {code}).", next_step=self._tail())
+
+    def _tail(self) -> str:
+        if self.log is None or not self.log.exists():
+            return ""
+        return "\n".join(self.log.read_text(errors="replace").strip().splitlines()[-4:])
+
+    def alive(self) -> bool:
+        """Tell whether the process still runs."""
+        return self.process.poll() is None
+
+    def stop(self) -> None:
+        """End the process: asked first, then killed, with everything it started."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            if self.process.poll() is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(self.process.pid, number)
+                with suppress(subprocess.TimeoutExpired):
+                    self.process.wait(_STOP_SECONDS)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+    def __enter__(self) -> "Child":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def gateway(options: Sequence[str], *, environment: Mapping[str, str], log: Path) -> tuple[Child, Announcement]:
+    """Start `serve` as a process and return it with what it announced."""
+    arguments = [sys.executable, "-m", "skyflo_runbooks.cli", "serve", "--json", *options]
+    child = Child(arguments, environment=environment, log=log)
+    line = child.first_line(60.0, what="The gateway")
+    try:
+        said = json.loads(line)
+        return child, Announcement(str(said["url"]), str(said["login"]))
+    except (ValueError, KeyError, TypeError):
+        child.stop()
+        raise OurBug("The gateway's first line was not the one that was agreed.") from None
+
+
+def free_port() -> int:
+    """Return a port that is free on the loopback addresses now."""
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

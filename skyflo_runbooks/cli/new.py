@@ -1,0 +1,101 @@
+"""`new`: diagnose an incident and write its runbook.
+
+Rules:
+  1. A file is written whenever something was found. Healthy (3) and unknown (4) write none unless `-o` is given; then
+     it is a runbook of reads.
+  2. Nothing is overwritten.
+"""
+
+import json
+from pathlib import Path
+
+import typer
+
+from skyflo_runbooks.cli import card, client, incident
+from skyflo_runbooks.cli.client import Gateway
+from skyflo_runbooks.cli.environment import current
+from skyflo_runbooks.cli.files import free_name, write_new
+from skyflo_runbooks.cli.screen import Screen
+from skyflo_runbooks.model.errors import BadInput, ExitCode
+from skyflo_runbooks.model.incident import read_text
+from skyflo_runbooks.model.json import Json, at
+from skyflo_runbooks.model.objects import check_namespace
+
+
+def new(
+    text: str = typer.Argument(..., help="What is wrong, in your own words."),
+    namespaces: list[str] = typer.Option([], "-n", "--namespace", help="Where; without it the words decide."),
+    output: Path | None = typer.Option(None, "-o", "--output", help="The runbook's file; it must not exist yet."),
+    model: str = typer.Option("", "--model", help="The language model, as LiteLLM names it."),
+    no_model: bool = typer.Option(False, "--no-model", help="Rules only."),
+    as_json: bool = typer.Option(False, "--json", help="Answer as JSON."),
+) -> ExitCode:
+    """Diagnose an incident and write an executable runbook. Nothing is changed."""
+    environment, screen = current(), Screen(as_json)
+    body = request(text, namespaces)
+    chosen = _generator(model or environment.model, no_model, asked=bool(model))
+    if output is not None:
+        if output.exists():
+            raise BadInput(f"{output} is there already.", next_step="Name another file with -o.")
+        body["always"] = True
+    with screen.progress("Reading the cluster…"):
+        answer = diagnose(client.find(environment), body | chosen)
+    code = incident.outcome(answer)
+    path = _write(answer, output) if code == ExitCode.DONE or output is not None else None
+    tell(screen, answer)
+    if path is not None:
+        screen.line()
+        screen.line(f"Runbook: {path}", "green")
+        screen.line(f"Open it in JupyterLab ('skyflo-runbooks lab {path}'), or 'skyflo-runbooks run {path}'.", "dim")
+    screen.json(incident.summary(answer, str(path) if path else None))
+    return code
+
+
+def request(text: str, namespaces: list[str]) -> Json:
+    """Return the body of an incident, checked before anything is asked."""
+    return {"text": read_text(text), "namespaces": [check_namespace(name) for name in namespaces]}
+
+
+def diagnose(gateway: Gateway, body: Json) -> Json:
+    """Return the gateway's answer to an incident."""
+    answer: Json = gateway.post("/api/v1/incidents", body, timeout=180.0)
+    return answer
+
+
+def _generator(model: str, no_model: bool, *, asked: bool) -> Json:
+    if no_model and asked:
+        raise BadInput("--model and --no-model exclude each other.", next_step="Give one of them.")
+    if no_model:
+        return {"generator": "rules"}
+    return {"generator": f"llm:{model}"} if model else {}
+
+
+def tell(screen: Screen, answer: Json) -> None:
+    """Say what was found, what was not, and what is proposed."""
+    found = incident.findings(answer)
+    screen.lines(card.findings(found))
+    diagnosis = answer.get("diagnosis") or {}
+    for text in diagnosis.get("notes") or []:
+        screen.line(f"Note: {text}")
+    for text in diagnosis.get("unknown") or []:
+        screen.line(f"Not known: {text}", "yellow")
+    if not found:
+        unknown = bool(diagnosis.get("unknown"))
+        screen.line("It is not known whether something is wrong." if unknown else "Nothing wrong was found.", "bold")
+        for text in diagnosis.get("healthy") or []:
+            screen.line(f"  ✓ {text}", "green")
+    steps = incident.steps(answer.get("plan"))
+    if steps:
+        screen.line()
+        screen.lines(card.plan(steps))
+        if not any(step["kind"] == "change" for step in steps) and found:
+            screen.line(f"  No safe change is known. {at(diagnosis, 'findings', 0, 'advice', default='')}", "yellow")
+
+
+def _write(answer: Json, output: Path | None) -> Path | None:
+    notebook = answer.get("notebook")
+    if notebook is None:
+        return None
+    path = output or free_name(Path.cwd(), incident.stem(answer), ".ipynb")
+    write_new(path, json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
+    return path

@@ -1,0 +1,162 @@
+"""`diagnose`: a snapshot and an incident to findings. Pure: no cluster, no clock.
+
+Rules:
+  1. Every rule runs; its findings stand where the incident's words and namespaces point, ordered by effect on it.
+  2. Symptoms are attached to the cause that explains them; those that nothing explains are `unknown`.
+  3. A refused or failed read of a kind that a rule or a symptom needs is `unknown`, never healthy. Other reads that
+     failed are notes.
+  4. `healthy` says what was looked at and is well. Nothing wrong was found exactly if there are neither findings nor
+     unknowns.
+  5. Each piece of evidence has an id, e1, e2 … in the order of the findings.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from skyflo_runbooks.diagnosis.collapse import collapse
+from skyflo_runbooks.diagnosis.graph import Graph, ref
+from skyflo_runbooks.diagnosis.pods import containers, name_of, ready, replicas
+from skyflo_runbooks.diagnosis.rules import RULES, Rule
+from skyflo_runbooks.diagnosis.snapshot import Snapshot
+from skyflo_runbooks.diagnosis.symptoms import NEEDS, Symptom, available, symptoms
+from skyflo_runbooks.diagnosis.words import Place, place
+from skyflo_runbooks.model.finding import Diagnosis, Finding
+from skyflo_runbooks.model.incident import Incident
+from skyflo_runbooks.model.json import Json
+from skyflo_runbooks.model.objects import ObjectRef
+
+NAMED = ("Deployment", "StatefulSet", "DaemonSet", "Job", "Service")
+LISTED = 10
+
+
+def diagnose(snapshot: Snapshot, incident: Incident, *, rules: Sequence[Rule] = RULES) -> Diagnosis:
+    """Return what the snapshot shows about the incident, by the rules above."""
+    graph = Graph(snapshot)
+    where = located(graph, incident)
+    causes, unexplained = collapse([found for rule in rules for found in rule.find(graph)], list(symptoms(graph)))
+    here = [cause for cause in causes if _concerns(where, cause.object)]
+    ordered = sorted(here, key=lambda cause: _effect(where, cause), reverse=True)
+    findings = numbered([_reported(graph, cause, where) for cause in ordered])
+    open_questions, asides = _unexplained(where, unexplained)
+    refused, not_read = _gaps(snapshot, rules)
+    return Diagnosis(
+        findings=findings,
+        unknown=(*refused, *open_questions),
+        healthy=_healthy(graph, where, findings, unexplained) if not refused else (),
+        notes=(
+            *where.notes,
+            *_choice(incident, where, findings),
+            *_still_serving(graph, where, findings),
+            *asides,
+            *not_read,
+        ),
+    )
+
+
+def located(graph: Graph, incident: Incident) -> Place:
+    """Return where the incident's words point in this snapshot."""
+    return place(
+        incident.text,
+        given=incident.namespaces,
+        namespaces=[name_of(item) for item in graph.all("Namespace")],
+        objects=[ref(item) for kind in NAMED for item in graph.all(kind)],
+    )
+
+
+def numbered(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Return the findings with ids for their evidence: e1, e2 … through all of them."""
+    count = 0
+    complete: list[Finding] = []
+    for finding in findings:
+        pieces = []
+        for piece in finding.evidence:
+            count += 1
+            pieces.append(msgspec.structs.replace(piece, id=f"e{count}"))
+        complete.append(msgspec.structs.replace(finding, evidence=tuple(pieces)))
+    return tuple(complete)
+
+
+def _concerns(where: Place, subject: ObjectRef) -> bool:
+    return not where.namespaces or not subject.namespace or subject.namespace in where.namespaces
+
+
+def _effect(where: Place, cause: Finding) -> tuple[bool, bool, float, int]:
+    """Order causes: of a named object, of an object that leads to a named one, then by certainty and by reach."""
+    related = any(item in where.objects for item in cause.related)
+    return cause.object in where.objects, related, cause.confidence, len(cause.consequences)
+
+
+def _fronts(cause: Finding) -> list[ObjectRef]:
+    return [item for item in (cause.object, *cause.related) if item.kind == "Service"]
+
+
+def _serves_fully(graph: Graph, cause: Finding) -> bool:
+    """Return whether as many pods serve as are wanted, in spite of the cause: an older revision still does."""
+    found = graph.get(cause.object)
+    return found is not None and cause.object.kind != "Service" and available(found) >= replicas(found)
+
+
+def _still_serving(graph: Graph, where: Place, findings: Sequence[Finding]) -> tuple[str, ...]:
+    if not findings or not where.reported or not _fronts(findings[0]) or not _serves_fully(graph, findings[0]):
+        return ()
+    subject = findings[0].object
+    return (f"{subject} still has as many pods serving as it wants, so this cause alone does not explain the report.",)
+
+
+def _reported(graph: Graph, cause: Finding, where: Place) -> Finding:
+    """Return the cause with what the operator reported, where requests lead through a Service to what is down."""
+    fronts = _fronts(cause)
+    if not fronts or not where.reported or _serves_fully(graph, cause):
+        return cause
+    said = tuple(f"reported: “{phrase}” (requests come in through {fronts[0]})" for phrase in where.reported)
+    return msgspec.structs.replace(cause, consequences=(*cause.consequences, *said))
+
+
+def _unexplained(where: Place, left: list[Symptom]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return unexplained symptoms that concern the incident, and those that only stand beside it."""
+    here = [symptom for symptom in left if _concerns(where, symptom.object)]
+    central = [item for item in here if not where.objects or item.touches & set(where.objects)]
+    beside = [item for item in here if item not in central]
+    return (
+        tuple(f"{item.text}; no rule knows the cause" for item in central),
+        tuple(f"Beside the incident: {item.text}; no rule knows the cause." for item in beside),
+    )
+
+
+def _gaps(snapshot: Snapshot, rules: Sequence[Rule]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    needed = {*NEEDS, *(kind for rule in rules for kind in rule.needs)}
+    refused = tuple(str(gap) for gap in snapshot.gaps if gap.kind in needed)
+    return refused, tuple(f"{gap}." for gap in snapshot.gaps if gap.kind not in needed)
+
+
+def _choice(incident: Incident, where: Place, findings: Sequence[Finding]) -> tuple[str, ...]:
+    """Return why this place, where the incident said none."""
+    if incident.namespaces or where.namespaces or not findings:
+        return ()
+    others = sorted({finding.object.namespace for finding in findings[1:]} - {findings[0].object.namespace})
+    text = f"No namespace was said, so all were read; {findings[0].object} is the most likely by its evidence"
+    return (f"{text}, others: {', '.join(others)}." if others else f"{text}.",)
+
+
+def _healthy(
+    graph: Graph, where: Place, findings: Sequence[Finding], unexplained: Sequence[Symptom]
+) -> tuple[str, ...]:
+    """Return what was looked at and is well: the objects that were named, else the workloads of the place."""
+    ill = {item for finding in findings for item in (finding.object, *finding.related)}
+    ill |= {item for symptom in unexplained for item in symptom.touches}
+    named = [item for item in where.objects if item not in ill]
+    if findings and not named:
+        return ()
+    every = [item for kind in ("Deployment", "StatefulSet", "DaemonSet") for item in graph.all(kind)]
+    chosen = [item for item in every if (ref(item) in named if named else _concerns(where, ref(item)))]
+    return tuple(_well(graph, item) for item in chosen[:LISTED] if ref(item) not in ill)
+
+
+def _well(graph: Graph, workload: Json) -> str:
+    pods = graph.pods(workload)
+    restarts = sum(container.restarts for pod in pods for container in containers(pod))
+    return (
+        f"{ref(workload)}: {available(workload)} of {replicas(workload)} replicas available, "
+        f"{sum(1 for pod in pods if ready(pod))} pods Ready, {restarts} restarts"
+    )

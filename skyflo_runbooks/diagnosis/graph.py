@@ -1,0 +1,260 @@
+"""The objects of a snapshot and the references between them.
+
+Relations:
+  owns        a controller and what it made (ownerReferences with controller: true)
+  selects     a Service (by labels) and the pods behind it
+  routes      an Ingress and the Service it sends to
+  mounts      a pod and a ConfigMap or Secret it mounts as a volume
+  env-from    a pod and a ConfigMap or Secret its environment comes from
+  runs-on     a pod and its Node
+  scales      a HorizontalPodAutoscaler and its target
+
+Everything is indexed once, so that the cost of a diagnosis grows linearly with the number of objects.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Literal
+
+import msgspec
+
+from skyflo_runbooks.diagnosis.pods import finished, labels_of, name_of, namespace_of
+from skyflo_runbooks.diagnosis.snapshot import Snapshot, Usage
+from skyflo_runbooks.model.json import Json, at
+from skyflo_runbooks.model.objects import ObjectRef
+
+Relation = Literal["owns", "selects", "routes", "mounts", "env-from", "runs-on", "scales"]
+REVISION = "deployment.kubernetes.io/revision"
+
+
+class Edge(msgspec.Struct, frozen=True, order=True):
+    """One reference; `source` needs, makes or chooses `target`."""
+
+    source: ObjectRef
+    relation: Relation
+    target: ObjectRef
+
+
+def ref(manifest: Json) -> ObjectRef:
+    """Return the name of an object without its API version, as references write it."""
+    return ObjectRef(kind=str(manifest.get("kind", "")), name=name_of(manifest), namespace=namespace_of(manifest))
+
+
+class Graph:
+    """A snapshot, indexed."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self._objects: dict[ObjectRef, Json] = {}
+        self._owned: dict[ObjectRef, list[Json]] = defaultdict(list)
+        self._labelled: dict[tuple[str, str, str], list[Json]] = defaultdict(list)
+        self._services: dict[tuple[str, str, str], list[Json]] = defaultdict(list)
+        self._events: dict[ObjectRef, list[Json]] = defaultdict(list)
+        self._slices: dict[tuple[str, str], list[Json]] = defaultdict(list)
+        for kind, manifests in snapshot.objects.items():
+            for manifest in manifests:
+                self._add(kind, manifest)
+        self._logs = {(log.namespace, log.pod, log.container, log.previous): log.text for log in snapshot.logs}
+        self._usage: dict[tuple[str, str], list[Usage]] = defaultdict(list)
+        for usage in snapshot.usage:
+            self._usage[usage.namespace, usage.pod].append(usage)
+
+    def _add(self, kind: str, manifest: Json) -> None:
+        if kind == "Event":
+            about = at(manifest, "involvedObject", default={})
+            self._events[_named(about)].append(manifest)
+            return
+        this = ref(manifest)
+        self._objects[this] = manifest
+        owner = controller(manifest)
+        if owner:
+            self._owned[owner].append(manifest)
+        if kind == "Pod":
+            for key, value in labels_of(manifest).items():
+                self._labelled[this.namespace, key, value].append(manifest)
+        elif kind == "EndpointSlice":
+            service = labels_of(manifest).get("kubernetes.io/service-name", "")
+            self._slices[this.namespace, service].append(manifest)
+        elif kind == "Service" and selector(manifest):
+            key, value = next(iter(sorted(selector(manifest).items())))
+            self._services[this.namespace, key, value].append(manifest)
+
+    def all(self, kind: str) -> list[Json]:
+        """Return the objects of a kind, in the order they were read."""
+        return self.snapshot.objects.get(kind, [])
+
+    def get(self, wanted: ObjectRef) -> Json | None:
+        """Return an object, or None where the snapshot has none of this name."""
+        return self._objects.get(ObjectRef(kind=wanted.kind, name=wanted.name, namespace=wanted.namespace))
+
+    def owner(self, manifest: Json) -> Json | None:
+        """Return the controller that made this object, where it was read."""
+        above = controller(manifest)
+        return self._objects.get(above) if above else None
+
+    def workload(self, pod: Json) -> Json:
+        """Return the topmost controller of a pod, or the pod itself where it has none that was read."""
+        current = pod
+        for _ in range(5):  # Pod → ReplicaSet → Deployment → an operator's object; ownership is not cyclic, but be sure
+            above = self.owner(current)
+            if above is None:
+                return current
+            current = above
+        return current
+
+    def owned(self, manifest: Json) -> list[Json]:
+        """Return what this object controls directly."""
+        return self._owned.get(ref(manifest), [])
+
+    def pods(self, workload: Json) -> list[Json]:
+        """Return the pods of a workload that have not finished."""
+        if workload.get("kind") == "Pod":
+            return [workload]
+        found: list[Json] = []
+        for child in self.owned(workload):
+            found += [child] if child.get("kind") == "Pod" else self.pods(child)
+        return [pod for pod in found if not finished(pod)]
+
+    def revisions(self, deployment: Json) -> list[Json]:
+        """Return the ReplicaSets of a Deployment, the newest revision first."""
+        sets = [child for child in self.owned(deployment) if child.get("kind") == "ReplicaSet"]
+        return sorted(sets, key=revision, reverse=True)
+
+    def previous(self, deployment: Json) -> Json | None:
+        """Return the ReplicaSet of the revision before the present one, or None."""
+        sets = self.revisions(deployment)
+        return sets[1] if len(sets) > 1 else None
+
+    def selected(self, namespace: str, wanted: dict[str, str]) -> list[Json]:
+        """Return the pods of a namespace that carry all these labels."""
+        if not wanted:
+            return []
+        lists = [self._labelled.get((namespace, key, value), []) for key, value in wanted.items()]
+        shortest = min(lists, key=len)
+        return [pod for pod in shortest if carries(labels_of(pod), wanted) and not finished(pod)]
+
+    def services(self, namespace: str, labels: dict[str, str]) -> list[Json]:
+        """Return the Services of a namespace that select pods with these labels."""
+        found: list[Json] = []
+        for key, value in labels.items():
+            candidates = self._services.get((namespace, key, value), [])
+            found += [service for service in candidates if carries(labels, selector(service))]
+        return found
+
+    def endpoints(self, service: Json) -> list[Json]:
+        """Return the endpoints in the Service's EndpointSlices, ready or not, whoever wrote them."""
+        pieces = self._slices.get((namespace_of(service), name_of(service)), [])
+        return [endpoint for piece in pieces for endpoint in at(piece, "endpoints", default=[])]
+
+    def events(self, manifest: Json) -> list[Json]:
+        """Return the events about an object."""
+        return self._events.get(ref(manifest), [])
+
+    def log(self, pod: Json, container: str) -> str:
+        """Return the last lines of a container: of the run that ended, else of the present one."""
+        for previous in (True, False):
+            text = self._logs.get((namespace_of(pod), name_of(pod), container, previous))
+            if text:
+                return text
+        return ""
+
+    def usage(self, pod: Json) -> list[Usage]:
+        """Return what the pod's containers were measured to use."""
+        return self._usage.get((namespace_of(pod), name_of(pod)), [])
+
+    def edges(self) -> Iterator[Edge]:
+        """Yield every reference whose two ends were read."""
+        for this, manifest in self._objects.items():
+            for edge in self._edges_of(this, manifest):
+                if edge.source in self._objects and edge.target in self._objects:
+                    yield edge
+
+    def _edges_of(self, this: ObjectRef, manifest: Json) -> Iterator[Edge]:
+        owner = controller(manifest)
+        if owner:
+            yield Edge(owner, "owns", this)
+        if this.kind == "Pod":
+            yield from _pod_edges(this, manifest)
+        elif this.kind == "Service":
+            for pod in self.selected(this.namespace, selector(manifest)):
+                yield Edge(this, "selects", ref(pod))
+        elif this.kind == "Ingress":
+            for name in backends(manifest):
+                yield Edge(this, "routes", ObjectRef(kind="Service", name=name, namespace=this.namespace))
+        elif this.kind == "HorizontalPodAutoscaler":
+            target = at(manifest, "spec", "scaleTargetRef", default={})
+            yield Edge(this, "scales", ObjectRef(str(target.get("kind")), str(target.get("name")), this.namespace))
+
+
+def controller(manifest: Json) -> ObjectRef | None:
+    """Return the name of the object that controls this one, or None."""
+    for owner in at(manifest, "metadata", "ownerReferences", default=[]):
+        if owner.get("controller"):
+            namespace = namespace_of(manifest) if owner.get("kind") != "Node" else ""
+            return ObjectRef(kind=str(owner.get("kind")), name=str(owner.get("name")), namespace=namespace)
+    return None
+
+
+def selector(service: Json) -> dict[str, str]:
+    """Return the labels by which a Service chooses pods; without any it chooses none by itself."""
+    found = at(service, "spec", "selector", default={})
+    return found if isinstance(found, dict) and at(service, "spec", "type") != "ExternalName" else {}
+
+
+def carries(labels: dict[str, str], wanted: dict[str, str]) -> bool:
+    """Return whether `labels` hold everything that is wanted."""
+    return all(labels.get(key) == value for key, value in wanted.items())
+
+
+def revision(replica_set: Json) -> int:
+    """Return the revision that a ReplicaSet stands for; 0 where it does not say."""
+    written = str(at(replica_set, "metadata", "annotations", REVISION, default="0"))
+    return int(written) if written.isdigit() else 0
+
+
+def backends(ingress: Json) -> Iterator[str]:
+    """Yield the names of the Services that an Ingress sends to."""
+    default = at(ingress, "spec", "defaultBackend", "service", "name")
+    if default:
+        yield str(default)
+    for rule in at(ingress, "spec", "rules", default=[]):
+        for path in at(rule, "http", "paths", default=[]):
+            name = at(path, "backend", "service", "name")
+            if name:
+                yield str(name)
+
+
+def _named(about: Json) -> ObjectRef:
+    kind = str(about.get("kind", ""))
+    namespace = "" if kind in ("Node", "Namespace") else str(about.get("namespace", ""))
+    return ObjectRef(kind=kind, name=str(about.get("name", "")), namespace=namespace)
+
+
+def _pod_edges(this: ObjectRef, pod: Json) -> Iterator[Edge]:
+    node = at(pod, "spec", "nodeName")
+    if node:
+        yield Edge(this, "runs-on", ObjectRef(kind="Node", name=str(node)))
+    for volume in at(pod, "spec", "volumes", default=[]):
+        for kind, path in (("ConfigMap", ("configMap", "name")), ("Secret", ("secret", "secretName"))):
+            name = at(volume, *path)
+            if name:
+                yield Edge(this, "mounts", ObjectRef(kind=kind, name=str(name), namespace=this.namespace))
+    for name_kind in sorted(set(_env_sources(pod))):
+        yield Edge(this, "env-from", ObjectRef(kind=name_kind[0], name=name_kind[1], namespace=this.namespace))
+
+
+def _env_sources(pod: Json) -> Iterator[tuple[str, str]]:
+    for listed in ("initContainers", "containers"):
+        for container in at(pod, "spec", listed, default=[]):
+            references = [
+                *((source, "configMapRef", "secretRef") for source in at(container, "envFrom", default=[])),
+                *(
+                    (at(item, "valueFrom", default={}), "configMapKeyRef", "secretKeyRef")
+                    for item in at(container, "env", default=[])
+                ),
+            ]
+            for source, config_map, secret in references:
+                for kind, key in (("ConfigMap", config_map), ("Secret", secret)):
+                    name = at(source, key, "name")
+                    if name:
+                        yield kind, str(name)

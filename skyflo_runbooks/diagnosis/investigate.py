@@ -1,0 +1,56 @@
+"""From the operator's words to a snapshot and a diagnosis: which namespaces are read, and the one way through.
+
+Rules:
+  1. A namespace given with the incident must exist, or it is bad input with the nearest names.
+  2. A namespace in the words is read alone; where what the words name is not in it, all namespaces are read.
+  3. Without either, all namespaces are read.
+"""
+
+import asyncio
+
+from skyflo_runbooks.diagnosis.diagnose import diagnose, located
+from skyflo_runbooks.diagnosis.graph import Graph
+from skyflo_runbooks.diagnosis.pods import name_of
+from skyflo_runbooks.diagnosis.reader import Reader
+from skyflo_runbooks.diagnosis.snapshot import Snapshot
+from skyflo_runbooks.diagnosis.take import DEADLINE, take
+from skyflo_runbooks.diagnosis.words import called, name_like, nearest
+from skyflo_runbooks.model.errors import BadInput, Unknown
+from skyflo_runbooks.model.finding import Diagnosis
+from skyflo_runbooks.model.incident import Incident
+
+
+async def investigate(reader: Reader, incident: Incident, *, deadline: float = DEADLINE) -> tuple[Snapshot, Diagnosis]:
+    """Read what the incident concerns and diagnose it."""
+    known = await _namespaces(reader, deadline)
+    if known is not None:
+        _check(incident.namespaces, known)
+    wanted = incident.namespaces or called(incident.text, known or ())[0]
+    snapshot = await take(reader, wanted, deadline=deadline)
+    if wanted and not incident.namespaces and _missed(snapshot, incident):
+        snapshot = await take(reader, (), deadline=deadline)
+    return snapshot, diagnose(snapshot, incident)
+
+
+async def _namespaces(reader: Reader, deadline: float) -> tuple[str, ...] | None:
+    """Return the names of the namespaces, or None where they may not be listed."""
+    try:
+        async with asyncio.timeout(deadline):
+            return tuple(name_of(item) for item in (await reader.list("Namespace")).items)
+    except (Unknown, TimeoutError):
+        return None
+
+
+def _check(given: tuple[str, ...], known: tuple[str, ...]) -> None:
+    for name in given:
+        if name not in known:
+            near = nearest(name, known, least=50.0) or known[:5]
+            raise BadInput(f"There is no namespace {name!r}.", next_step=f"The nearest names: {', '.join(near)}.")
+
+
+def _missed(snapshot: Snapshot, incident: Incident) -> bool:
+    """Return whether the words name something that the namespaces which were read do not hold."""
+    return bool(name_like(incident.text)) and not located(Graph(snapshot), incident).objects
+
+
+__all__ = ["investigate"]

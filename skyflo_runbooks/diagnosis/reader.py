@@ -1,0 +1,93 @@
+"""What diagnosis asks of whoever reads the cluster.
+
+The gateway hands it the one warm client (`skyflo_mcp.kubernetes`); a test can hand it anything of this shape. Every
+method raises a `SkyfloError` where it has no answer; none returns an empty answer for a refused one.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from skyflo_runbooks.model.json import Json
+
+
+class Listing(Protocol):
+    """A list: raw objects with `kind` and `apiVersion`, and whether more were left unread."""
+
+    @property
+    def items(self) -> Sequence[Json]:
+        """The objects."""
+
+    @property
+    def more(self) -> bool:
+        """Whether the list was cut at the limit."""
+
+
+class Text(Protocol):
+    """A container's log."""
+
+    @property
+    def text(self) -> str:
+        """Its lines."""
+
+
+class Sample(Protocol):
+    """What one container was measured to use; None is unknown."""
+
+    @property
+    def namespace(self) -> str:
+        """The pod's namespace."""
+
+    @property
+    def pod(self) -> str:
+        """The pod's name."""
+
+    @property
+    def container(self) -> str:
+        """The container's name."""
+
+    @property
+    def memory(self) -> int | None:
+        """Working set in bytes."""
+
+    @property
+    def cpu(self) -> float | None:
+        """Cores."""
+
+    @property
+    def at(self) -> str:
+        """When it was measured (RFC 3339)."""
+
+    @property
+    def source(self) -> str:
+        """Who measured it."""
+
+
+class Samples(Protocol):
+    """The samples that could be had, and why the others could not."""
+
+    @property
+    def samples(self) -> Sequence[Sample]:
+        """One for each container that was measured."""
+
+    @property
+    def gaps(self) -> Sequence[str]:
+        """A sentence for each reading that failed."""
+
+
+class Reader(Protocol):
+    """A cluster, read only."""
+
+    async def list(self, kind: str, namespace: str | None = None, *, limit: int | None = None) -> Listing:
+        """Return the objects of a kind: of one namespace, or of all where it is None."""
+
+    async def logs(
+        self, namespace: str, pod: str, *, container: str = "", previous: bool = False, tail: int | None = None
+    ) -> Text:
+        """Return the last `tail` lines of a container's log."""
+
+    async def usage(self, pods: Sequence[Json]) -> Samples:
+        """Return what the containers of these pods use."""
+
+    async def now(self) -> datetime:
+        """Return the cluster's time (UTC)."""

@@ -1,0 +1,91 @@
+"""What a rule is, and the words that all rules share.
+
+A rule is a pure function from a graph to findings. It looks at what Kubernetes itself says (status, events, logs,
+references), never at a name, label or annotation that only one installation has. `needs` are the kinds without which
+its silence means nothing: where one of them could not be read, the diagnosis says so.
+"""
+
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from skyflo_runbooks.diagnosis.graph import Graph, ref
+from skyflo_runbooks.diagnosis.pods import EDITABLE, created
+from skyflo_runbooks.diagnosis.snapshot import ago
+from skyflo_runbooks.model.finding import Evidence, Finding
+from skyflo_runbooks.model.json import Json, at
+from skyflo_runbooks.model.objects import ObjectRef
+
+# A line of evidence is shown in full up to here; logs and messages can be of any length.
+LONGEST = 400
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """One fault of the catalogue and the function that finds it."""
+
+    fault: str
+    needs: tuple[str, ...]
+    find: Callable[[Graph], Iterable[Finding]]
+
+
+def evidence(manifest: Json, part: str, at_time: str, text: str) -> Evidence:
+    """Return one observed fact about a part of an object; its id is given when the diagnosis is complete."""
+    return Evidence(source=f"{ref(manifest)} {part}", at=at_time, text=short(text))
+
+
+def short(text: str) -> str:
+    """Return `text` on one line, cut to a length that can be read."""
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
+
+
+def event_time(event: Json) -> str:
+    """Return when an event happened last: series and newer APIs write it elsewhere."""
+    for path in (("series", "lastObservedTime"), ("lastTimestamp",), ("eventTime",), ("firstTimestamp",)):
+        found = at(event, *path)
+        if found:
+            return str(found)
+    return created(event)
+
+
+def changeable(graph: Graph, pod: Json) -> Json | None:
+    """Return the workload whose template made the pod and may be edited, or None where there is no such one."""
+    workload = graph.workload(pod)
+    return workload if workload.get("kind") in EDITABLE else None
+
+
+def culprit(graph: Graph, pod: Json) -> Json:
+    """Return the object that has to change: the pod's workload, else the topmost object that made it."""
+    return changeable(graph, pod) or graph.workload(pod)
+
+
+def current(graph: Graph, workload: Json) -> Json | None:
+    """Return the ReplicaSet of a Deployment's present revision, or None."""
+    return next(iter(graph.revisions(workload)), None) if workload.get("kind") == "Deployment" else None
+
+
+def outdated(graph: Graph, workload: Json, pod: Json) -> bool:
+    """Return whether the pod belongs to an older revision, so that its template is not the one to repair."""
+    newest = current(graph, workload)
+    return newest is not None and graph.owner(pod) is not newest
+
+
+def deployed(graph: Graph, workload: Json) -> Evidence | None:
+    """Return when the present revision was made, as evidence; None where no ReplicaSet tells."""
+    newest = current(graph, workload)
+    if newest is None:
+        return None
+    passed = ago(created(newest), graph.snapshot.time)
+    images = ", ".join(str(at(c, "image", default="")) for c in at(newest, "spec", "template", "spec", "containers"))
+    number = at(newest, "metadata", "annotations", "deployment.kubernetes.io/revision", default="?")
+    text = f"revision {number} was deployed {passed} before this reading: {images}"
+    return evidence(newest, "metadata.creationTimestamp", created(newest), text)
+
+
+def services(graph: Graph, workload: Json) -> tuple[ObjectRef, ...]:
+    """Return the Services that send requests to the workload's pods."""
+    labels = at(workload, "spec", "template", "metadata", "labels", default={})
+    if workload.get("kind") == "Pod":
+        labels = at(workload, "metadata", "labels", default={})
+    namespace = str(at(workload, "metadata", "namespace", default=""))
+    return tuple(ref(service) for service in graph.services(namespace, labels))

@@ -1,0 +1,141 @@
+"""The incident's words: which namespace and which objects they mean.
+
+Rules:
+  1. Words choose where to look and never decide a cause.
+  2. A name that exists is taken as it stands. A misspelt one is taken for the nearest name, and that is said. Part of
+     a name (`payment` for `payment-service`) is taken where nothing is nearer.
+  3. A namespace is what was given with the incident, else what the words call one ("in the checkout namespace",
+     "-n checkout"), else a name of one among the words.
+  4. An object that exists elsewhere than in the namespace that was named moves the look there, and that is said.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+import msgspec
+
+from skyflo_runbooks.model.objects import ObjectRef
+
+# How alike (0 to 100) a word and a name must be, to be the same name misspelt.
+_ALIKE = 84.0
+_TOKEN = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?")
+_CALLED = (
+    re.compile(r"\b(?:the\s+)?([a-z0-9][a-z0-9-]*)\s+namespace\b"),
+    re.compile(r"\bnamespace[\s:=]+[\"'`]?([a-z0-9][a-z0-9-]*)"),
+    re.compile(r"(?:^|\s)-n[\s=]+([a-z0-9][a-z0-9-]*)"),
+    re.compile(r"\bns[/:=]\s*([a-z0-9][a-z0-9-]*)"),
+)
+# Words of incidents that are not names, though something may be called nearly so.
+_ENGLISH = (
+    "a about after again all also an and any app are as at be been before but by can cannot cant check cluster "
+    "container containers crash crashed crashes crashing crashloop crash-looping customer customers deployment "
+    "deployments does doesnt down error errors every fail failed failing fails for from get gets getting had has have "
+    "help how http in is isnt it its keep keeps loop looping me memory my namespace namespaces new no node nodes not "
+    "now of off on one or our out page pending please pod pods ready requests restart restarted restarting restarts "
+    "running see seeing server service services slow some something start started starting starts status stopped "
+    "stuck that the their them there they this timeout timeouts to up us users very was we what when where which while "
+    "why will with wont work working works wrong you your in the that image images pull pulling tag release rollout "
+    "since minutes today yesterday this everything anything healthy fine okay ok"
+)
+_COMMON = frozenset(_ENGLISH.split())
+_NOT_A_NAMESPACE = frozenset({"the", "this", "that", "a", "my", "our", "which", "every", "any", "is", "and", "are"})
+_REPORTED = re.compile(
+    r"(?i)[^.;!?\n]*\b(?:50[0-9]s?|5xx|errors?|time-?outs?|timing out|slow|unavailable|down|unreachable|refused"
+    r"|not respond\w*|no response|cannot reach|can't reach)\b[^.;!?\n]*"
+)
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where the words point: namespaces, objects, corrections in words, and what was reported, as it was said."""
+
+    namespaces: tuple[str, ...] = ()
+    objects: tuple[ObjectRef, ...] = ()
+    notes: tuple[str, ...] = ()
+    reported: tuple[str, ...] = ()
+
+
+def tokens(text: str) -> list[str]:
+    """Return the words that may be names: single ones, and pairs as they would be written in a name."""
+    single = _TOKEN.findall(text.lower())
+    return [*single, *(f"{first}-{second}" for first, second in pairwise(single))]
+
+
+def nearest(word: str, names: Iterable[str], *, least: float = 60.0) -> tuple[str, ...]:
+    """Return up to three names that read like `word`, the nearest first."""
+    from rapidfuzz import fuzz, process
+
+    found = process.extract(word, list(names), scorer=fuzz.ratio, limit=3, score_cutoff=least)
+    return tuple(str(name) for name, _, _ in found)
+
+
+def called(text: str, known: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the namespaces that the words name, and corrections. `known` are those that exist; empty: not known."""
+    names: list[str] = []
+    notes: list[str] = []
+    for pattern in _CALLED:
+        for word in pattern.findall(text.lower()):
+            if word in _NOT_A_NAMESPACE or word in names:
+                continue
+            if not known or word in known:
+                names.append(word)
+                continue
+            near = nearest(word, known, least=75.0)
+            if near:
+                names.append(near[0])
+                notes.append(f"There is no namespace {word!r}; {near[0]!r} was taken.")
+            elif word not in _COMMON:
+                notes.append(f"There is no namespace {word!r}.")
+    if not names and not notes:
+        names = [word for word in dict.fromkeys(tokens(text)) if word in known and word not in _COMMON]
+    return tuple(dict.fromkeys(names)), tuple(dict.fromkeys(notes))
+
+
+def place(
+    text: str, *, given: Sequence[str] = (), namespaces: Sequence[str] = (), objects: Sequence[ObjectRef] = ()
+) -> Place:
+    """Return where the words point among what exists. `given` are the namespaces that came with the incident."""
+    found, notes = (tuple(given), ()) if given else called(text, namespaces)
+    named, corrections = _objects(text, objects, prefer=found)
+    notes = (*notes, *corrections)
+    if found and named and not any(item.namespace in found for item in named):
+        elsewhere = tuple(sorted({item.namespace for item in named}))
+        notes = (*notes, f"{named[0].name} is not in {', '.join(found)} but in {', '.join(elsewhere)}.")
+        found = found if given else elsewhere
+    elif found:
+        named = tuple(item for item in named if item.namespace in found)
+    elif named:
+        found = tuple(sorted({item.namespace for item in named if item.namespace}))
+    reported = tuple(" ".join(phrase.split()) for phrase in _REPORTED.findall(text))
+    return Place(namespaces=found, objects=named, notes=notes, reported=reported)
+
+
+def _objects(
+    text: str, objects: Sequence[ObjectRef], *, prefer: Sequence[str]
+) -> tuple[tuple[ObjectRef, ...], tuple[str, ...]]:
+    by_name: dict[str, list[ObjectRef]] = {}
+    for item in objects:
+        by_name.setdefault(item.name, []).append(item)
+    words = [word for word in dict.fromkeys(tokens(text)) if word not in _COMMON and word not in prefer]
+    exact = [item for word in words for item in by_name.get(word, [])]
+    if exact:
+        return tuple(dict.fromkeys(exact)), ()
+    notes: list[str] = []
+    near: list[ObjectRef] = []
+    for word in words:
+        if len(word) < 5:
+            continue
+        for name in nearest(word, by_name, least=_ALIKE)[:1]:
+            near += by_name[name]
+            # "payment service" for payment-service is no slip.
+            notes.append(f"There is no {word!r}; {name!r} was taken.")
+    if near:
+        return tuple(dict.fromkeys(near)), tuple(dict.fromkeys(notes))
+    parts = [item for word in words if len(word) >= 4 for item in objects if word in re.split(r"[-.]", item.name)]
+    return tuple(dict.fromkeys(parts)), ()
+
+
+def name_like(text: str) -> tuple[str, ...]:
+    """Return the words that are written like an object's name (`payment-service`), whether it exists or not."""
+    found = (word for word in _TOKEN.findall(text.lower()) if "-" in word and word not in _COMMON)
+    return tuple(dict.fromkeys(word for word in found if re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)+", word)))

@@ -1,0 +1,1 @@
+"""Observing a check once: one small function per check, reading the cluster through a `View`."""

@@ -1,0 +1,112 @@
+"""The diff that a person reads, and the inverse of a change. Pure.
+
+Rules:
+  1. What is compared is the desired state: live against the dry run, without status, defaults both sides share, and
+     what controllers write.
+  2. Values of Secrets never appear: a value that differs reads `(changed)`.
+  3. An inverse patch tests, before each operation, that the value there is still the one that the change left; so a
+     roll-back never undoes what somebody else did since.
+"""
+
+import copy
+import difflib
+
+import jsonpatch
+import yaml
+
+from skyflo_runbooks.model.json import Json, at
+from skyflo_runbooks.model.objects import ObjectRef
+
+Operation = Json
+
+
+def unified(ref: ObjectRef, before: Json | None, after: Json | None) -> str:
+    """Return the lines that differ, with two lines around them, headed by the object and the place in it."""
+    shown_before, shown_after = _without_secrets(before, after)
+    old, new = _lines(shown_before), _lines(shown_after)
+    lines = [line for line in difflib.unified_diff(old, new, n=2, lineterm="")][2:]
+    if not lines:
+        return ""
+    where = _place(shown_before, shown_after)
+    head = f"@@ {ref.kind} {'/'.join(part for part in (ref.namespace, ref.name) if part)}{where}"
+    first = True
+    body = []
+    for line in lines:
+        if line.startswith("@@"):
+            body.append(head if first else "@@ …")
+            first = False
+        else:
+            body.append(line)
+    return "\n".join(body)
+
+
+def operations(before: Json, after: Json) -> list[Operation]:
+    """Return the JSON Patch (RFC 6902) that turns `before` into `after`."""
+    made: list[Operation] = jsonpatch.make_patch(before, after).patch
+    return made
+
+
+def inverse(before: Json, after: Json) -> list[Operation]:
+    """Return the guarded JSON Patch that turns `after` back into `before`, by rule 3."""
+    guarded: list[Operation] = []
+    current = copy.deepcopy(after)
+    for operation in operations(after, before):
+        if operation["op"] in ("replace", "remove"):
+            guarded.append({"op": "test", "path": operation["path"], "value": _value_at(current, operation["path"])})
+        elif operation["op"] == "move":
+            guarded.append({"op": "test", "path": operation["from"], "value": _value_at(current, operation["from"])})
+        guarded.append(operation)
+        current = jsonpatch.apply_patch(current, [operation])
+    return guarded
+
+
+def _value_at(manifest: Json, pointer: str) -> object:
+    value: object = manifest
+    for raw in pointer.split("/")[1:]:
+        part = raw.replace("~1", "/").replace("~0", "~")
+        value = value[int(part)] if isinstance(value, list) else value[part]  # type: ignore[index]  # JSON all the way
+    return copy.deepcopy(value)
+
+
+def _lines(manifest: Json | None) -> list[str]:
+    if manifest is None:
+        return []
+    text: str = yaml.safe_dump(manifest, sort_keys=False, allow_unicode=True, width=100_000)
+    return text.splitlines()
+
+
+def _place(before: Json | None, after: Json | None) -> str:
+    """Return the deepest place that holds all differences, in words: `containers[payment-service] · resources`."""
+    if before is None or after is None:
+        return " (new)" if before is None else " (deleted)"
+    parts = [operation["path"].split("/")[1:-1] for operation in operations(before, after)]
+    shared: list[str] = []
+    for column in zip(*parts, strict=False):
+        if len(set(column)) != 1:
+            break
+        shared.append(column[0])
+    words: list[str] = []
+    value: object = after
+    for part in shared:
+        value = value[int(part)] if isinstance(value, list) else at(value, part.replace("~1", "/").replace("~0", "~"))
+        if part.isdigit() and words:
+            words[-1] += f"[{at(value, 'name', default=part)}]"
+        else:
+            words.append(part.replace("~1", "/").replace("~0", "~"))
+    return f" · {'.'.join(words)}" if words else ""
+
+
+def _without_secrets(before: Json | None, after: Json | None) -> tuple[Json | None, Json | None]:
+    if (before or after or {}).get("kind") != "Secret":
+        return before, after
+    old, new = copy.deepcopy(before), copy.deepcopy(after)
+    for member in ("data", "stringData"):
+        was, now = at(before, member, default={}), at(after, member, default={})
+        for side, own in ((old, was), (new, now)):
+            if side is not None and member in side:
+                side[member] = dict.fromkeys(own, "(masked)")
+        if new is not None and member in new:
+            for key in now:
+                if key in was and was[key] != now[key]:
+                    new[member][key] = "(changed)"
+    return old, new

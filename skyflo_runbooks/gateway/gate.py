@@ -1,0 +1,104 @@
+"""The gate in front of every tool call.
+
+Rules:
+  1. A tool is read-only if and only if it is registered as `read` and says `readOnlyHint`; everything else, also a name
+     that nobody knows, is a change.
+  2. A read runs within limits: a time, a size, and so many at once for each caller.
+  3. Its result and its errors are redacted before anyone sees them, and the call is told to the event stream.
+  4. A change never runs here. It becomes a proposal, whoever calls.
+"""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from skyflo_mcp.kubernetes.catalogue import TOOLS, Tool, call, tool
+from skyflo_mcp.kubernetes.client import Cluster
+from skyflo_runbooks.gateway.events import Events
+from skyflo_runbooks.gateway.identity import Identity
+from skyflo_runbooks.gateway.redaction import Redactor
+from skyflo_runbooks.gateway.store import rfc3339
+from skyflo_runbooks.model.errors import BadInput, Refused, SkyfloError, Unreachable
+from skyflo_runbooks.model.json import Json
+from skyflo_runbooks.model.request import Rendered
+
+SECONDS = 30.0
+LARGEST = 2 * 2**20
+AT_ONCE = 16
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A read's result: when (the cluster's time, RFC 3339), how long it took, and whether anything was masked."""
+
+    result: object
+    at: str
+    elapsed_ms: float
+    redacted: bool
+
+
+class Gate:
+    """Calls tools on one cluster by the rules above."""
+
+    def __init__(self, cluster: Cluster, redactor: Redactor) -> None:
+        self._cluster = cluster
+        self._redactor = redactor
+        self._places: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(AT_ONCE))
+        self.events: Events | None = None
+
+    def tools(self) -> list[Tool]:
+        """Return the catalogue."""
+        return list(TOOLS.values())
+
+    def is_read(self, name: str) -> bool:
+        """Return whether rule 1 lets the tool run without an approval."""
+        return name in TOOLS and TOOLS[name].effect == "read"
+
+    async def read(self, name: str, arguments: Json, who: Identity) -> Answer:
+        """Run a read tool by the rules, or raise `Refused` where it is a change."""
+        if tool(name).effect != "read":
+            raise Refused(
+                f"{name} changes something, so it is proposed and approved, never called.",
+                next_step="Use runbook.change(…), or POST /api/v1/proposals.",
+            )
+        started = time.monotonic()
+        async with self._places[str(who)]:
+            result = await self.limited(name, lambda: call(self._cluster, name, self._redactor.resolve(arguments)))
+        masked = self._redactor.mask(result)
+        size = len(msgspec.json.encode(masked))
+        if size > LARGEST:
+            raise BadInput(
+                f"{name} answered {size} bytes; at most {LARGEST} are passed on.",
+                next_step="Ask for less: a namespace, a name, a selector, a smaller limit or tail.",
+            )
+        answer = Answer(
+            result=masked,
+            at=rfc3339(await self._cluster.now()),
+            elapsed_ms=round((time.monotonic() - started) * 1000, 1),
+            redacted=masked != result,
+        )
+        if self.events is not None:
+            self.events.publish("tool", {"tool": name, "who": str(who), "elapsed_ms": answer.elapsed_ms})
+        return answer
+
+    async def render(self, name: str, arguments: Json) -> Rendered:
+        """Have a change tool render its requests; nothing is sent."""
+        if tool(name).effect == "read":
+            raise BadInput(f"{name} only reads; there is nothing to propose.", next_step="Use runbook.read(…).")
+        rendered = await self.limited(name, lambda: call(self._cluster, name, arguments))
+        if not isinstance(rendered, Rendered):
+            raise BadInput(f"{name} rendered no request.")
+        return rendered
+
+    async def limited(self, name: str, run: Callable[[], Awaitable[object]]) -> object:
+        """Run one call within its time, with its errors redacted."""
+        try:
+            async with asyncio.timeout(SECONDS):
+                return await run()
+        except TimeoutError:
+            raise Unreachable(f"{name} did not answer within {SECONDS:.0f} s.", next_step="Ask for less.") from None
+        except SkyfloError as error:
+            error.message = self._redactor.text(error.message)
+            raise

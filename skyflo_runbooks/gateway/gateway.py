@@ -1,0 +1,282 @@
+"""The gateway: what a client may ask of it, put together from its parts.
+
+Everything that applies a change goes through `decide`: a signed decision is recorded, the approval is dispatched, the
+attempt is journaled, and where a verify step is attached its verdict is measured. Nothing else reaches the executor.
+"""
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Coroutine
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+from skyflo_mcp.kubernetes.client import Cluster
+
+from skyflo_runbooks.gateway import decisions, identity
+from skyflo_runbooks.gateway.decisions import Ballot
+from skyflo_runbooks.gateway.events import Events
+from skyflo_runbooks.gateway.executor import Executor
+from skyflo_runbooks.gateway.identity import Identity
+from skyflo_runbooks.gateway.policy import AllOf, PairedOperator
+from skyflo_runbooks.gateway.proposer import Proposer, Render, Wish
+from skyflo_runbooks.gateway.redaction import Redactor
+from skyflo_runbooks.gateway.store import Row, Store
+from skyflo_runbooks.gateway.verifier import Task, Verifier
+from skyflo_runbooks.gateway.view import view
+from skyflo_runbooks.model.errors import BadInput
+from skyflo_runbooks.model.json import Json
+from skyflo_runbooks.model.lifecycle import REFUSED
+from skyflo_runbooks.model.plan import bind
+from skyflo_runbooks.model.proposal import Verification
+from skyflo_runbooks.model.verdict import Judgement
+
+PATROL_SECONDS = 2.0
+_PENDING = frozenset({"proposed", "approved", "executing", "unknown"})
+_BUSY = frozenset({"proposed", "approved", "executing"})
+
+
+class Gateway:
+    """One cluster behind the gate. Use as an asynchronous context manager: entering finishes what was left behind."""
+
+    def __init__(
+        self, *, cluster: Cluster, store: Store, render: Render, redactor: Redactor, life: timedelta, tick: float = 1.0
+    ) -> None:
+        self.cluster = cluster
+        self.store = store
+        self.redactor = redactor
+        self.events = Events(secrets.token_hex(4))
+        self.policy = AllOf([PairedOperator()])
+        self.proposer = Proposer(
+            cluster=cluster, store=store, render=render, redactor=redactor, policy=self.policy.name, life=life
+        )
+        self._executor = Executor(cluster=cluster, store=store, proposer=self.proposer, redactor=redactor)
+        self.verifier = Verifier(cluster=cluster, store=store, proposer=self.proposer, redactor=redactor, tick=tick)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        self._spawn(self._patrol(), "patrol")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.cluster.aclose()
+        self.store.close()
+
+    # Proposals
+
+    async def propose(self, wish: Wish) -> Row:
+        """Return the proposal for a wish, made now or still open."""
+        wish = self._with_verification(wish)
+        row = await self.proposer.propose(wish)
+        self._tell(row)
+        return row
+
+    async def modify(self, id_: str, changes: Json, who: Identity) -> Row:
+        """Return the new proposal that replaces `id_`."""
+        row = await self.proposer.modify(id_, changes, requester=str(who))
+        self._tell(row)
+        self._tell(self.store.get(id_))
+        return row
+
+    async def roll_back(self, id_: str, who: Identity) -> Row:
+        """Return the proposal of the way back. Only an operator asks for it."""
+        self.policy.admit(self.store.get(id_).proposal, who)
+        row = await self.proposer.roll_back(id_, requester=str(who))
+        self._tell(row)
+        return row
+
+    async def decide(self, id_: str, ballot: Ballot, who: Identity) -> Row:
+        """Record a signed decision; an approval is dispatched at once, and this returns before it ends."""
+        decision = decisions.decide(self.store, policy=self.policy, proposal=id_, ballot=ballot, who=who)
+        row = self.store.get(id_)
+        self.events.publish("decision", {"id": id_, "decision": decision.kind, "operator": decision.operator})
+        self._tell(row)
+        if decision.kind == "approve":
+            self._spawn(self._finish(row), f"finish {id_}")
+        return self.store.get(id_)
+
+    async def settled(self, id_: str, seconds: float) -> Row:
+        """Return a proposal when nothing more is under way for it, or after so many seconds."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        while (row := self.store.get(id_)).state in _BUSY and (left := until - loop.time()) > 0:
+            await self.events.changed(min(left, 1.0))
+        return row
+
+    def view(self, row: Row) -> Json:
+        """Return what clients see of a proposal."""
+        judgement = self._judgement_of(row)
+        return view(row, judgement)
+
+    # Verdicts
+
+    async def verify(self, task: Task, after: tuple[str, ...], seconds: float) -> tuple[Judgement, bool]:
+        """Return the judgement of a verify step and whether it is final.
+
+        While a change is undecided the checks are attached to it and the answer is INCONCLUSIVE at once; afterwards
+        the judging is waited for, at most so many seconds.
+        """
+        rows = [self.store.get(id_) for id_ in task.changes]
+        given = Verification(step=task.step, checks=task.checks, within=task.within, after=after)
+        for row in rows:
+            if row.proposal.verification is None and row.state not in REFUSED:
+                self.store.attach(row.proposal.id, msgspec.json.encode(given))
+        approved = next((r.proposal.verification for r in rows if r.proposal.verification), None)
+        if approved is not None and approved.step == task.step:
+            # What the card showed is what is judged, whatever the cell says by now.
+            task = msgspec.structs.replace(task, checks=approved.checks, within=approved.within)
+        if any(row.state in _PENDING for row in rows):
+            return self.verifier.provisional(task), False
+        running = self.verifier.start(task)
+        self._spawn(self._announce(task), f"announce {task.step}")
+        with contextlib.suppress(TimeoutError):
+            return await asyncio.wait_for(asyncio.shield(running), seconds), True
+        return self.verifier.under_way(task), False
+
+    def register(self, id_: str, body: Json) -> None:
+        """Keep a runbook's steps, so that a card can show what will be verified."""
+        if not id_.startswith("rb-") or len(id_) > 80:
+            raise BadInput(f"{id_[:80]!r} is not a runbook's id.", next_step="Ids look like rb-7f3k9x2m.")
+        with self.store.transaction() as db:
+            db.execute("INSERT OR REPLACE INTO runbooks VALUES (?, ?)", (id_, msgspec.json.encode(body)))
+
+    def runbook(self, id_: str) -> Json | None:
+        """Return a registered runbook."""
+        row = self.store.one("SELECT body FROM runbooks WHERE id = ?", (id_,))
+        return None if row is None or not isinstance(row[0], bytes) else msgspec.json.decode(row[0], type=dict)
+
+    def lease(self, key: str, seconds: float) -> bool:
+        """Grant `key` to the first who asks, until its time is over."""
+        until = (self.store.now() + timedelta(seconds=min(seconds, 86_400.0))).isoformat()
+        with self.store.transaction() as db:
+            db.execute("DELETE FROM leases WHERE until < ?", (self.store.now().isoformat(),))
+            return db.execute("INSERT OR IGNORE INTO leases VALUES (?, ?)", (key[:400], until)).rowcount == 1
+
+    # Behind the scenes
+
+    def _with_verification(self, wish: Wish) -> Wish:
+        """Take the verify step from the registered runbook, with the run's parameters, where the wish brings none."""
+        known = self.runbook(wish.origin.runbook) if wish.origin.runbook else None
+        if known is None:
+            return wish
+        origin = msgspec.structs.replace(
+            wish.origin,
+            runbook_digest=str(known.get("digest", "")),
+            generator=wish.origin.generator or str(known.get("generator", "")),
+        )
+        for step in known.get("steps", []):
+            if wish.verification is None and step.get("kind") == "verify" and wish.origin.step in step.get("after", []):
+                given = {"step": step["id"], **{name: step[name] for name in ("checks", "within", "after")}}
+                verification = msgspec.convert(bind(given, wish.parameters), Verification)
+                return msgspec.structs.replace(wish, origin=origin, verification=verification)
+        return msgspec.structs.replace(wish, origin=origin)
+
+    async def _finish(self, row: Row) -> None:
+        """Dispatch an approved proposal and see it through to its verdict."""
+        id_ = row.proposal.id
+        self.events.publish("attempt", {"id": id_, "state": "executing"})
+        done = await self._executor.dispatch(id_)
+        self.events.publish("attempt", {"id": id_, "state": done.state})
+        self._tell(done)
+        await self._judge(done)
+
+    async def _judge(self, row: Row) -> None:
+        """Measure the verdict of the verify step that waits for this change, once all its changes are done."""
+        verification = row.proposal.verification
+        if verification is None or row.state not in ("executed", "failed"):
+            return
+        task = self._task(row, verification)
+        if task is not None and self.verifier.recorded(task) is None:
+            self.verifier.start(task)
+            await self._announce(task)
+
+    def _task(self, row: Row, verification: Verification) -> Task | None:
+        """Return the verify task over all changes that the step names, or None while one of them is not done."""
+        origin = row.proposal.origin
+        ids = [row.proposal.id]
+        for step in verification.after:
+            if step == origin.step:
+                continue
+            same = [
+                other
+                for other in self.store.find()
+                if (other.proposal.origin.runbook, other.proposal.origin.run) == (origin.runbook, origin.run)
+                and other.proposal.origin.step == step
+                and other.state != "superseded"
+            ]
+            if not same or same[0].state in _PENDING:
+                return None
+            ids.append(same[0].proposal.id)
+        return Task(
+            step=verification.step,
+            changes=tuple(ids),
+            checks=verification.checks,
+            within=verification.within,
+            runbook=origin.runbook,
+            run=origin.run,
+        )
+
+    async def _announce(self, task: Task) -> None:
+        judgement = await self.verifier.start(task)
+        self.events.publish("verdict", {"step": task.step, "runbook": task.runbook, **msgspec.to_builtins(judgement)})
+
+    def _judgement_of(self, row: Row) -> Judgement | None:
+        verification = row.proposal.verification
+        task = self._task(row, verification) if verification and row.state in ("executed", "failed") else None
+        if task is None:
+            return None
+        return self.verifier.recorded(task) or self.verifier.under_way(task)
+
+    async def _patrol(self) -> None:
+        """Finish what was left behind; then expire what is too old and look again at what is unknown, for ever."""
+        for row in await self._executor.recover():
+            self._tell(row)
+        for row in self.store.find(states=frozenset({"executed"})):
+            self._spawn(self._judge(row), f"judge {row.proposal.id}")
+        while True:
+            for row in self.store.find(states=frozenset({"proposed", "approved", "unknown"})):
+                await self._tend(row)
+            await asyncio.sleep(PATROL_SECONDS)
+
+    async def _tend(self, row: Row) -> None:
+        id_ = row.proposal.id
+        if row.state == "unknown":
+            settled = await self._executor.look(id_)
+            if settled.state != "unknown":
+                self._tell(settled)
+                await self._judge(settled)
+        elif datetime.fromisoformat(row.proposal.binding.expires) <= self.store.now():
+            self.store.move(id_, "expire", {"message": "nobody decided in time: the answer is no"})
+            self._tell(self.store.get(id_))
+
+    def _tell(self, row: Row) -> None:
+        self.events.publish("proposal", {"id": row.proposal.id, "state": row.state, "step": row.proposal.origin.step})
+
+    def _spawn(self, coroutine: Coroutine[object, object, None], name: str) -> None:
+        task = asyncio.create_task(coroutine, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def open_store(data_dir: Path) -> Store:
+    """Open the record, or raise `BadInput` where another gateway has it or the place cannot be written."""
+    try:
+        return Store(data_dir)
+    except OSError as error:
+        raise BadInput(
+            f"The data directory {data_dir} cannot be used: {error.strerror}.", next_step="Choose another --data-dir."
+        ) from error
+
+
+def new_link(store: Store, origin: str, path: str = "") -> str:
+    """Return a fresh one-time link."""
+    token = identity.issue(store, "link", "one-time link", identity.LINK_LIFE)
+    return f"{origin}/login/{token}" + (f"?next={path}" if path else "")

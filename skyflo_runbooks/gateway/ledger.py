@@ -1,0 +1,86 @@
+"""The append-only, hash-chained record.
+
+Rules:
+  1. An entry's hash is SHA-256 over the RFC 8785 JSON of {seq, at, kind, body, prev}; `prev` is the hash before it, and
+     the first entry's is 64 zeros.
+  2. Entries are only ever added; the database refuses to change or delete one (triggers), and a file changed by other
+     means no longer verifies: `verify` names the first broken entry.
+  3. An entry and the state that it tells of are written in one transaction, fully synced, before the effect shows.
+"""
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator
+
+import msgspec
+
+from skyflo_runbooks.model.errors import SkyfloError
+from skyflo_runbooks.model.json import Json, canonical
+
+GENESIS = "0" * 64
+TABLES = """
+CREATE TABLE entries (
+  seq INTEGER PRIMARY KEY, at TEXT NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL,
+  prev TEXT NOT NULL, hash TEXT NOT NULL UNIQUE
+) STRICT;
+CREATE INDEX entries_proposal ON entries (json_extract(body, '$.proposal'));
+CREATE TRIGGER entries_never_change BEFORE UPDATE ON entries
+  BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+CREATE TRIGGER entries_never_go BEFORE DELETE ON entries
+  BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+"""
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One entry: its place, its time (RFC 3339), its kind, its body, and the chain."""
+
+    seq: int
+    at: str
+    kind: str
+    body: Json
+    prev: str
+    hash: str
+
+
+class LedgerBroken(SkyfloError):
+    """The chain does not hold."""
+
+
+def entry_hash(*, seq: int, at: str, kind: str, body: Json, prev: str) -> str:
+    """Return the hash of an entry, by rule 1."""
+    return hashlib.sha256(canonical({"seq": seq, "at": at, "kind": kind, "body": body, "prev": prev})).hexdigest()
+
+
+def append(connection: sqlite3.Connection, *, at: str, kind: str, body: Json) -> Entry:
+    """Add one entry inside the caller's transaction and return it."""
+    row = connection.execute("SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1").fetchone()
+    seq, prev = (row[0] + 1, row[1]) if row else (1, GENESIS)
+    digest = entry_hash(seq=seq, at=at, kind=kind, body=body, prev=prev)
+    connection.execute(
+        "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?)", (seq, at, kind, canonical(body).decode(), prev, digest)
+    )
+    return Entry(seq, at, kind, body, prev, digest)
+
+
+def entries(connection: sqlite3.Connection, *, since: int = 0) -> Iterator[Entry]:
+    """Yield the entries after `since`, in order."""
+    rows = connection.execute(
+        "SELECT seq, at, kind, body, prev, hash FROM entries WHERE seq > ? ORDER BY seq", (since,)
+    )
+    for seq, at, kind, body, prev, digest in rows:
+        yield Entry(seq, at, kind, msgspec.json.decode(body, type=dict), prev, digest)
+
+
+def verify(chain: Iterator[Entry]) -> int:
+    """Return how many entries hold, or raise `LedgerBroken` that names the first one that does not."""
+    prev, count = GENESIS, 0
+    for entry in chain:
+        expected = entry_hash(seq=entry.seq, at=entry.at, kind=entry.kind, body=entry.body, prev=prev)
+        if entry.seq != count + 1 or entry.prev != prev or entry.hash != expected:
+            raise LedgerBroken(
+                f"Ledger entry {count + 1} is broken: expected hash {expected[:12]}… after {prev[:12]}…, "
+                f"found entry {entry.seq} with {entry.hash[:12]}….",
+                next_step="Restore the data directory from a backup and compare; entries before it still hold.",
+            )
+        prev, count = entry.hash, count + 1
+    return count

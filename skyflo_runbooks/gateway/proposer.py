@@ -1,0 +1,285 @@
+"""Makes proposals: render, prepare, assess, bind, store.
+
+Rules:
+  1. Asked again while an equal proposal of the same runbook and step is open, the open one is returned.
+  2. An empty diff is `in_place`: there is nothing to decide.
+  3. What is stored for showing is redacted; the real requests lie sealed beside the pre-images.
+  4. A proposal names what it replaces (`modify`) or undoes (`rollback`); neither carries an approval over.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Literal
+
+import msgspec
+from skyflo_mcp.kubernetes.client import Cluster
+from skyflo_mcp.kubernetes.errors import Conflict, Invalid, NotFound
+
+from skyflo_runbooks.gateway import risk
+from skyflo_runbooks.gateway.preimages import PreImages, key_file
+from skyflo_runbooks.gateway.prepare import Prepared, prepare
+from skyflo_runbooks.gateway.redaction import Redactor
+from skyflo_runbooks.gateway.store import Row, Store, rfc3339
+from skyflo_runbooks.model.digest import Binding, binding_digest, sha256
+from skyflo_runbooks.model.errors import BadInput, Refused
+from skyflo_runbooks.model.json import Json
+from skyflo_runbooks.model.lifecycle import OPEN
+from skyflo_runbooks.model.proposal import (
+    ID_ALPHABET,
+    Assessment,
+    Impact,
+    Origin,
+    Proposal,
+    ProposalId,
+    Verification,
+)
+from skyflo_runbooks.model.request import JSON_PATCH, Rendered, Request
+
+ROLLBACK = "rollback"
+LONGEST_LIFE = timedelta(hours=24)
+Render = Callable[[str, Json], Awaitable[Rendered]]
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """What is asked for: a change tool with its arguments, why, and from where.
+
+    `parameters` are the values of the runbook's parameters in this run.
+    """
+
+    tool: str
+    arguments: Json
+    origin: Origin
+    why: str = ""
+    verification: Verification | None = None
+    parameters: dict[str, str | int | float | bool] = {}
+
+
+class Rehearsal(msgspec.Struct, frozen=True):
+    """What a wish would do, proposed to nobody."""
+
+    would: Literal["change", "in_place", "not_applicable"]
+    diff: str
+    message: str
+
+
+class Sealed(msgspec.Struct, frozen=True):
+    """What lies sealed of one request: the real request, how to undo it, and which paths its digest leaves out."""
+
+    request: Request
+    undo: list[Json]
+    ignored: list[list[str]]
+    unstable: list[list[str]]
+
+
+class Proposer:
+    """Turns wishes into stored proposals. `render` calls a change tool; `life` is how long a proposal may be decided."""
+
+    def __init__(
+        self,
+        *,
+        cluster: Cluster,
+        store: Store,
+        render: Render,
+        redactor: Redactor,
+        policy: str,
+        life: timedelta = timedelta(minutes=30),
+    ) -> None:
+        if not timedelta(0) < life <= LONGEST_LIFE:
+            raise BadInput(f"A proposal lives between a moment and 24 h, not {life}.")
+        self._cluster = cluster
+        self._store = store
+        self._render = render
+        self._redactor = redactor
+        self._policy = policy
+        self._life = life
+        self._images = PreImages(store)
+        self._making = asyncio.Lock()
+        self.secret_key = key_file(store.directory, "digest.key")
+
+    async def propose(self, wish: Wish, *, supersedes: str = "") -> Row:
+        """Return the stored proposal for a wish, by rule 1 and 2."""
+        rendered = await self._render(wish.tool, self._redactor.resolve(wish.arguments))
+        return await self._propose(wish, rendered, supersedes=supersedes)
+
+    async def roll_back(self, id_: str, *, requester: str) -> Row:
+        """Return the proposal that leads back from an executed one; its diff is against the object as it is now."""
+        row = self._store.get(id_)
+        if row.state not in ("executed", "failed"):
+            raise Refused(
+                f"{id_} is {row.state}; only what was executed has a way back.",
+                next_step="Look at it with 'skyflo-runbooks show'."
+                if row.state != "proposed"
+                else "Reject it instead.",
+            )
+        requests = []
+        for sealed in reversed(self.sealed(row.proposal.id)):
+            if not sealed.undo:
+                raise Refused(f"{id_} has no way back.", next_step=row.proposal.assessment.way_back)
+            requests.append(msgspec.structs.replace(sealed.request, body=sealed.undo, content_type=JSON_PATCH))
+        names = ", ".join(str(request.target) for request in requests)
+        rendered = Rendered(
+            requests=tuple(requests),
+            title=f"Roll back: {row.proposal.title}",
+            equivalent="\n".join(_patch_line(request, self._redactor) for request in requests),
+        )
+        origin = msgspec.structs.replace(
+            row.proposal.origin, requester=requester, step=row.proposal.origin.step + "!back"
+        )
+        wish = Wish(ROLLBACK, {"of": id_}, origin, why=f"The way back of {id_} for {names}.")
+        return await self._propose(wish, rendered, rollback_of=id_)
+
+    async def modify(self, id_: str, changes: Json, *, requester: str) -> Row:
+        """Return a new proposal with other argument values, which supersedes the open one `id_`."""
+        row = self._store.get(id_)
+        if row.state not in ("proposed", "approved"):
+            raise Refused(f"{id_} is {row.state}; only an open proposal is modified.")
+        if row.proposal.tool == ROLLBACK:
+            raise BadInput("The way back is not modified.", next_step="Reject it, or write your own change.")
+        arguments = row.proposal.arguments
+        for name, value in changes.items():
+            arguments = _set(arguments, name.split("."), value)
+        origin = msgspec.structs.replace(row.proposal.origin, requester=requester)
+        wish = Wish(row.proposal.tool, arguments, origin, row.proposal.why, row.proposal.verification)
+        return await self.propose(wish, supersedes=id_)
+
+    async def rehearse(self, wish: Wish) -> Rehearsal:
+        """Dry-run a wish and say what it would do, without proposing it (a replay, a plan being made)."""
+        try:
+            rendered = await self._render(wish.tool, self._redactor.resolve(wish.arguments))
+            prepared = await self._prepare(rendered)
+        except (BadInput, NotFound, Invalid, Conflict) as error:
+            return Rehearsal("not_applicable", "", self._redactor.text(str(error)))
+        shown = self._redactor.text("\n".join(item.diff for item in prepared))
+        if all(item.in_place for item in prepared):
+            return Rehearsal("in_place", "", f"Already in place: {rendered.title}")
+        return Rehearsal("change", shown, f"Would change: {rendered.title}")
+
+    def sealed(self, id_: ProposalId) -> list[Sealed]:
+        """Return the real requests of a proposal and their way back."""
+        return [msgspec.convert(image, Sealed) for image in self._images.read(id_)]
+
+    async def _prepare(self, rendered: Rendered) -> list[Prepared]:
+        if any(request.target.kind == "Secret" for request in rendered.requests):
+            raise BadInput("Changing a Secret is not offered.", next_step="Change it outside, then restart its users.")
+        return [await prepare(self._cluster, item, secret_key=self.secret_key) for item in rendered.requests]
+
+    async def _propose(self, wish: Wish, rendered: Rendered, *, supersedes: str = "", rollback_of: str = "") -> Row:
+        key = same_key(wish, rendered)
+        async with self._making:
+            # One after another, so that two equal wishes at once make one proposal.
+            open_ = [row for row in self._store.find(same_key=key, states=OPEN) if row.proposal.id != supersedes]
+            if open_ and not supersedes:
+                return open_[0]
+            prepared = await self._prepare(rendered)
+            proposal = await self._bind(wish, rendered, prepared, supersedes=supersedes, rollback_of=rollback_of)
+            images = [
+                Sealed(p.request, list(p.undo), [list(x) for x in p.ignored], [list(x) for x in p.unstable])
+                for p in prepared
+            ]
+            self._images.keep(proposal.id, [msgspec.to_builtins(image) for image in images])
+            in_place = all(item.in_place for item in prepared)
+            self._store.add(proposal, same_key=key, state="in_place" if in_place else "proposed")
+            return self._store.get(proposal.id)
+
+    async def _bind(
+        self, wish: Wish, rendered: Rendered, prepared: list[Prepared], *, supersedes: str, rollback_of: str
+    ) -> Proposal:
+        now = self._store.now()
+        binding = Binding(
+            cluster=await self._cluster.uid(),
+            requests=tuple(item.bound for item in prepared),
+            runbook=wish.origin.runbook_digest,
+            step=wish.origin.step,
+            requester=wish.origin.requester,
+            policy=self._policy,
+            nonce=secrets.token_urlsafe(18),
+            not_before=rfc3339(now),
+            expires=rfc3339(now + self._life),
+        )
+        level, reasons = risk.assess(
+            tuple(item.request for item in prepared),
+            before=tuple(item.before for item in prepared),
+            after=tuple(item.after for item in prepared),
+            impacts=tuple(item.impact for item in prepared),
+            irreversible=rendered.irreversible,
+        )
+        mask = self._redactor
+        return Proposal(
+            id=new_id(self._store),
+            tool=wish.tool,
+            arguments=mask.mask(wish.arguments),
+            title=mask.text(rendered.title),
+            why=mask.text(wish.why),
+            origin=wish.origin,
+            requests=tuple(msgspec.structs.replace(p.request, body=mask.mask(p.request.body)) for p in prepared),
+            binding=binding,
+            digest=binding_digest(binding),
+            diff=mask.text("\n".join(item.diff for item in prepared)),
+            impact=mask_impact(mask, together(prepared)),
+            assessment=Assessment(level, reasons, way_back(prepared, rendered), rendered.irreversible),
+            equivalent=mask.text(rendered.equivalent),
+            created=rfc3339(now),
+            warnings=tuple(mask.text(warning) for item in prepared for warning in item.warnings) + rendered.notes,
+            unstable=tuple(".".join(path) for item in prepared for path in item.unstable),
+            verification=wish.verification,
+            rollback_of=rollback_of,
+            supersedes=supersedes,
+        )
+
+
+def same_key(wish: Wish, rendered: Rendered) -> str:
+    """Return what makes two wishes the same: runbook, step and exact requests."""
+    asked = [msgspec.to_builtins(request) for request in rendered.requests]
+    return sha256([wish.origin.runbook, wish.origin.step, wish.tool, asked])
+
+
+def new_id(store: Store) -> ProposalId:
+    """Return an id that no proposal has."""
+    while True:
+        made = ProposalId("ap-" + "".join(secrets.choice(ID_ALPHABET) for _ in range(6)))
+        if store.one("SELECT 1 FROM proposals WHERE id = ?", (made,)) is None:
+            return made
+
+
+def together(prepared: list[Prepared]) -> Impact:
+    """Return the impacts of several requests as one."""
+    fields = ("while_it_runs", "also_touched", "ownership", "unknown")
+    merged = {name: tuple(dict.fromkeys(s for p in prepared for s in getattr(p.impact, name))) for name in fields}
+    return Impact(**merged)
+
+
+def mask_impact(mask: Redactor, impact: Impact) -> Impact:
+    """Return an impact with secrets in it masked."""
+    return msgspec.convert(mask.mask(msgspec.to_builtins(impact)), Impact)
+
+
+def way_back(prepared: list[Prepared], rendered: Rendered) -> str:
+    """Return the way back in words."""
+    if rendered.irreversible:
+        return f"None: {rendered.irreversible}"
+    problems = [item.undo_problem for item in prepared if item.undo_problem]
+    if problems:
+        return f"Stored, but {problems[0]}"
+    names = ", ".join(str(item.request.target) for item in prepared)
+    return f"Restore the former values of {names}, stored; needs its own approval"
+
+
+def _set(arguments: Json, path: list[str], value: object) -> Json:
+    """Return `arguments` with the member at `path` replaced; an unknown name is `BadInput`."""
+    head, *rest = path
+    if head not in arguments:
+        raise BadInput(f"There is no argument {head!r}.", next_step=f"Arguments: {', '.join(sorted(arguments))}.")
+    if not rest:
+        return {**arguments, head: value}
+    inner = arguments[head]
+    if not isinstance(inner, dict):
+        raise BadInput(f"{head!r} has no member {rest[0]!r}.")
+    return {**arguments, head: _set(inner, rest, value)}
+
+
+def _patch_line(request: Request, redactor: Redactor) -> str:
+    where = f"-n {request.target.namespace} " if request.target.namespace else ""
+    body = msgspec.json.encode(redactor.mask(request.body)).decode()
+    return f"kubectl {where}patch {request.target.kind.lower()} {request.target.name} --type=json -p '{body}'"

@@ -1,0 +1,118 @@
+"""Masks secret values before anything leaves the gateway.
+
+What is masked, wherever it stands in a result, an argument, an error or a log line:
+  1. the data of Secrets, and the annotation in which `kubectl apply` repeats it
+  2. a literal environment variable, or any member of an object, whose name says that it is secret
+  3. in text: assignments to such names, Authorization headers, user:password in URLs, JSON web tokens, well-known
+     token shapes, private keys
+
+A masked value travels as `«masked:REFERENCE»`. The reference is an HMAC under a key of this process, so that equal
+values look equal and nothing else shows; `resolve` gives the value back inside the gateway, and only there.
+"""
+
+import hmac
+import re
+import secrets
+from typing import Any
+
+from skyflo_runbooks.model.errors import BadInput
+from skyflo_runbooks.model.json import Json
+
+MARK = re.compile(r"«masked:([0-9a-f]{12})»")
+_NAME = (
+    r"(?:pass(?:word|wd|phrase)?|token|api[_-]?key|secret|secret[_-]?key|access[_-]?key|private[_-]?key|credentials?)"
+)
+_SECRET_NAME = re.compile(rf"(?:^|[_.-]|[a-z](?=[A-Z])){_NAME}$", re.IGNORECASE)
+# Names of references to Secrets and of settings about tokens are not values.
+_NOT_A_VALUE = {"secret", "imagePullSecret", "automountServiceAccountToken", "continue", "token"}
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_TEXT = (
+    re.compile(r"(?P<keep>-----BEGIN [A-Z ]*PRIVATE KEY-----)(?P<value>.*?)(?=-----END|\Z)", re.DOTALL),
+    re.compile(r"(?P<keep>\bAuthorization\s*[:=]\s*(?:Bearer|Basic)\s+)(?P<value>[^\s\"',]+)", re.IGNORECASE),
+    re.compile(r"(?P<keep>\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)(?P<value>[^\s/@]+)(?=@)", re.IGNORECASE),
+    re.compile(r"(?P<keep>)(?P<value>\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,})"),
+    re.compile(r"(?P<keep>)(?P<value>\b(?:AKIA[0-9A-Z]{16}|gh[pousr]_\w{30,}|xox[abprs]-[\w-]{10,}|sk-[\w-]{20,}))"),
+    re.compile(
+        rf"(?P<keep>\b[\w.-]*{_NAME}[\"']?\s*[=:]\s*[\"']?)(?P<value>(?!«masked)[^\s\"',;&}}]{{3,}})", re.IGNORECASE
+    ),
+)
+
+
+class Redactor:
+    """Masks values and remembers, in memory only, what each reference stands for."""
+
+    def __init__(self, *, capacity: int = 20_000) -> None:
+        self._key = secrets.token_bytes(32)
+        self._known: dict[str, str] = {}
+        self._capacity = capacity
+
+    def mask(self, value: Any) -> Any:
+        """Return `value` with every secret in it masked; the input is left as it is."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, list | tuple):
+            return [self.mask(item) for item in value]
+        if isinstance(value, dict):
+            return self._mapping(value)
+        return value
+
+    def text(self, text: str) -> str:
+        """Return text with secrets in it masked."""
+        for pattern in _TEXT:
+            text = pattern.sub(lambda found: found["keep"] + self.reference(found["value"]), text)
+        return text
+
+    def reference(self, value: str) -> str:
+        """Return the mark under which `value` travels."""
+        if MARK.fullmatch(value) or not value:
+            return value
+        mark = hmac.new(self._key, value.encode(), "sha256").hexdigest()[:12]
+        if len(self._known) >= self._capacity:
+            self._known.pop(next(iter(self._known)))
+        self._known[mark] = value
+        return f"«masked:{mark}»"
+
+    def resolve(self, value: Any) -> Any:
+        """Return `value` with each mark replaced by what it stands for; an unknown mark is `BadInput`."""
+        if isinstance(value, str):
+            return MARK.sub(self._known_value, value)
+        if isinstance(value, list | tuple):
+            return [self.resolve(item) for item in value]
+        if isinstance(value, dict):
+            return {key: self.resolve(item) for key, item in value.items()}
+        return value
+
+    def _known_value(self, found: re.Match[str]) -> str:
+        value = self._known.get(found[1])
+        if value is None:
+            raise BadInput(
+                f"The masked value {found[0]} is not known to this gateway any more.",
+                next_step="Run the read step again that showed it.",
+            )
+        return value
+
+    def _mapping(self, value: Json) -> Json:
+        if value.get("kind") == "Secret" and ("data" in value or "stringData" in value or "metadata" in value):
+            return self._secret(value)
+        if isinstance(value.get("name"), str) and isinstance(value.get("value"), str) and says_secret(value["name"]):
+            return {**{k: self.mask(v) for k, v in value.items()}, "value": self.reference(value["value"])}
+        masked: Json = {}
+        for key, item in value.items():
+            hidden = isinstance(item, str) and key not in _NOT_A_VALUE and says_secret(key)
+            masked[key] = self.reference(item) if hidden else self.mask(item)
+        return masked
+
+    def _secret(self, secret: Json) -> Json:
+        masked = {key: self.mask(item) for key, item in secret.items() if key not in ("data", "stringData")}
+        for member in ("data", "stringData"):
+            if isinstance(secret.get(member), dict):
+                masked[member] = {key: self.reference(str(item)) for key, item in secret[member].items()}
+        annotations = (masked.get("metadata") or {}).get("annotations") or {}
+        if _LAST_APPLIED in annotations:
+            annotations[_LAST_APPLIED] = self.reference(str(annotations[_LAST_APPLIED]))
+        return masked
+
+
+def says_secret(name: str) -> bool:
+    """Return whether a name says that its value is secret."""
+    return bool(_SECRET_NAME.search(name))

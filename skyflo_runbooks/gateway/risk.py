@@ -1,0 +1,54 @@
+"""How risky a change is, with reasons. Pure. The highest level that any rule gives stands."""
+
+from skyflo_runbooks.model.json import Json, at
+from skyflo_runbooks.model.objects import ObjectRef
+from skyflo_runbooks.model.proposal import Impact, Risk
+from skyflo_runbooks.model.request import Request
+
+_SYSTEM = {"kube-system", "kube-public", "kube-node-lease", "istio-system", "argocd", "cert-manager"}
+_ORDER: tuple[Risk, ...] = ("low", "medium", "high")
+_WIDE = {"Node", "Namespace", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "StorageClass"}
+
+
+def assess(
+    requests: tuple[Request, ...],
+    *,
+    before: tuple[Json | None, ...],
+    after: tuple[Json | None, ...],
+    impacts: tuple[Impact, ...],
+    irreversible: str,
+) -> tuple[Risk, tuple[str, ...]]:
+    """Return the level and every reason that raised it above low."""
+    raised: list[tuple[Risk, str]] = []
+    if irreversible:
+        raised.append(("high", f"irreversible: {irreversible}"))
+    for request, was, will, impact in zip(requests, before, after, impacts, strict=True):
+        raised += _reasons(request, was, will, impact)
+    level: Risk = max((risk for risk, _ in raised), key=_ORDER.index, default="low")
+    return level, tuple(dict.fromkeys(reason for _, reason in raised)) or ("it changes no running pod",)
+
+
+def _reasons(request: Request, was: Json | None, will: Json | None, impact: Impact) -> list[tuple[Risk, str]]:
+    ref: ObjectRef = request.target
+    found: list[tuple[Risk, str]] = []
+    if request.verb == "delete":
+        found.append(("high", f"it deletes {ref}"))
+    if ref.namespace in _SYSTEM:
+        found.append(("high", f"{ref.namespace} is a system namespace"))
+    if ref.kind in _WIDE:
+        found.append(("high", f"a {ref.kind} concerns the whole cluster"))
+    if at(was, "spec", "replicas") and at(will, "spec", "replicas") == 0:
+        found.append(("high", f"{ref} would run no pod"))
+    if at(was, "spec", "template") != at(will, "spec", "template"):
+        found.append(("medium", "pods restart"))
+    elif at(was, "spec", "replicas") != at(will, "spec", "replicas"):
+        found.append(("medium", "the number of pods changes"))
+    elif ref.kind in ("Service", "Ingress", "NetworkPolicy", "ConfigMap", "Secret"):
+        found.append(("medium", f"running pods use this {ref.kind}"))
+    if any("DOES NOT FIT" in line for line in impact.also_touched):
+        found.append(("high", "the quota would be exceeded"))
+    if impact.unknown:
+        found.append(("medium", "not everything that it may touch could be read"))
+    if any("revert" in line for line in impact.ownership):
+        found.append(("medium", "something else manages the object"))
+    return found

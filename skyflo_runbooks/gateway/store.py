@@ -1,0 +1,336 @@
+"""The gateway's database: one SQLite file, write-ahead log, full sync.
+
+What is not in the ledger's chain is state that the chain explains: a proposal's state moves in the same transaction
+that appends the entry which tells of it. One connection writes; calls are short and are made from one thread, so no
+two of them interleave. A second gateway on the same directory is refused by a lock on `gateway.lock`.
+"""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from skyflo_runbooks.gateway import ledger
+from skyflo_runbooks.model import lifecycle
+from skyflo_runbooks.model.errors import BadInput, Refused
+from skyflo_runbooks.model.json import Json
+from skyflo_runbooks.model.lifecycle import Event, State
+from skyflo_runbooks.model.proposal import Decision, Proposal, ProposalId
+
+_TABLES = """
+CREATE TABLE proposals (
+  id TEXT PRIMARY KEY, state TEXT NOT NULL, content BLOB NOT NULL, same_key TEXT NOT NULL, runbook TEXT NOT NULL,
+  run TEXT NOT NULL, step TEXT NOT NULL, created TEXT NOT NULL, decision BLOB, superseded_by TEXT NOT NULL DEFAULT '',
+  rolled_back_by TEXT NOT NULL DEFAULT '', verification BLOB
+) STRICT;
+CREATE INDEX proposals_same ON proposals (same_key, state);
+CREATE TABLE attempts (
+  id TEXT PRIMARY KEY, proposal TEXT NOT NULL UNIQUE, started TEXT NOT NULL, ended TEXT NOT NULL DEFAULT '',
+  sent INTEGER NOT NULL DEFAULT 0, applied BLOB NOT NULL DEFAULT x'5b5d', after BLOB NOT NULL DEFAULT x'5b5d',
+  message TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE TABLE preimages (proposal TEXT NOT NULL, place INTEGER NOT NULL, sealed BLOB NOT NULL, until TEXT NOT NULL,
+  PRIMARY KEY (proposal, place)) STRICT;
+CREATE TABLE operators (key TEXT PRIMARY KEY, name TEXT NOT NULL, jwk TEXT NOT NULL, paired TEXT NOT NULL) STRICT;
+CREATE TABLE tokens (hash TEXT PRIMARY KEY, role TEXT NOT NULL, name TEXT NOT NULL, expires TEXT NOT NULL) STRICT;
+CREATE TABLE nonces (nonce TEXT PRIMARY KEY, proposal TEXT NOT NULL, operator TEXT NOT NULL, until TEXT NOT NULL) STRICT;
+CREATE TABLE verdicts (key TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT;
+CREATE TABLE runbooks (id TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT;
+CREATE TABLE leases (key TEXT PRIMARY KEY, until TEXT NOT NULL) STRICT;
+"""
+# An ordered list of schema changes; `PRAGMA user_version` counts those that were made.
+MIGRATIONS = (ledger.TABLES + _TABLES,)
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """One execution of an approved proposal. `sent` counts requests marked as sent before they were."""
+
+    id: str
+    proposal: ProposalId
+    started: str
+    ended: str
+    sent: int
+    applied: list[Json]
+    after: list[Json]
+    message: str
+
+
+class Row(msgspec.Struct, frozen=True):
+    """A proposal with everything about it that moves."""
+
+    proposal: Proposal
+    state: State
+    decision: Decision | None
+    superseded_by: str
+    rolled_back_by: str
+    attempt: Attempt | None
+    ledger: tuple[int, int] | None = None
+
+
+def rfc3339(moment: datetime) -> str:
+    """Return a time as the record writes it: UTC, milliseconds."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Store:
+    """The open database. `clock` gives the time of entries."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        directory.chmod(0o700)
+        self.directory = directory
+        self._lock = _lock(directory)
+        self._db = sqlite3.connect(directory / "gateway.db", isolation_level=None, check_same_thread=False)
+        (directory / "gateway.db").chmod(0o600)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")
+        self._migrate()
+
+    def close(self) -> None:
+        """Close the database and let go of the directory."""
+        self._db.close()
+        self._lock.close()
+
+    def now(self) -> datetime:
+        """Return the time that entries carry."""
+        return datetime.now(UTC)
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: all of it, or nothing."""
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            raise self._unusable(error) from error
+        try:
+            yield self._db
+            self._db.execute("COMMIT")
+        except BaseException as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            if isinstance(error, sqlite3.OperationalError):
+                raise self._unusable(error) from error
+            raise
+
+    def record(self, kind: str, body: Json) -> ledger.Entry:
+        """Append one entry that moves no state."""
+        with self.transaction() as db:
+            return ledger.append(db, at=rfc3339(self.now()), kind=kind, body=body)
+
+    def entries(self, *, since: int = 0) -> Iterator[ledger.Entry]:
+        """Yield ledger entries in order."""
+        return ledger.entries(self._db, since=since)
+
+    # Proposals
+
+    def add(self, proposal: Proposal, *, same_key: str, state: State = "proposed") -> ledger.Entry:
+        """Store a new proposal together with its ledger entry."""
+        body = {
+            "proposal": proposal.id,
+            "state": state,
+            "digest": proposal.digest,
+            "tool": proposal.tool,
+            "requester": proposal.origin.requester,
+            "runbook": proposal.origin.runbook,
+            "run": proposal.origin.run,
+            "step": proposal.origin.step,
+            "objects": [str(request.target) for request in proposal.requests],
+            "rollback_of": proposal.rollback_of,
+            "supersedes": proposal.supersedes,
+        }
+        with self.transaction() as db:
+            entry = ledger.append(db, at=rfc3339(self.now()), kind="proposed", body=body)
+            db.execute(
+                "INSERT INTO proposals (id, state, content, same_key, runbook, run, step, created) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    proposal.id,
+                    state,
+                    msgspec.json.encode(proposal),
+                    same_key,
+                    proposal.origin.runbook,
+                    proposal.origin.run,
+                    proposal.origin.step,
+                    proposal.created,
+                ),
+            )
+            if proposal.supersedes:
+                self._move(db, ProposalId(proposal.supersedes), "supersede", {"superseded_by": proposal.id})
+                db.execute("UPDATE proposals SET superseded_by = ? WHERE id = ?", (proposal.id, proposal.supersedes))
+        return entry
+
+    def get(self, id_: str) -> Row:
+        """Return one proposal, or raise `BadInput`."""
+        rows = self._rows("WHERE p.id = ?", (id_,))
+        if not rows:
+            raise BadInput(f"There is no proposal {id_[:40]!r}.", next_step="'skyflo-runbooks approvals' lists them.")
+        places = self.one(
+            "SELECT min(seq), max(seq) FROM entries WHERE json_extract(body, '$.proposal') = ?", (rows[0].proposal.id,)
+        )
+        return msgspec.structs.replace(rows[0], ledger=places)
+
+    def find(self, *, same_key: str = "", states: frozenset[State] | None = None, limit: int = 500) -> list[Row]:
+        """Return proposals, newest first, of one key or in some states."""
+        clauses, values = [], []
+        if same_key:
+            clauses.append("p.same_key = ?")
+            values.append(same_key)
+        if states is not None:
+            clauses.append(f"p.state IN ({','.join('?' * len(states))})")
+            values += sorted(states)
+        where = "WHERE " + " AND ".join(clauses) if clauses else ""
+        return self._rows(f"{where} ORDER BY p.created DESC, p.id LIMIT {int(limit)}", tuple(values))
+
+    def move(self, id_: ProposalId, event: Event, body: Json | None = None) -> ledger.Entry:
+        """Move a proposal along one arrow, with the entry that tells of it, in one transaction."""
+        with self.transaction() as db:
+            return self._move(db, id_, event, body or {})
+
+    def decide(self, id_: ProposalId, decision: Decision, nonce: str) -> ledger.Entry:
+        """Record a person's decision and burn its nonce, in one transaction."""
+        with self.transaction() as db:
+            burnt = db.execute("DELETE FROM nonces WHERE nonce = ? AND proposal = ?", (nonce, id_)).rowcount
+            if burnt != 1:
+                raise Refused("This nonce was used already.", next_step="Ask for a new one and sign again.")
+            db.execute("UPDATE proposals SET decision = ? WHERE id = ?", (msgspec.json.encode(decision), id_))
+            return self._move(db, id_, decision.kind, msgspec.to_builtins(decision))
+
+    def start_attempt(self, id_: ProposalId, attempt: str) -> ledger.Entry:
+        """Consume the approval and write the attempt, in one transaction."""
+        with self.transaction() as db:
+            entry = self._move(db, id_, "dispatch", {"attempt": attempt})
+            db.execute(
+                "INSERT INTO attempts (id, proposal, started) VALUES (?, ?, ?)", (attempt, id_, rfc3339(self.now()))
+            )
+            return entry
+
+    def mark_sent(self, attempt: str, place: int) -> None:
+        """Note, durably and beforehand, that the request at `place` (from 1) is now being sent."""
+        with self.transaction() as db:
+            ledger.append(db, at=rfc3339(self.now()), kind="sending", body={"attempt": attempt, "request": place})
+            db.execute("UPDATE attempts SET sent = ? WHERE id = ?", (place, attempt))
+
+    def mark_applied(self, attempt: str, applied: list[Json], after: list[Json]) -> None:
+        """Note what the API server answered so far; `after` holds the desired-state digests that we left."""
+        with self.transaction() as db:
+            ledger.append(db, at=rfc3339(self.now()), kind="applied", body={"attempt": attempt, "applied": applied[-1]})
+            db.execute(
+                "UPDATE attempts SET applied = ?, after = ? WHERE id = ?",
+                (msgspec.json.encode(applied), msgspec.json.encode(after), attempt),
+            )
+
+    def end_attempt(self, id_: ProposalId, event: Event, message: str, rolled_back: str = "") -> ledger.Entry:
+        """End the attempt of a proposal; `rolled_back` is the proposal whose way back this was."""
+        with self.transaction() as db:
+            db.execute(
+                "UPDATE attempts SET ended = ?, message = ? WHERE proposal = ?", (rfc3339(self.now()), message, id_)
+            )
+            entry = self._move(db, id_, event, {"message": message})
+            if rolled_back:
+                self._move(db, ProposalId(rolled_back), "roll_back", {"by": id_})
+                db.execute("UPDATE proposals SET rolled_back_by = ? WHERE id = ?", (id_, rolled_back))
+            return entry
+
+    def attach(self, id_: ProposalId, verification: bytes) -> None:
+        """Attach the verify step that judges this proposal."""
+        with self.transaction() as db:
+            db.execute("UPDATE proposals SET verification = ? WHERE id = ?", (verification, id_))
+
+    # Small tables
+
+    def one(self, query: str, values: tuple[object, ...] = ()) -> tuple[object, ...] | None:
+        """Return the first row of a query."""
+        row: tuple[object, ...] | None = self._db.execute(query, values).fetchone()
+        return row
+
+    def all(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
+        """Return every row of a query."""
+        return self._db.execute(query, values).fetchall()
+
+    def _move(self, db: sqlite3.Connection, id_: ProposalId, event: Event, body: Json) -> ledger.Entry:
+        row = db.execute("SELECT state FROM proposals WHERE id = ?", (id_,)).fetchone()
+        if row is None:
+            raise BadInput(f"There is no proposal {id_!r}.")
+        after = lifecycle.move(row[0], event)
+        db.execute("UPDATE proposals SET state = ? WHERE id = ?", (after, id_))
+        told = {"proposal": id_, "state": after, **body}
+        return ledger.append(db, at=rfc3339(self.now()), kind=event, body=told)
+
+    def _rows(self, tail: str, values: tuple[object, ...]) -> list[Row]:
+        found = self._db.execute(
+            "SELECT p.content, p.state, p.decision, p.superseded_by, p.rolled_back_by, p.verification, "
+            "a.id, a.started, a.ended, a.sent, a.applied, a.after, a.message "
+            "FROM proposals p LEFT JOIN attempts a ON a.proposal = p.id " + tail,
+            values,
+        )
+        return [_row(row) for row in found.fetchall()]
+
+    def _migrate(self) -> None:
+        done = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if done > len(MIGRATIONS):
+            raise BadInput(
+                f"The record in {self.directory} was written by a newer version (schema {done}, known {len(MIGRATIONS)}).",
+                next_step="Start the newer version, or choose another --data-dir.",
+            )
+        for number, script in enumerate(MIGRATIONS[done:], start=done + 1):
+            self._db.executescript(f"BEGIN; {script} PRAGMA user_version = {number}; COMMIT;")
+
+    def _unusable(self, error: sqlite3.OperationalError) -> BadInput:
+        return BadInput(
+            f"The record in {self.directory} cannot be written: {error}.",
+            next_step="Nothing was decided or applied. Free space or unlock the file, then try again.",
+        )
+
+
+def _row(row: tuple[bytes, State, bytes | None, str, str, bytes | None, *tuple[object, ...]]) -> Row:
+    content, state, decision, superseded_by, rolled_back_by, verification, *attempt = row
+    proposal = msgspec.json.decode(content, type=Proposal)
+    if verification is not None:
+        kind = Proposal.__annotations__["verification"]
+        proposal = msgspec.structs.replace(proposal, verification=msgspec.json.decode(verification, type=kind))
+    made = None
+    if attempt[0] is not None:
+        id_, started, ended, sent, applied, after, message = attempt
+        made = msgspec.convert(
+            {
+                "id": id_,
+                "proposal": proposal.id,
+                "started": started,
+                "ended": ended,
+                "sent": sent,
+                "applied": msgspec.json.decode(_bytes(applied)),
+                "after": msgspec.json.decode(_bytes(after)),
+                "message": message,
+            },
+            Attempt,
+        )
+    said = None if decision is None else msgspec.json.decode(decision, type=Decision)
+    return Row(proposal, state, said, superseded_by, rolled_back_by, made)
+
+
+def _bytes(value: object) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
+def _lock(directory: Path) -> IO[str]:
+    handle = (directory / "gateway.lock").open("a+")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        handle.seek(0)
+        holder = handle.read().strip() or "unknown"
+        handle.close()
+        raise BadInput(
+            f"Another gateway (process {holder}) uses the record in {directory}.",
+            next_step="Stop it, or give this one its own --data-dir.",
+        ) from None
+    handle.truncate(0)
+    handle.write(str(os.getpid()))
+    handle.flush()
+    return handle

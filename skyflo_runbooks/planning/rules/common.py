@@ -1,0 +1,40 @@
+"""The way that every Deployment has: back to the revision that ran before."""
+
+from skyflo_runbooks.diagnosis.graph import revision
+from skyflo_runbooks.diagnosis.pods import containers
+from skyflo_runbooks.diagnosis.snapshot import ago
+from skyflo_runbooks.model.check import Check
+from skyflo_runbooks.model.json import Json, at
+from skyflo_runbooks.model.plan import ChangeStep
+from skyflo_runbooks.planning.way import Case, Way, named, settle, steady, web_checks
+
+
+def roll_back(case: Case, *, because: str, checks: tuple[Check, ...] = ()) -> tuple[Way, ...]:
+    """Return the way back to the previous revision, or none where there is no other revision."""
+    workload = case.workload
+    before = case.graph.previous(workload) if workload.get("kind") == "Deployment" else None
+    if before is None or revision(before) == 0:
+        return ()
+    number = revision(before)
+    images = ", ".join(dict.fromkeys(str(item.spec.get("image", "")) for item in containers(_as_pod(before))))
+    replaced = case.graph.revisions(workload)[0]
+    since = ago(str(at(replaced, "metadata", "creationTimestamp", default="")), case.graph.snapshot.time)
+    change = ChangeStep(
+        id="roll_back",
+        tool="k8s_rollout_undo",
+        arguments={**named(case), "to_revision": number},
+        why=f"Revision {number} ran before the one that was deployed {since} ago. {because}",
+    )
+    return (
+        Way(
+            title=f"Roll back to revision {number} ({images})",
+            change=change,
+            checks=(*steady(case), *checks, *web_checks(case)),
+            parameters=(settle(),),
+            reasons=(f"Revision {number} ({images}) ran before. {because}",),
+        ),
+    )
+
+
+def _as_pod(replica_set: Json) -> Json:
+    return {"spec": at(replica_set, "spec", "template", "spec", default={})}

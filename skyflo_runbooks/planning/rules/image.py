@@ -1,0 +1,38 @@
+"""Repairs of family B, images: IMG-01."""
+
+from skyflo_runbooks.model.plan import ChangeStep, Parameter, param
+from skyflo_runbooks.planning.rules.common import roll_back
+from skyflo_runbooks.planning.way import Case, Repair, Way, check_of, named, settle, steady, web_checks
+
+
+def set_image(case: Case) -> Repair:
+    """Set an image that is known to exist; or go back to the revision that had it."""
+    facts = case.finding.facts
+    container, good = facts["container"], facts.get("good_image")
+    if good is None:
+        return Repair(advice=(case.finding.advice,))
+    running = check_of(case, "image_running", container=container, image=param("image"))
+    change = ChangeStep(
+        id="set_image",
+        tool="k8s_set_image",
+        arguments={**named(case), "images": {container: param("image")}},
+        why=f"The registry has no {facts['image']}; {good} {facts['good_source']}.",
+    )
+    way = Way(
+        title=f"Set the image of {container} to {good}",
+        change=change,
+        checks=(*steady(case), running, *web_checks(case)),
+        parameters=(Parameter("image", "str", good, f"image of {container} that exists"), settle()),
+        reasons=(f"{good} {facts['good_source']}.", "Everything else of the new revision stays."),
+    )
+    back = roll_back(
+        case,
+        because="Its image could be pulled.",
+        checks=(check_of(case, "image_running", container=container, image=good),),
+    )
+    return Repair(ways=(way, *back))
+
+
+REPAIRS = {"IMG-01": set_image}
+
+__all__ = ["REPAIRS", "set_image"]

@@ -1,0 +1,106 @@
+"""Where a repaired workload's requests come in, so that a verify step can ask there.
+
+Rules, the first that holds:
+  1. A path that the operator named (`/checkout`, "errors on checkout"), unless the service answers that it has none.
+  2. A path that an Ingress routes to the Service.
+  3. The path of the pods' readiness probe, which the kubelet asks too.
+A path is never invented. Without a Service in front there is none.
+"""
+
+import re
+from collections.abc import Iterator
+
+from skyflo_runbooks.diagnosis.graph import Graph, selector
+from skyflo_runbooks.diagnosis.pods import name_of, namespace_of, template
+from skyflo_runbooks.model.finding import Finding
+from skyflo_runbooks.model.incident import Incident
+from skyflo_runbooks.model.json import Json, at
+from skyflo_runbooks.model.objects import ObjectRef
+from skyflo_runbooks.planning.way import Probe, Web
+
+_LITERAL = re.compile(r"(?<![\w/.:])(/[A-Za-z0-9][\w./-]*[\w-])")
+_SPOKEN = re.compile(
+    r"(?i)\b(?:errors?|50[0-9]s?|5xx|time-?outs?|failures?)\s+(?:on|at|from|for)\s+(?:the\s+)?([a-z][\w-]{2,})"
+)
+_NO_SUCH_PAGE = (401, 403, 404, 405)
+_NOT_A_PATH = frozenset(
+    ["all", "every", "some", "production", "prod", "staging", "our", "customers", "users", "requests", "pods"]
+)
+
+
+async def entrance(graph: Graph, finding: Finding, incident: Incident, probe: Probe | None) -> Web | None:
+    """Return where requests to the finding's object come in, or None where it is not known."""
+    service = _service(graph, finding)
+    if service is None:
+        return None
+    for path, source in _paths(graph, finding, service, incident):
+        if source != "the incident":
+            return Web(name_of(service), path, _port(service), source)
+        status = await probe(namespace_of(service), name_of(service), path) if probe else None
+        if status not in _NO_SUCH_PAGE:
+            return Web(name_of(service), path, _port(service), source)
+    return None
+
+
+def _service(graph: Graph, finding: Finding) -> Json | None:
+    fronts = [item for item in (finding.object, *finding.related) if item.kind == "Service"]
+    fronts.sort(key=lambda item: item.name != finding.object.name)
+    found = [service for item in fronts if (service := graph.get(item)) is not None and _speaks_http(service)]
+    return found[0] if found else None
+
+
+def _speaks_http(service: Json) -> bool:
+    """Return whether a GET makes sense: a TCP port that is not known to speak something else."""
+    return bool(_ports(service)) and bool(selector(service))
+
+
+def _ports(service: Json) -> list[Json]:
+    other = ("grpc", "redis", "postgres", "mysql", "kafka", "amqp", "tcp-")
+    return [
+        port
+        for port in at(service, "spec", "ports", default=[])
+        if port.get("protocol", "TCP") == "TCP" and not str(port.get("name", "")).startswith(other)
+    ]
+
+
+def _port(service: Json) -> int | None:
+    """Return the port to ask, or None where the Service has one only."""
+    if len(at(service, "spec", "ports", default=[])) <= 1:
+        return None
+    ports = sorted(_ports(service), key=lambda port: not str(port.get("name", "")).startswith("http"))
+    return int(ports[0]["port"])
+
+
+def _paths(graph: Graph, finding: Finding, service: Json, incident: Incident) -> Iterator[tuple[str, str]]:
+    for path in _LITERAL.findall(incident.text):
+        yield path, "the incident"
+    for word in _SPOKEN.findall(incident.text):
+        if word.lower() not in _NOT_A_PATH and word.lower() != name_of(service):
+            yield f"/{word.lower()}", "the incident"
+    for ingress in graph.all("Ingress"):
+        if namespace_of(ingress) == namespace_of(service):
+            for path in _routed(ingress, name_of(service)):
+                yield path, f"Ingress {name_of(ingress)}"
+    probe = _probe_path(graph, finding)
+    if probe:
+        yield probe, "the readiness probe"
+
+
+def _routed(ingress: Json, service: str) -> Iterator[str]:
+    for rule in at(ingress, "spec", "rules", default=[]):
+        for path in at(rule, "http", "paths", default=[]):
+            written = str(path.get("path", "/"))
+            if at(path, "backend", "service", "name") == service and re.fullmatch(r"/[\w./-]*", written):
+                yield written
+
+
+def _probe_path(graph: Graph, finding: Finding) -> str:
+    """Return the readiness probe's path of the workload that answers, or nothing."""
+    names = (finding.object, ObjectRef.parse(finding.facts["workload"]) if "workload" in finding.facts else None)
+    for name in names:
+        workload = graph.get(name) if name else None
+        for container in at(template(workload), "spec", "containers", default=[]) if workload else []:
+            path = at(container, "readinessProbe", "httpGet", "path")
+            if path:
+                return str(path)
+    return ""

@@ -1,0 +1,71 @@
+"""JSON in and out: bodies are validated against a type, errors become `{"error": …}` with a fitting HTTP status."""
+
+from typing import Any, TypeVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from skyflo_runbooks.model.errors import (
+    BadInput,
+    ExitCode,
+    NotAllowed,
+    OurBug,
+    Refused,
+    SkyfloError,
+    Unknown,
+    Unreachable,
+)
+
+T = TypeVar("T")
+LARGEST_BODY = 4 * 2**20
+_STATUS: dict[ExitCode, int] = {
+    ExitCode.BAD_INPUT: 400,
+    ExitCode.UNKNOWN: 502,
+    ExitCode.NOT_ALLOWED: 403,
+    ExitCode.REFUSED: 409,
+    ExitCode.UNREACHABLE: 503,
+}
+_KINDS = (BadInput, NotAllowed, Unknown, Refused, Unreachable, OurBug)
+
+
+def answer(value: object, status: int = 200) -> Response:
+    """Return a JSON response."""
+    return Response(msgspec.json.encode(value), status_code=status, media_type="application/json")
+
+
+def failure(error: SkyfloError) -> Response:
+    """Return the response for an error."""
+    kind = next((kind.__name__ for kind in _KINDS if isinstance(error, kind)), "SkyfloError")
+    body = {
+        "code": int(error.exit_code),
+        "kind": kind,
+        "message": error.message,
+        "next_step": error.next_step,
+    }
+    return answer({"error": body}, _STATUS.get(error.exit_code, 500))
+
+
+async def body(request: Request, kind: type[T]) -> T:
+    """Return the request's body as `kind`, or raise `BadInput` that names the member that does not fit."""
+    declared = request.headers.get("content-length", "0")
+    if declared.isdigit() and int(declared) > LARGEST_BODY:
+        raise BadInput(f"The body has {declared} bytes; at most {LARGEST_BODY} are read.")
+    raw = b""
+    async for chunk in request.stream():
+        raw += chunk
+        if len(raw) > LARGEST_BODY:
+            raise BadInput(f"The body is larger than {LARGEST_BODY} bytes.")
+    try:
+        return msgspec.json.decode(raw or b"{}", type=kind)
+    except msgspec.DecodeError as error:
+        raise BadInput(f"The body does not fit: {error}.", next_step="See /openapi.json.") from None
+
+
+def seconds(request: Request, name: str, most: float) -> float:
+    """Return a query parameter in seconds, at most `most`; 0 where it is missing."""
+    text: Any = request.query_params.get(name, "0")
+    try:
+        return max(0.0, min(float(text), most))
+    except ValueError:
+        raise BadInput(f"{name} is a number of seconds, got {text[:40]!r}.") from None

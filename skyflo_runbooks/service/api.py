@@ -1,0 +1,252 @@
+"""The REST handlers: each validates its body, asks the gateway, and answers with JSON.
+
+Adding a route: a handler here and its line in `ROUTES`. Who may call it stands in that line, and the OpenAPI document
+is written from it.
+"""
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from skyflo_runbooks import __version__
+from skyflo_runbooks.gateway import decisions, identity, ledger
+from skyflo_runbooks.gateway.gateway import new_link
+from skyflo_runbooks.gateway.identity import Identity, Role
+from skyflo_runbooks.gateway.proposer import Wish
+from skyflo_runbooks.gateway.verifier import Task
+from skyflo_runbooks.model.errors import BadInput, Refused
+from skyflo_runbooks.model.proposal import Origin
+from skyflo_runbooks.service import bodies
+from skyflo_runbooks.service.answers import answer, body, seconds
+from skyflo_runbooks.service.auth import COOKIE, PAGE_HEADER
+from skyflo_runbooks.service.desk import Desk
+from skyflo_runbooks.service.incidents import open_case
+from skyflo_runbooks.service.openapi import Described
+
+LONGEST_WAIT = 60.0
+Handle = Callable[[Desk, Request, Identity], Awaitable[Response]]
+ANYONE: tuple[Role, ...] = ("kernel", "agent", "operator")
+OPERATOR: tuple[Role, ...] = ("operator",)
+
+
+async def status(desk: Desk, request: Request, who: Identity) -> Response:
+    """Which gateway and cluster this is."""
+    return answer({**await desk.status(), "version": __version__, "you": str(who)})
+
+
+async def incident(desk: Desk, request: Request, who: Identity) -> Response:
+    """Diagnose an incident and write its runbook."""
+    asked = await body(request, bodies.NewIncident)
+    if asked.model:
+        raise BadInput(
+            f"No language model can be used yet ({asked.model[:80]!r}).",
+            next_step="Leave --model out: the rules diagnose.",
+        )
+    case = await open_case(desk, text=asked.text, namespaces=asked.namespaces, who=who, always=asked.always)
+    return answer(
+        {
+            "id": case.plan.id if case.plan else "",
+            "findings": case.diagnosis.findings,
+            "diagnosis": case.diagnosis,
+            "plan": case.plan,
+            "notebook": case.notebook,
+            "elapsed_ms": case.elapsed_ms,
+        }
+    )
+
+
+async def tools(desk: Desk, request: Request, who: Identity) -> Response:
+    """The catalogue of tools with their effects."""
+    listed = [
+        {"name": t.name, "domain": t.domain, "effect": t.effect, "replaces": t.replaces, "description": t.description}
+        for t in desk.gate.tools()
+    ]
+    return answer(listed)
+
+
+async def tool(desk: Desk, request: Request, who: Identity) -> Response:
+    """Call a read tool. A change is refused here."""
+    asked = await body(request, bodies.ToolCall)
+    return answer(await desk.gate.read(request.path_params["name"], asked.arguments, who))
+
+
+async def propose(desk: Desk, request: Request, who: Identity) -> Response:
+    """Propose a change, or with `replay` say what it would do."""
+    asked = await body(request, bodies.NewProposal)
+    here = await desk.reader.uid()
+    if asked.cluster and asked.cluster != here:
+        raise Refused(
+            f"The runbook was made for cluster {asked.cluster[:12]}…, this gateway serves {here[:12]}….",
+            next_step="Make it anew for this cluster with 'skyflo-runbooks new'.",
+        )
+    wish = Wish(
+        tool=asked.tool,
+        arguments=asked.arguments,
+        origin=Origin(requester=str(who), runbook=asked.runbook, step=asked.step, run=asked.run),
+        why=asked.why[:2000],
+        parameters=asked.parameters,
+    )
+    if asked.replay:
+        return answer(await desk.gateway.proposer.rehearse(wish))
+    row = await desk.gateway.propose(wish)
+    return answer(desk.view(row.proposal.id))
+
+
+async def proposals(desk: Desk, request: Request, who: Identity) -> Response:
+    """Every proposal, newest first."""
+    return answer([desk.view(row.proposal.id) for row in desk.gateway.store.find(limit=200)])
+
+
+async def proposal(desk: Desk, request: Request, who: Identity) -> Response:
+    """One proposal; `wait` answers when nothing more is under way."""
+    id_ = request.path_params["id"]
+    wait = seconds(request, "wait", LONGEST_WAIT)
+    if wait:
+        await desk.gateway.settled(id_, wait)
+    return answer(desk.view(id_))
+
+
+async def nonce(desk: Desk, request: Request, who: Identity) -> Response:
+    """What has to be signed for `decision` (approve or reject) with `reason`."""
+    row = desk.gateway.store.get(request.path_params["id"])
+    desk.gateway.policy.admit(row.proposal, who)
+    kind = request.query_params.get("decision", "approve")
+    if kind not in ("approve", "reject"):
+        raise BadInput(f"A decision is approve or reject, got {kind[:40]!r}.")
+    made = identity.new_nonce(desk.gateway.store, proposal=row.proposal.id, operator=who.name)
+    message = decisions.message(
+        proposal=row.proposal.id,
+        digest=row.proposal.digest,
+        decision="approve" if kind == "approve" else "reject",
+        nonce=made,
+        reason=request.query_params.get("reason", ""),
+    )
+    return answer({"nonce": made, "digest": row.proposal.digest, "message": message.decode()})
+
+
+async def decision(desk: Desk, request: Request, who: Identity) -> Response:
+    """Decide a proposal, by signature."""
+    ballot = await body(request, bodies.Ballot)
+    row = await desk.gateway.decide(request.path_params["id"], ballot, who)
+    return answer(desk.view(row.proposal.id))
+
+
+async def modify(desk: Desk, request: Request, who: Identity) -> Response:
+    """Replace a proposal by one with other values."""
+    asked = await body(request, bodies.Modification)
+    row = await desk.gateway.modify(request.path_params["id"], asked.set, who)
+    return answer(desk.view(row.proposal.id))
+
+
+async def rollback(desk: Desk, request: Request, who: Identity) -> Response:
+    """Propose the way back."""
+    row = await desk.gateway.roll_back(request.path_params["id"], who)
+    return answer(desk.view(row.proposal.id))
+
+
+async def verdict(desk: Desk, request: Request, who: Identity) -> Response:
+    """Judge a verify step, or say what is known so far."""
+    asked = await body(request, bodies.NewVerdict)
+    task = Task(
+        step=asked.step,
+        changes=asked.changes,
+        checks=asked.checks,
+        within=asked.within,
+        runbook=asked.runbook,
+        run=asked.run,
+    )
+    judgement, final = await desk.gateway.verify(task, asked.after, min(max(asked.wait, 0.0), LONGEST_WAIT))
+    return answer({**msgspec.to_builtins(judgement), "final": final})
+
+
+async def runbook(desk: Desk, request: Request, who: Identity) -> Response:
+    """Register a runbook's steps."""
+    asked = await body(request, bodies.RegisteredRunbook)
+    desk.gateway.register(request.path_params["id"], msgspec.to_builtins(asked))
+    return answer({"registered": request.path_params["id"]})
+
+
+async def lease(desk: Desk, request: Request, who: Identity) -> Response:
+    """Take a lease."""
+    asked = await body(request, bodies.Lease)
+    return answer({"granted": desk.gateway.lease(f"{who}/{asked.key}", asked.seconds)})
+
+
+async def record(desk: Desk, request: Request, who: Identity) -> Response:
+    """The ledger's entries: of one run, of one proposal, or all after `since`."""
+    run = request.query_params.get("run", "")
+    since = int(seconds(request, "since", 2**53))
+    entries = list(desk.gateway.store.entries(since=since))
+    if run:
+        own = {row.proposal.id for row in desk.gateway.store.find() if row.proposal.origin.run == run}
+        entries = [e for e in entries if e.body.get("run") == run or e.body.get("proposal") in own]
+    return answer(entries)
+
+
+async def verify_record(desk: Desk, request: Request, who: Identity) -> Response:
+    """Whether the chain holds."""
+    count = ledger.verify(desk.gateway.store.entries())
+    return answer({"entries": count, "holds": True})
+
+
+async def link(desk: Desk, request: Request, who: Identity) -> Response:
+    """Make a one-time link for another browser or terminal."""
+    return answer({"login": new_link(desk.gateway.store, desk.origin)})
+
+
+async def pair(desk: Desk, request: Request) -> Response:
+    """Use up a one-time link. A browser gets its session as a cookie, a terminal as a token."""
+    desk.door.check_host(request)
+    desk.door.check_origin(request)
+    asked = await body(request, bodies.Pairing)
+    key = identity.read_key(asked.key)
+    session = identity.pair(desk.gateway.store, link=asked.token, name=asked.name, key=key)
+    name = identity.operator_name(asked.name)
+    if PAGE_HEADER not in request.headers:
+        return answer({"session": session, "operator": name})
+    response = answer({"operator": name})
+    response.set_cookie(
+        COOKIE,
+        session,
+        max_age=int(identity.SESSION_LIFE.total_seconds()),
+        httponly=True,
+        samesite="strict",
+        secure=desk.origin.startswith("https://"),
+    )
+    return response
+
+
+def _route(method: str, path: str, handle: Handle, roles: tuple[Role, ...], kind: type | None = None) -> "Routed":
+    says = (handle.__doc__ or "").strip()
+    return Routed(Described(method, f"/api/v1{path}", roles, says, kind), handle)
+
+
+class Routed(msgspec.Struct, frozen=True):
+    """A route with its handler."""
+
+    described: Described
+    handle: Handle
+
+
+ROUTES: tuple[Routed, ...] = (
+    _route("GET", "/status", status, ANYONE),
+    _route("POST", "/incidents", incident, ANYONE, bodies.NewIncident),
+    _route("GET", "/tools", tools, ANYONE),
+    _route("POST", "/tools/{name}", tool, ANYONE, bodies.ToolCall),
+    _route("GET", "/proposals", proposals, ANYONE),
+    _route("POST", "/proposals", propose, ANYONE, bodies.NewProposal),
+    _route("GET", "/proposals/{id}", proposal, ANYONE),
+    _route("GET", "/proposals/{id}/nonce", nonce, OPERATOR),
+    _route("POST", "/proposals/{id}/decision", decision, OPERATOR, bodies.Ballot),
+    _route("POST", "/proposals/{id}/modify", modify, ANYONE, bodies.Modification),
+    _route("POST", "/proposals/{id}/rollback", rollback, OPERATOR),
+    _route("POST", "/verdicts", verdict, ANYONE, bodies.NewVerdict),
+    _route("PUT", "/runbooks/{id}", runbook, ANYONE, bodies.RegisteredRunbook),
+    _route("POST", "/leases", lease, ANYONE, bodies.Lease),
+    _route("GET", "/ledger", record, ANYONE),
+    _route("GET", "/ledger/verify", verify_record, ANYONE),
+    _route("POST", "/links", link, OPERATOR),
+)
+PAIR = Described("POST", "/api/v1/pair", (), (pair.__doc__ or "").strip(), bodies.Pairing)

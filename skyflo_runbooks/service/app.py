@@ -1,0 +1,93 @@
+"""The ASGI application: routes, errors, pages, events, MCP."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from skyflo_runbooks import __version__
+from skyflo_runbooks.model.errors import BadInput, SkyfloError
+from skyflo_runbooks.service import api, resolving, site, stream
+from skyflo_runbooks.service.answers import answer, failure
+from skyflo_runbooks.service.desk import Desk
+from skyflo_runbooks.service.mcp import mounted
+from skyflo_runbooks.service.openapi import document
+
+STATIC = Path(__file__).parent / "pages" / "static"
+
+
+def build(desk: Desk) -> Starlette:
+    """Return the application over one desk. Its lifespan opens and closes the gateway."""
+    routed = (*api.ROUTES, *resolving.ROUTES, stream.ROUTE)
+    openapi = answer(document((*(one.described for one in routed), api.PAIR), __version__))
+    mcp_app = mounted(desk)
+
+    async def openapi_document(request: Request) -> Response:
+        return openapi
+
+    async def healthy(request: Request) -> Response:
+        return answer({"ok": True})
+
+    async def pair(request: Request) -> Response:
+        return await api.pair(desk, request)
+
+    async def to_mcp(request: Request) -> Response:
+        return RedirectResponse("/mcp/", status_code=307)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, object]]:
+        async with desk.gateway, mcp_app.lifespan(app), resolving.running(desk) as sessions:
+            yield {"sessions": sessions}
+
+    routes: list[BaseRoute] = [
+        Route("/openapi.json", openapi_document),
+        Route("/healthz", healthy),
+        *(Route(one.described.path, guarded(desk, one), methods=[one.described.method]) for one in routed),
+        Route(api.PAIR.path, answering(pair), methods=["POST"]),
+        *site.routes(desk),
+        Mount("/static", StaticFiles(directory=STATIC)),
+        Mount("/mcp", mcp_app),
+    ]
+    handlers = {SkyfloError: _said, HTTPException: _http}
+    return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)  # type: ignore[arg-type]
+
+
+def guarded(desk: Desk, routed: api.Routed) -> Callable[[Request], Awaitable[Response]]:
+    """Return the endpoint that lets in only the roles of the route's line."""
+    roles = frozenset(routed.described.roles)
+
+    async def endpoint(request: Request) -> Response:
+        who = desk.door.who(request, roles)
+        return await routed.handle(desk, request, who)
+
+    return answering(endpoint)
+
+
+def answering(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    """Return an endpoint whose refusals are answers."""
+
+    async def answered(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except SkyfloError as error:
+            return failure(error)
+
+    return answered
+
+
+async def _said(request: Request, error: SkyfloError) -> Response:
+    return failure(error)
+
+
+async def _http(request: Request, error: HTTPException) -> Response:
+    response = failure(
+        BadInput(f"{request.method} {request.url.path[:200]}: {error.detail}.", next_step="See /openapi.json.")
+    )
+    response.status_code = error.status_code
+    return response

@@ -1,0 +1,111 @@
+"""The bodies of requests; unknown members are refused."""
+
+from typing import Literal
+
+import msgspec
+
+from skyflo_runbooks.gateway.decisions import Ballot
+from skyflo_runbooks.model.check import Check
+from skyflo_runbooks.model.json import Json
+
+__all__ = [
+    "Ballot",
+    "Choice",
+    "Lease",
+    "Modification",
+    "NewIncident",
+    "NewProposal",
+    "NewVerdict",
+    "Pairing",
+    "RegisteredRunbook",
+    "Resolve",
+    "ToolCall",
+]
+
+
+class NewIncident(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An incident to diagnose. `always` asks for a runbook of reads also where nothing is wrong or known."""
+
+    text: str
+    namespaces: tuple[str, ...] = ()
+    always: bool = False
+    model: str = ""
+
+
+class ToolCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A call of a read tool."""
+
+    arguments: Json = {}
+    runbook: str = ""
+    step: str = ""
+    run: str = ""
+
+
+class NewProposal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A change to propose. `cluster` is the uid of the runbook's target, empty for any; `replay` only asks."""
+
+    tool: str
+    arguments: Json = {}
+    why: str = ""
+    runbook: str = ""
+    step: str = ""
+    run: str = ""
+    cluster: str = ""
+    replay: bool = False
+    parameters: dict[str, str | int | float | bool] = {}
+
+
+class Modification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Other values for arguments, by dotted name."""
+
+    set: Json
+
+
+class NewVerdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A verify step to judge; `wait` in seconds."""
+
+    step: str
+    checks: tuple[Check, ...]
+    changes: tuple[str, ...] = ()
+    within: str = "10m"
+    runbook: str = ""
+    run: str = ""
+    after: tuple[str, ...] = ()
+    wait: float = 0.0
+
+
+class RegisteredRunbook(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A runbook's steps as the plan has them."""
+
+    digest: str
+    steps: list[Json] = []
+    generator: str = ""
+
+
+class Lease(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A key that one taker gets, for so many seconds."""
+
+    key: str
+    seconds: float = 60.0
+
+
+class Pairing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A one-time link's token, the operator's name, and the public key (JWK)."""
+
+    token: str
+    name: str
+    key: Json
+
+
+class Resolve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An incident to see through."""
+
+    text: str
+    namespaces: tuple[str, ...] = ()
+
+
+class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the operator chose after a verify step that did not succeed."""
+
+    option: Literal["retry", "rollback", "escalate"]
+    set: Json = {}

@@ -1,0 +1,280 @@
+// One proposal: arms the buttons, signs the decision, and shows what became of it.
+//
+// Approve is armed while nothing stands against it. `against` holds what does, by name, and the first of them is said.
+// Messages from the page around the frame are not listened to; there is no listener.
+
+import { Problem, document_, get, post, skew } from "./api.js";
+import { current, sign } from "./keys.js";
+import { say } from "./say.js";
+import * as visible from "./visible.js";
+
+const OPEN = ["proposed", "approved", "executing", "unknown"];
+const STEADY = 500;
+const WORDS = {
+  start: "",
+  key: "This browser holds no key to sign with. Open a new one-time link: skyflo-runbooks login --new-link",
+  storage: "This browser does not let the page keep its key here. Open it in its own window.",
+  window: "This is decided in a window of the gateway's own.",
+  unsupported: "This browser cannot tell whether the card is covered. Decide in its own window.",
+  covered: "Covered: something lies over this card. Move it away, or decide in the card's own window.",
+  unseen: "Bring the whole card into view.",
+  away: "Click into this window to decide.",
+  settling: "",
+  typed: "",
+  expired: "Expired: nobody decided in time, so nothing was applied. Run the change step again.",
+  busy: "",
+};
+const OWN = ["window", "unsupported", "covered", "storage", "unseen"];
+
+const byId = (id) => document.getElementById(id);
+const path = (rest = "") => `/api/v1/proposals/${encodeURIComponent(card.id)}${rest}`;
+const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+const framed = () => card.framed === "yes" || window.top !== window.self;
+
+let card = document.querySelector("main").dataset;
+let key = null;
+let stopWatching = () => {};
+const against = new Set(["start"]);
+
+// --- arming
+
+function stands(reason, does) {
+  if (does === against.has(reason)) return;
+  if (does) against.add(reason);
+  else against.delete(reason);
+  const approve = byId("approve");
+  if (!approve) return;
+  approve.disabled = against.size > 0;
+  const own = byId("own");
+  own.hidden = !(framed() && OWN.some((name) => against.has(name)));
+  own.classList.toggle("go", against.has("window"));
+  approve.hidden = against.has("window");
+  if (against.has("busy")) return;
+  say(Object.keys(WORDS).filter((name) => against.has(name)).map((name) => WORDS[name]).find(Boolean) ?? "");
+}
+
+async function armKey() {
+  try {
+    key = await current();
+    stands("key", key === null);
+  } catch {
+    stands("storage", true);
+  }
+}
+
+/** In a window of its own: armed while it has had the attention for a moment, so that no double click meant for
+ * another window lands here. */
+function armWindow() {
+  let timer = 0;
+  const look = () => {
+    clearTimeout(timer);
+    const here = document.visibilityState === "visible" && document.hasFocus();
+    stands("away", !here);
+    stands("settling", true);
+    if (here) timer = setTimeout(() => stands("settling", false), STEADY);
+  };
+  for (const name of ["focus", "blur"]) window.addEventListener(name, look);
+  document.addEventListener("visibilitychange", look);
+  look();
+}
+
+function armFrame() {
+  if (card.window === "yes") return stands("window", true);
+  if (!visible.supported()) return stands("unsupported", true);
+  stands("unseen", true);
+  const parts = [byId("head"), byId("facts")];
+  stopWatching = visible.watch({ buttons: byId("decide"), parts, diff: byId("diff") }, (word) => {
+    stands("covered", word === "covered");
+    stands("unseen", word === "unseen");
+  });
+}
+
+function armTyped() {
+  const typed = byId("typed");
+  if (!typed) return;
+  stands("typed", true);
+  typed.addEventListener("input", () => stands("typed", typed.value !== card.confirm));
+}
+
+function countDown() {
+  const left = byId("left");
+  const end = Date.parse(card.expires);
+  if (!left || Number.isNaN(end)) return;
+  const tick = () => {
+    const seconds = Math.max(0, Math.ceil((end - Date.now() - skew) / 1000));
+    const rest = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+    left.textContent = seconds > 0 ? `expires in ${rest}` : "expired";
+    stands("expired", seconds === 0);
+    if (seconds > 0 && left.isConnected) setTimeout(tick, 1000);
+  };
+  tick();
+}
+
+// --- deciding
+
+async function decide(decision, reason) {
+  if (key === null) throw new Problem(WORDS.key);
+  const query = new URLSearchParams({ decision, reason });
+  const { nonce, digest, message } = await get(path(`/nonce?${query}`));
+  const expected = { proposal: card.id, digest: card.digest, decision, nonce, reason };
+  if (digest !== card.digest) throw new Problem("The change is no longer the one shown here.", "Load this page again.");
+  const signature = await sign(key, message, expected);
+  await post(path("/decision"), { decision, reason, digest, nonce, signature });
+}
+
+/** Do one thing at a time, say how it goes, and put right what was in the way when it fails. */
+async function attempt(words, act) {
+  if (against.has("busy")) return;
+  stands("busy", true);
+  say(words);
+  for (const button of document.querySelectorAll("button")) button.disabled = true;
+  let problem = null;
+  try {
+    await act();
+  } catch (error) {
+    problem = error instanceof Error ? error : new Error(String(error));
+  }
+  for (const button of document.querySelectorAll("button")) button.disabled = false;
+  stands("busy", false);
+  const approve = byId("approve");
+  if (approve) approve.disabled = against.size > 0;
+  if (problem) say(problem);
+  // No answer is no refusal: the decision may have arrived, and only the gateway knows.
+  if (problem?.answered === false) await refresh().catch(() => {});
+}
+
+function decided(event) {
+  event.preventDefault();
+  return event.isTrusted;
+}
+
+function onApprove(event) {
+  if (!decided(event) || against.size > 0) return;
+  attempt("Signing…", async () => {
+    await decide("approve", "");
+    say("Approved. It is being applied, once.");
+    await refresh();
+  });
+}
+
+function onReject(event) {
+  if (!decided(event)) return;
+  const reason = byId("reason").value.trim();
+  if (!reason) return;
+  attempt("Rejecting…", async () => {
+    await decide("reject", reason);
+    await refresh();
+  });
+}
+
+function changed() {
+  const set = {};
+  for (const field of byId("other").querySelectorAll("[data-name]")) {
+    const { name, type, was } = field.dataset;
+    if (field.value === was) continue;
+    const value = type === "bool" ? field.value === "true" : type === "number" ? Number(field.value) : field.value.trim();
+    if (value === "" || Number.isNaN(value) || (type === "number" && field.value.trim() === "")) {
+      throw new Problem(`${name} needs a ${type === "number" ? "number" : "value"}; it was ${was}.`);
+    }
+    set[name] = value;
+  }
+  if (Object.keys(set).length === 0) throw new Problem("Nothing is different yet.", "Give one of the fields another value.");
+  return set;
+}
+
+function onModify(event) {
+  if (!decided(event)) return;
+  attempt("Trying it with a dry run…", async () => go(await post(path("/modify"), { set: changed() })));
+}
+
+function onBack(event) {
+  if (!decided(event)) return;
+  attempt("Preparing the way back…", async () => go(await post(path("/rollback"), {})));
+}
+
+function go(view) {
+  if (typeof view?.id !== "string") throw new Problem("The gateway named no new proposal.", "Look at the front page.");
+  location.assign(`/proposals/${encodeURIComponent(view.id)}`);
+}
+
+// --- inline forms
+
+function opens(button, form) {
+  if (!button || !form) return;
+  const show = (open) => {
+    form.hidden = !open;
+    button.setAttribute("aria-expanded", String(open));
+    if (open) form.querySelector("input, select").focus();
+  };
+  button.addEventListener("click", () => show(form.hidden));
+  form.querySelector(".cancel").addEventListener("click", () => {
+    show(false);
+    button.focus();
+  });
+  form.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    show(false);
+    button.focus();
+  });
+}
+
+// --- what became of it
+
+/** Put the gateway's own page of now in the place of what is shown. */
+async function refresh() {
+  const fresh = (await document_(location.pathname)).querySelector("main");
+  if (!fresh?.dataset.id) throw new Problem("The gateway no longer shows this proposal.", "Look at the front page.");
+  if (fresh.dataset.state === card.state && fresh.dataset.verdict === card.verdict) return;
+  stopWatching();
+  const main = document.adoptNode(fresh);
+  document.querySelector("main").replaceWith(main);
+  card = main.dataset;
+  begin();
+}
+
+/** Follow the proposal while something can still happen to it. No call is held open while it only waits: a browser
+ * has six connections to one address, and a notebook may show more cards than that. */
+async function follow() {
+  for (let idle = 0; idle < 600; ) {
+    const waiting = card.state === "proposed";
+    const judged = card.verified !== "yes" || card.verdict !== "";
+    if (!OPEN.includes(card.state) && (card.state !== "executed" || judged)) return;
+    await pause(waiting ? 4000 : card.state === "executed" ? 3000 : 300);
+    if (document.hidden || against.has("busy")) continue;
+    try {
+      const moving = card.state === "approved" || card.state === "executing";
+      const view = await get(path(moving ? "?wait=30" : ""));
+      if (view.state !== card.state || (view.judgement?.verdict ?? "") !== card.verdict) await refresh();
+      if (!waiting) idle += 1;
+    } catch (problem) {
+      if (!waiting) say(problem);
+      await pause(5000);
+    }
+  }
+}
+
+/** Tell the one origin that may frame this page, and nobody else. */
+function tell(message) {
+  if (window.parent !== window && card.parent) window.parent.postMessage({ id: card.id, ...message }, card.parent);
+}
+
+function begin() {
+  tell({ type: "skyflo.state", state: card.state });
+  byId("back")?.addEventListener("click", onBack);
+  if (card.state !== "proposed") return;
+  byId("approve")?.addEventListener("click", onApprove);
+  byId("why-not")?.addEventListener("submit", onReject);
+  byId("other")?.addEventListener("submit", onModify);
+  opens(byId("reject"), byId("why-not"));
+  opens(byId("modify"), byId("other"));
+  if (!byId("approve")) return armKey();
+  armTyped();
+  if (framed()) armFrame();
+  else armWindow();
+  countDown();
+  armKey().then(() => stands("start", false));
+}
+
+begin();
+follow();
+new ResizeObserver(() => tell({ type: "skyflo.size", height: Math.ceil(document.body.scrollHeight) })).observe(document.body);

@@ -1,0 +1,231 @@
+"""`resolve`: sessions of the agent graph, kept alive across restarts.
+
+A session is a thread of the graph's checkpoints. It stops at the gate and where a person has to choose; a gateway that
+starts again takes every unfinished session up where it stopped.
+"""
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from skyflo_runbooks.gateway.identity import Identity
+from skyflo_runbooks.model.errors import BadInput, Refused
+from skyflo_runbooks.model.incident import read_text
+from skyflo_runbooks.model.json import Json
+from skyflo_runbooks.planning.graph import build
+from skyflo_runbooks.service import bodies
+from skyflo_runbooks.service.answers import answer, body, seconds
+from skyflo_runbooks.service.api import ANYONE, LONGEST_WAIT, OPERATOR, Handle, Routed
+from skyflo_runbooks.service.desk import Desk
+from skyflo_runbooks.service.hands import GatewayHands, decided
+from skyflo_runbooks.service.openapi import Described
+
+_STATES = {
+    "discover": "diagnosing",
+    "model": "diagnosing",
+    "gate": "waiting",
+    "execute": "executing",
+    "verify": "verifying",
+    "choose": "waiting",
+}
+
+
+class Sessions:
+    """The running sessions. Opened on first use: the graph takes seconds to import."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self.hands = GatewayHands(desk)
+        self._opening = asyncio.Lock()
+        self._stack = contextlib.AsyncExitStack()
+        self._graph: Any = None
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._choices: dict[str, asyncio.Future[Json]] = {}
+
+    async def start(self, text: str, namespaces: tuple[str, ...], who: Identity) -> str:
+        """Start a session and return its id."""
+        graph = await self.graph()
+        session = "rs-" + secrets.token_hex(5)
+        given = {"session": session, "text": read_text(text), "namespaces": list(namespaces), "requester": str(who)}
+        self._run(graph, session, given)
+        return session
+
+    async def view(self, session: str) -> Json:
+        """Return where a session stands."""
+        graph = await self.graph()
+        snapshot = await graph.aget_state(_config(session))
+        state: Json = snapshot.values
+        if not state and session not in self._tasks:
+            raise BadInput(
+                f"There is no session {session[:40]!r}.", next_step="Start one with 'skyflo-runbooks resolve'."
+            )
+        node = snapshot.next[0] if snapshot.next else "report" if state else "discover"
+        proposals = [(await self.hands.current(id_))[0] for id_ in state.get("proposals", [])]
+        views = [self._desk.view(id_) for id_ in proposals]
+        kept = self.hands.kept(session)
+        return {
+            "id": session,
+            "node": node,
+            "state": self._state(session, node, bool(snapshot.next)),
+            "outcome": state.get("outcome", ""),
+            "diagnosis": kept.get("diagnosis"),
+            "plan": kept.get("plan"),
+            "notebook": kept.get("notebook"),
+            "error": kept.get("error"),
+            "elapsed_ms": kept.get("elapsed_ms"),
+            "proposals": views,
+            "judgement": views[-1]["judgement"] if views else None,
+            "options": ["retry", "rollback", "escalate"] if node == "choose" else [],
+            "message": state.get("message", ""),
+        }
+
+    async def settled(self, session: str, wait: float) -> Json:
+        """Return where a session stands once it waits for somebody or is over, or after so many seconds."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + wait
+        while (view := await self.view(session))["state"] not in ("waiting", "done", "failed"):
+            left = until - loop.time()
+            if left <= 0:
+                break
+            await self._desk.gateway.events.changed(min(left, 1.0))
+        return view
+
+    async def choose(self, session: str, choice: Json) -> None:
+        """Go on as a person chose."""
+        future = self._choices.get(session)
+        if future is None or future.done():
+            raise Refused(f"Session {session} does not wait for a choice.", next_step="Look where it stands.")
+        future.set_result(choice)
+
+    async def graph(self) -> Any:
+        """Return the compiled graph; the first call opens its checkpoints and takes up unfinished sessions."""
+        async with self._opening:
+            if self._graph is None:
+                from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+                path = self._desk.settings.data_dir / "checkpoints.db"
+                saver = await self._stack.enter_async_context(AsyncSqliteSaver.from_conn_string(str(path)))
+                await saver.setup()
+                path.chmod(0o600)
+                self._graph = build(self.hands, saver)
+                threads = {c.config["configurable"]["thread_id"] async for c in saver.alist(None)}
+                for session in sorted(threads):
+                    if (await self._graph.aget_state(_config(session))).next:
+                        self._run(self._graph, session, None)
+        return self._graph
+
+    async def close(self) -> None:
+        """Stop; what is unfinished goes on at the next start."""
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await self._stack.aclose()
+
+    def _run(self, graph: Any, session: str, given: Json | None) -> None:
+        self._tasks[session] = asyncio.create_task(self._drive(graph, session, given), name=f"session {session}")
+
+    async def _drive(self, graph: Any, session: str, given: Json | None) -> None:
+        """Run the graph to its end, answering its interrupts as people decide and choose."""
+        from langgraph.types import Command
+
+        config = _config(session)
+        asked = _interrupt(await graph.aget_state(config)) if given is None else None
+        step: Any = given
+        while True:
+            if asked is None:
+                await graph.ainvoke(step, config)
+                asked = _interrupt(await graph.aget_state(config))
+            if asked is None:
+                break
+            step = Command(resume=await self._answer(session, asked))
+            asked = None
+        self._desk.gateway.events.publish("thought", {"session": session, "node": "end", "text": ""})
+
+    async def _answer(self, session: str, asked: Json) -> Json:
+        self._desk.gateway.events.publish(
+            "thought", {"session": session, "node": str(asked["wait"]), "text": "waiting"}
+        )
+        if asked["wait"] == "decision":
+            await decided(self._desk, self.hands, asked["proposals"])
+            return {"decided": True}
+        future: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
+        self._choices[session] = future
+        return await future
+
+    def _state(self, session: str, node: str, unfinished: bool) -> str:
+        task = self._tasks.get(session)
+        if task is not None and task.done() and not task.cancelled() and task.exception() is not None:
+            return "failed"
+        return _STATES[node] if unfinished or (task is not None and not task.done()) and node in _STATES else "done"
+
+
+async def start(desk: Desk, request: Request, who: Identity) -> Response:
+    """Start to resolve an incident: diagnose, propose, wait, apply, verify."""
+    asked = await body(request, bodies.Resolve)
+    return answer({"session": await _sessions(request).start(asked.text, asked.namespaces, who)})
+
+
+async def show(desk: Desk, request: Request, who: Identity) -> Response:
+    """Where a session stands; `wait` answers when it waits for somebody or is over."""
+    return answer(await _sessions(request).settled(request.path_params["id"], seconds(request, "wait", LONGEST_WAIT)))
+
+
+async def choose(desk: Desk, request: Request, who: Identity) -> Response:
+    """Choose how to go on after a verdict other than VERIFIED. It proposes; it applies nothing."""
+    asked = await body(request, bodies.Choice)
+    await _sessions(request).choose(request.path_params["id"], msgspec.to_builtins(asked))
+    return answer({"chosen": asked.option})
+
+
+@asynccontextmanager
+async def running(desk: Desk) -> AsyncIterator[Sessions]:
+    """The sessions for the life of the application; unfinished ones are taken up in the background."""
+    sessions = Sessions(desk)
+    resuming = asyncio.create_task(_resume(sessions))
+    try:
+        yield sessions
+    finally:
+        resuming.cancel()
+        await asyncio.gather(resuming, return_exceptions=True)
+        await sessions.close()
+
+
+async def _resume(sessions: Sessions) -> None:
+    await asyncio.to_thread(__import__, "langgraph.checkpoint.sqlite.aio")
+    await asyncio.to_thread(__import__, "langgraph.graph")
+    await sessions.graph()
+
+
+def _sessions(request: Request) -> Sessions:
+    found: Sessions = request.state.sessions
+    return found
+
+
+def _config(session: str) -> Json:
+    return {"configurable": {"thread_id": session}}
+
+
+def _interrupt(snapshot: Any) -> Json | None:
+    for task in snapshot.tasks:
+        for interrupt in task.interrupts:
+            value: Json = interrupt.value
+            return value
+    return None
+
+
+def _route(method: str, path: str, handle: Handle, roles: tuple[Any, ...], kind: type | None = None) -> Routed:
+    return Routed(Described(method, f"/api/v1/resolve{path}", roles, (handle.__doc__ or "").strip(), kind), handle)
+
+
+ROUTES = (
+    _route("POST", "", start, ANYONE, bodies.Resolve),
+    _route("GET", "/{id}", show, ANYONE),
+    _route("POST", "/{id}/choose", choose, OPERATOR, bodies.Choice),
+)

@@ -1,0 +1,93 @@
+"""A scenario staged on a real control plane whose nodes are played."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from skyflo_runbooks.practice.scenario import Scenario
+from tests.control_plane import harness, slots, stage
+from tests.control_plane.builds import Binaries
+from tests.control_plane.harness import ControlPlane
+from tests.control_plane.player import SERVED, Settings
+from tests.control_plane.processes import Children, wait_until
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A control plane on which a scenario's incident shows."""
+
+    plane: ControlPlane
+    scenario: Scenario
+
+
+@contextmanager
+def staged(folder: Path, binaries: Binaries, scenario: Scenario) -> Iterator[Staged]:
+    """A control plane in this empty folder with a scenario staged on it, for the length of a `with` block."""
+    with harness.running(folder, binaries) as plane, playing(plane, scenario.scenario):
+        stage.play(plane, scenario)
+        stage.wait_shown(plane, scenario)
+        yield Staged(plane, scenario)
+
+
+@contextmanager
+def playing(plane: ControlPlane, scenario: str) -> Iterator[None]:
+    """The nodes of a scenario, played by a process of their own for the length of a `with` block.
+
+    As root the pods also have addresses that answer HTTP; without, requests to them fail.
+    """
+    with ExitStack() as stack:
+        network, device = stack.enter_context(_pod_network()) if _can_make_devices() else ("10.244", "")
+        pair = plane.authority.serving("played-kubelet", ["127.0.0.1"])
+        token = plane.folder / "played-kubelet.token"
+        token.touch(mode=0o600)
+        token.write_text(plane.token("played-kubelet"))
+        settings = Settings(
+            scenario=scenario,
+            server=plane.server,
+            ca=str(plane.ca),
+            token_file=str(token),
+            certificate=str(pair.certificate),
+            key=str(pair.key),
+            network=network,
+            device=device,
+        )
+        path = plane.folder / "player.json"
+        path.write_text(json.dumps(asdict(settings)))
+        children = Children(plane.folder / "logs")
+        stack.callback(children.stop)
+        player = children.start("player", [sys.executable, "-m", "tests.control_plane.player", path])
+        wait_until("the played nodes", lambda: SERVED in player.log.read_text(), within=60, check=children.check)
+        yield
+
+
+def _can_make_devices() -> bool:
+    return os.geteuid() == 0 and shutil.which("ip") is not None
+
+
+@contextmanager
+def _pod_network() -> Iterator[tuple[str, str]]:
+    """The first two numbers of the pods' addresses, and the device that they are on."""
+    with slots.hold("pods") as number:
+        device = f"skyflo-p{number}"
+        if Path("/sys/class/net", device).exists():  # its last holder was killed
+            _ip("link", "del", device)
+        _ip("link", "add", device, "type", "bridge")  # a dummy device would do, where the kernel has it
+        try:
+            _ip("link", "set", device, "up")
+            yield f"10.{200 + number}", device
+        finally:
+            _ip("link", "del", device)
+
+
+def _ip(*arguments: str) -> None:
+    done = subprocess.run(["ip", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise slots.MachineError(f"`ip {' '.join(arguments)}` failed: {done.stderr.strip()}")

@@ -1,0 +1,135 @@
+// Command service is a small HTTP service that behaves as its environment says: how much memory it really takes, which
+// variables it requires, what it answers and logs, when and how it ends. It is the one program in every image of the
+// real node; another image is this program with another behaviour.
+package main
+
+import (
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"os"
+	"os/signal"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == "pause" {
+		pause()
+		return
+	}
+	log.SetFlags(0)
+	log.SetOutput(os.Stdout)
+	does, err := parse(os.Getenv("BEHAVIOUR"))
+	if err != nil {
+		end(2, err.Error())
+	}
+	if said, code, found := does.unmet(os.Getenv); found {
+		end(code, said)
+	}
+	s := &service{does: does, started: time.Now()}
+	for _, each := range does.Logs {
+		go say(each)
+	}
+	if does.Exit != nil {
+		time.AfterFunc(does.Exit.After.duration(), func() { os.Exit(does.Exit.Code) })
+	}
+	go s.takeMemory()
+	if does.Port > 0 {
+		go s.listen()
+	}
+	s.waitForTerm()
+}
+
+// service is the running program, and whether it holds all the memory that it needs.
+type service struct {
+	does    behaviour
+	started time.Time
+	atPeak  atomic.Bool
+	held    [][]byte
+}
+
+func (s *service) listen() {
+	time.Sleep(s.does.ListensAfter.duration())
+	end(1, fmt.Sprint(http.ListenAndServe(fmt.Sprintf(":%d", s.does.Port), s)))
+}
+
+// ServeHTTP answers as the behaviour says.
+func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	given := s.does.answer(r.URL.Path, s.atPeak.Load())
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(given.Status)
+	_, _ = io.WriteString(w, given.Body)
+}
+
+// takeMemory holds, page by page, as much as the behaviour wants of the process as a whole, until it is at its peak.
+func (s *service) takeMemory() {
+	const mebibyte = 1 << 20
+	for resident() < s.does.Memory.Peak-mebibyte {
+		for wanted := s.does.wanted(time.Since(s.started)); resident() < wanted-mebibyte; {
+			s.held = append(s.held, touched(mebibyte))
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	s.atPeak.Store(true)
+}
+
+func (s *service) waitForTerm() {
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGTERM, syscall.SIGINT)
+	<-asked
+	time.Sleep(s.does.StopsAfter.duration())
+}
+
+func say(what line) {
+	time.Sleep(what.After.duration())
+	log.Print(what.Text)
+	for what.Every > 0 {
+		time.Sleep(what.Every.duration())
+		log.Print(what.Text)
+	}
+}
+
+// touched is a block of memory that the kernel really had to give: each of its pages is written.
+func touched(size int) []byte {
+	block := make([]byte, size)
+	for at := 0; at < size; at += os.Getpagesize() {
+		block[at] = 1
+	}
+	return block
+}
+
+// resident is how many bytes of memory the kernel counts for this process.
+func resident() int64 {
+	var total, pages int64
+	content, err := os.ReadFile("/proc/self/statm")
+	if err == nil {
+		_, err = fmt.Sscan(string(content), &total, &pages)
+	}
+	if err != nil {
+		end(1, err.Error())
+	}
+	return pages * int64(os.Getpagesize())
+}
+
+// pause is the program of a pod's sandbox: it waits to be told to stop, and reaps what is handed to it.
+func pause() {
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGCHLD)
+	for received := range signals {
+		if received != syscall.SIGCHLD {
+			return
+		}
+		var status syscall.WaitStatus
+		for pid, err := 1, error(nil); pid > 0 && err == nil; {
+			pid, err = syscall.Wait4(-1, &status, syscall.WNOHANG, nil)
+		}
+	}
+}
+
+func end(code int, why string) {
+	log.Print(why)
+	os.Exit(code)
+}

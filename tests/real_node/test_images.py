@@ -1,0 +1,79 @@
+"""The images of a scenario are real images: found by tag and digest, and "not found" otherwise."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from skyflo_runbooks.practice.scenario import Bytes, Image, Memory, Seconds
+from tests.real_node import images
+
+_CART = Image(image="cart:v1", memory=Memory(start=Bytes(2**20), peak=Bytes(2**21), peak_after=Seconds(1.5)), port=80)
+_FAR = Image(image="registry.example.com/shop/far:v2", memory=Memory(start=Bytes(1), peak=Bytes(1)))
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> images.Shelf:
+    """Images of a program of four bytes."""
+    program = tmp_path / "program"
+    program.write_bytes(b"\x7fELF")
+    return images.shelve(program, [_CART, _FAR])
+
+
+@pytest.fixture
+def registry(shelf: images.Shelf) -> Iterator[httpx.Client]:
+    """A client of the registry that serves them."""
+    with images.registry(shelf) as address, httpx.Client(base_url=address, trust_env=False) as client:
+        yield client
+
+
+def test_a_pull_gets_the_program_and_the_behaviour(registry: httpx.Client) -> None:
+    """Manifest by tag, config and layer by digest; the behaviour is in the environment, in the scenario's words."""
+    manifest = registry.get("/v2/library/cart/manifests/v1").raise_for_status().json()
+    config = _blob(registry, manifest["config"]["digest"])
+    name, _, behaviour = json.loads(config)["config"]["Env"][0].partition("=")
+    assert name == "BEHAVIOUR"
+    assert json.loads(behaviour)["memory"] == {"start": 2**20, "peak": 2**21, "peak_after": 1.5}
+    layer = gzip.decompress(_blob(registry, manifest["layers"][0]["digest"]))
+    assert json.loads(config)["rootfs"]["diff_ids"] == ["sha256:" + hashlib.sha256(layer).hexdigest()]
+    with tarfile.open(fileobj=io.BytesIO(layer)) as archive:
+        program = archive.extractfile("service")
+        assert program is not None
+        assert program.read() == b"\x7fELF"
+
+
+def test_every_answer_says_its_digest(registry: httpx.Client) -> None:
+    """HEAD and GET agree, and the manifest is found by that digest too."""
+    head = registry.head("/v2/library/cart/manifests/v1")
+    digest = head.headers["Docker-Content-Digest"]
+    again = registry.get(f"/v2/library/cart/manifests/{digest}")
+    assert digest == "sha256:" + hashlib.sha256(again.content).hexdigest()
+    assert (head.content, head.headers["Content-Length"]) == (b"", str(len(again.content)))
+
+
+@pytest.mark.parametrize(
+    "path", ["library/cart/manifests/v2", "library/other/manifests/v1", "library/cart/blobs/sha256:0"]
+)
+def test_what_no_scenario_has_is_not_found(registry: httpx.Client, path: str) -> None:
+    """A wrong tag, a wrong name and a wrong digest get the protocol's own error."""
+    answer = registry.get(f"/v2/{path}")
+    assert answer.status_code == 404
+    assert answer.json()["errors"][0]["code"] in {"MANIFEST_UNKNOWN", "BLOB_UNKNOWN"}
+
+
+def test_each_registry_host_is_known(shelf: images.Shelf) -> None:
+    """Short names belong to docker.io; the node's runtime is told of every host."""
+    assert shelf.hosts == {"docker.io", "registry.example.com"}
+    assert shelf.manifest("shop/far", "v2") is not None
+
+
+def _blob(client: httpx.Client, digest: str) -> bytes:
+    return client.get(f"/v2/library/cart/blobs/{digest}").raise_for_status().content

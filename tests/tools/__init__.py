@@ -1,0 +1,1 @@
+"""The Kubernetes tools and their transport."""
