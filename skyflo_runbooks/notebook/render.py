@@ -4,7 +4,7 @@ Each bundle holds `text/plain` (for terminals, and where nothing else is shown),
 Pure: a proposal view, a judgement or a tool's answer in, a bundle out. Whatever came from a cluster is escaped.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TypeAlias
 
 from skyflo_runbooks.model.json import Json, at
@@ -37,6 +37,7 @@ _WORDS: dict[str, tuple[str, str]] = {
 }
 _VERDICTS = {"VERIFIED": html.GREEN, "FAILED": html.RED, "INCONCLUSIVE": html.AMBER}
 _RESULTS = {"PASS": ("✓", html.GREEN), "FAIL": ("✗", html.RED), "UNKNOWN": ("?", html.AMBER)}
+_UNKNOWN = "NOT KNOWN"
 _WOULD = {
     "change": ("WOULD CHANGE", html.AMBER),
     "in_place": ("ALREADY IN PLACE", html.GREEN),
@@ -136,18 +137,47 @@ def result_bundle(step: str, tool: str, result: object, *, at: str = "", from_di
     return {RESULT: value, "text/html": markup, "text/plain": f"{table.plain(found)}\n{said}"}
 
 
-def gather_bundle(step: str, parts: Mapping[str, tuple[str, object, str]], *, from_diagnosis: bool = False) -> Bundle:
-    """Return what the reads of a gather answered; `parts` are (tool, result, time) by name."""
+def gather_bundle(
+    step: str,
+    parts: Mapping[str, tuple[str, object, str]],
+    *,
+    unknown: Collection[str] = (),
+    from_diagnosis: bool = False,
+) -> Bundle:
+    """Return what the reads of a gather answered; `parts` are (tool, result, time) by name.
+
+    Of the names in `unknown` the result says why it is not known.
+    """
     pieces: list[Markup] = []
     texts: list[str] = []
     for name, (tool, result, when) in parts.items():
         found, said = table.tabulate(result), _when(tool, when, from_diagnosis)
+        if name in unknown:
+            found = table.Table(text=f"{_UNKNOWN}: {clean(result)}")
         title = html.tag("p", f"margin:8px 0 2px;font-weight:600;{html.SANS}", html.said(name))
         pieces += [title, _result(found), html.soft(said)]
         texts.append(f"{name}\n{table.plain(found)}\n{said}")
-    results = {name: {"tool": tool, "result": result, "at": when} for name, (tool, result, when) in parts.items()}
+    results = {
+        name: {"tool": tool, "at": when, **({"unknown": clean(result)} if name in unknown else {"result": result})}
+        for name, (tool, result, when) in parts.items()
+    }
     value = {"step": step, "results": results, "from": "diagnosis" if from_diagnosis else "run"}
     return {RESULT: value, "text/html": html.join(pieces), "text/plain": "\n\n".join(texts)}
+
+
+def unknown_bundle(step: str, tool: str, why: str) -> Bundle:
+    """Return a read that was refused or failed: not known, and why."""
+    said = f"{_UNKNOWN}: {clean(why)}"
+    markup = html.tag("p", f"margin:4px 0;color:{html.AMBER};{html.SANS}", html.said(said))
+    value = {"step": step, "tool": tool, "unknown": clean(why), "from": "run"}
+    return {RESULT: value, "text/html": markup, "text/plain": f"{said}\n{clean(tool)}"}
+
+
+def progress_bundle(judgement: Json) -> Bundle:
+    """Return how far a verify step is; not a verdict."""
+    checks = [check for check in judgement.get("checks") or [] if isinstance(check, dict)]
+    said = "; ".join(f"{_get(check, 'check')}: {_get(check, 'observed') or 'not seen yet'}" for check in checks)
+    return note_bundle(f"{_get(judgement, 'step')}: measuring … {said}")
 
 
 def record_bundle(entries: list[Json]) -> Bundle:

@@ -19,9 +19,12 @@ _TOP_IGNORED = {"apiVersion", "kind"}
 
 def record_fields(before: Json, after: Json, manager: str, subresource: str, when: str) -> None:
     """Note in `after` that `manager` made the difference from `before`."""
-    changed = set(_leaves(after, "", ())) - set(_leaves(before, "", ()))
-    gone = {path for path, _ in set(_leaves(before, "", ())) - set(_leaves(after, "", ()))}
-    moved = {path for path, _ in changed}
+    fields = [key for key in {**before, **after} if before.get(key) != after.get(key)]
+    now, then = _owned(after, fields), _owned(before, fields)
+    moved = {path for path, _ in now - then}
+    gone = {path for path, _ in then} - {path for path, _ in now}
+    if not moved and not gone:
+        return
     entries: list[Json] = []
     mine: Json | None = None
     for entry in after["metadata"].pop("managedFields", []):
@@ -37,6 +40,10 @@ def record_fields(before: Json, after: Json, manager: str, subresource: str, whe
         entries.append(mine)
     if entries:
         after["metadata"]["managedFields"] = entries
+
+
+def _owned(obj: Json, fields: list[str]) -> set[tuple[Path, str]]:
+    return {leaf for key in fields if key in obj for leaf in _leaves({key: obj[key]}, "", ())}
 
 
 def _entry(manager: str, subresource: str, paths: set[Path], api_version: str, when: str) -> Json:

@@ -1,0 +1,123 @@
+"""A gateway over a practice cluster, both in this process: what most tests of the gate begin with."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+
+from skyflo_mcp.kubernetes.client import Cluster
+from skyflo_runbooks.gateway import decisions, identity
+from skyflo_runbooks.gateway.decisions import Ballot, Kind
+from skyflo_runbooks.gateway.gate import Gate
+from skyflo_runbooks.gateway.gateway import Gateway, open_store
+from skyflo_runbooks.gateway.identity import Identity
+from skyflo_runbooks.gateway.proposer import Wish
+from skyflo_runbooks.gateway.redaction import Redactor
+from skyflo_runbooks.gateway.store import Row
+from skyflo_runbooks.model.check import Check
+from skyflo_runbooks.model.json import Json
+from skyflo_runbooks.model.proposal import Origin, Verification
+from skyflo_runbooks.practice import PracticeCluster
+from tests.gateway.operator import Key
+
+KERNEL = Identity("kernel", "notebook")
+OPERATOR = Identity("operator", "on-call")
+RAISE: Json = {
+    "kind": "Deployment",
+    "namespace": "checkout",
+    "name": "payment-service",
+    "container": "payment-service",
+    "limits": {"memory": "512Mi"},
+}
+
+
+class World:
+    """A gateway, its cluster, and one paired operator."""
+
+    def __init__(self, gateway: Gateway, practice: PracticeCluster, gate: Gate) -> None:
+        self.gateway = gateway
+        self.practice = practice
+        self.gate = gate
+        self.key = Key()
+        link = identity.issue(gateway.store, "link", "test", identity.LINK_LIFE)
+        identity.pair(gateway.store, link=link, name=OPERATOR.name, key=identity.read_key(self.key.jwk))
+
+    async def propose(
+        self, tool: str = "k8s_set_resources", arguments: Json = RAISE, *, step: str = "raise_memory", **more: object
+    ) -> Row:
+        """Propose a change as a kernel does."""
+        checks = more.get("checks")
+        verification = None
+        if isinstance(checks, tuple):
+            verification = Verification(step="recovered", checks=checks, within="5m", after=(step,))
+        origin = Origin(requester=str(KERNEL), runbook=str(more.get("runbook", "rb-test")), step=step, run="run-1")
+        return await self.gateway.propose(Wish(tool, arguments, origin, "because", verification))
+
+    def ballot(self, row: Row, kind: Kind = "approve", reason: str = "", **forged: str) -> Ballot:
+        """Return a rightly signed decision; `forged` exchanges members after signing."""
+        id_, digest = row.proposal.id, row.proposal.digest
+        nonce = identity.new_nonce(self.gateway.store, proposal=id_, operator=OPERATOR.name)
+        message = decisions.message(proposal=id_, digest=digest, decision=kind, nonce=nonce, reason=reason)
+        made = {"digest": digest, "nonce": nonce, "signature": self.key.sign(message), "reason": reason, **forged}
+        return Ballot(decision=kind, **made)
+
+    async def approve(self, row: Row) -> Row:
+        """Approve and wait until it is applied or refused."""
+        await self.gateway.decide(row.proposal.id, self.ballot(row), OPERATOR)
+        return await self.gateway.settled(row.proposal.id, 10)
+
+    async def limit(self) -> str:
+        """Return the memory limit in the cluster."""
+        from skyflo_runbooks.model.json import at
+        from skyflo_runbooks.model.objects import ObjectRef
+
+        live = await self.gateway.cluster.get(ObjectRef("Deployment", "payment-service", "checkout"))
+        return str(at(live, "spec", "template", "spec", "containers", 0, "resources", "limits", "memory"))
+
+    def writes(self) -> int:
+        """Return how many writes by attempts the Deployment shows."""
+        from skyflo_runbooks.practice.kinds import DEPLOYMENT
+
+        found = self.practice.store.find(DEPLOYMENT, "checkout", "payment-service") or {}
+        managers = [entry["manager"] for entry in found["metadata"]["managedFields"]]
+        return sum(name.startswith("skyflo-at-") for name in managers)
+
+
+@asynccontextmanager
+async def world(
+    tmp: Path, scenario: str = "oomkilled-payment", *, speed: float = 20.0, life: float = 1800.0
+) -> AsyncIterator[World]:
+    """Open a gateway over a practice cluster whose clock runs `speed` times as fast."""
+    practice = PracticeCluster(scenario, speed=speed)
+    async with practice.running():
+        client = httpx.AsyncClient(transport=httpx.ASGITransport(practice.app), base_url="http://practice")
+        cluster, redactor = Cluster(client), Redactor()
+        gate = Gate(cluster, redactor)
+        gateway = Gateway(
+            cluster=cluster,
+            store=open_store(tmp / "data"),
+            render=gate.render,
+            redactor=redactor,
+            life=timedelta(seconds=life),
+            tick=0.05,
+        )
+        gate.events = gateway.events
+        async with gateway:
+            yield World(gateway, practice, gate)
+
+
+def checks(window: str = "30s") -> tuple[Check, ...]:
+    """Return the flagship's checks."""
+    from skyflo_runbooks.model import check
+
+    name = ("Deployment", "payment-service")
+    return (
+        check.rollout_complete(*name, namespace="checkout"),
+        check.pods_ready(*name, namespace="checkout"),
+        check.no_restarts(*name, namespace="checkout", window=window),
+        check.no_oom_kills(*name, namespace="checkout", window=window),
+        check.memory_below(*name, namespace="checkout", percent=90, window=window),
+        check.http_ok(service="payment-service", namespace="checkout", path="/checkout", window=window),
+    )
