@@ -22,7 +22,7 @@ import msgspec
 
 from skyflo_kernel import parameters
 from skyflo_kernel.follow import follow
-from skyflo_kernel.gateway import OPEN, WAIT, Gateway
+from skyflo_kernel.gateway import WAIT, Gateway
 from skyflo_kernel.place import Place, caller
 from skyflo_kernel.show import Shown, framed, in_notebook, show
 from skyflo_kernel.values import Change, Result, Results, Verdict

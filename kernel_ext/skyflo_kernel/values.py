@@ -1,4 +1,4 @@
-"""What the steps of a runbook return: values to look at and to hand to later steps. None of them can decide anything."""
+"""What the steps of a runbook return: values to look at and to hand on. None of them can decide anything."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def check_name(check: Json) -> str:
 def card(view: Json) -> list[Line]:
     """Say a proposal as its card does: title, risk, why, diff, what it touches, the way back, and how it is judged."""
     risk = str(view.get("risk", ""))
-    lines = [
+    return [
         Line(f"{view['title']}   {view['id']}", "bold"),
         Line(f"{risk.capitalize()} risk: {listed(at(view, 'assessment', 'reasons', default=[]), 'no reason given')}",
              RISK_STYLES.get(risk, "")),
@@ -74,7 +74,6 @@ def card(view: Json) -> list[Line]:
         *_facts(view),
         Line(f"  digest          {view['digest']}", "dim"),
     ]  # fmt: skip
-    return lines
 
 
 def diff(text: str) -> list[Line]:
@@ -123,13 +122,19 @@ def receipt(view: Json) -> list[Line]:
         ("applied", clock(str(said.get("applied_at") or ""))),
         ("answer", listed((f"{one['object']} {one['status']} {one.get('message') or ''}".strip()
                            for one in said.get("applied") or []), "")),
-        ("said", said.get("message")),
+        ("same thing", view.get("equivalent") if state == "executed" else ""),
+        ("said", said.get("message") if said.get("message") != "applied" else ""),
         ("way back", said.get("way_back") if state == "executed" else ""),
         ("replaced by", view.get("superseded_by")),
         ("rolled back by", view.get("rolled_back_by")),
         ("digest", view.get("digest")),
     ]  # fmt: skip
     return lines + [Line(f"  {name:<15} {text}") for name, text in rows if text]
+
+
+def _check_words(check: str) -> str:
+    """Say the name of a check in words: `no_restarts(Deployment, …)` is `no restarts`."""
+    return check.partition("(")[0].replace("_", " ")
 
 
 def _decided(said: Json) -> str:
@@ -153,7 +158,7 @@ def judgement(judged: Json) -> list[Line]:
     lines = [Line("Verification report", "bold")]
     for outcome in judged.get("checks") or []:
         sign, style = SIGNS.get(str(outcome["result"]), ("?", ""))
-        lines.append(Line(f"  {sign} {outcome['check']}: {outcome['observed']}", style))
+        lines.append(Line(f"  {sign} {_check_words(str(outcome['check']))}: {outcome['observed']}", style))
         if outcome["result"] != "PASS":
             lines.append(Line(f"      expected: {outcome['expected']}"))
             lines += [Line(f"      evidence: {text}", "dim") for text in outcome.get("evidence") or []]

@@ -10,6 +10,7 @@ Rules:
 import http.client
 import json
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,9 @@ class Gateway:
         """Return the same gateway, called with another token."""
         return replace(self, token=token)
 
-    def get(self, path: str, *, timeout: float = _DEFAULT_TIMEOUT, **query: str | int | float) -> Any:
+    def get(
+        self, path: str, *, query: Mapping[str, str | float] | None = None, timeout: float = _DEFAULT_TIMEOUT
+    ) -> Any:
         """Return the JSON answer of a GET; `timeout` in seconds."""
         return self._call("GET", path + (f"?{urlencode(query)}" if query else ""), None, timeout)
 
@@ -60,7 +63,8 @@ class Gateway:
     def proposal(self, id_: str, *, wait: float = 0.0) -> Json:
         """Return one proposal's view; with `wait`, when it is settled or that many seconds are over."""
         query = {"wait": wait} if wait else {}
-        view: Json = self.get(f"/api/v1/proposals/{quote(id_, safe='')}", timeout=_DEFAULT_TIMEOUT + wait, **query)
+        path = f"/api/v1/proposals/{quote(id_, safe='')}"
+        view: Json = self.get(path, query=query, timeout=_DEFAULT_TIMEOUT + wait)
         return view
 
     def _call(self, method: str, path: str, body: Json | None, timeout: float) -> Any:

@@ -7,7 +7,7 @@ Rules:
 """
 
 import re
-from typing import Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -15,6 +15,7 @@ from skyflo_runbooks.cli import card, client, operator, values
 from skyflo_runbooks.cli.client import Gateway
 from skyflo_runbooks.cli.environment import current
 from skyflo_runbooks.cli.operator import Operator
+from skyflo_runbooks.cli.options import AsJson
 from skyflo_runbooks.cli.screen import Screen
 from skyflo_runbooks.cli.text import columns
 from skyflo_runbooks.model.errors import BadInput, ExitCode, worst
@@ -33,7 +34,6 @@ _CODES: dict[str, ExitCode] = {
 }
 _LISTED = ("id", "step", "runbook", "tool", "risk", "state", "diff", "digest", "expires", "requester")
 _APPLY_SECONDS = 120
-_JSON = typer.Option(False, "--json", help="Answer as JSON.")
 
 
 def code_of(state: str) -> ExitCode:
@@ -42,8 +42,8 @@ def code_of(state: str) -> ExitCode:
 
 
 def approvals(
-    everything: bool = typer.Option(False, "--all", help="Also those that are decided."),
-    as_json: bool = _JSON,
+    everything: Annotated[bool, typer.Option("--all", help="Also those that are decided.")] = False,
+    as_json: AsJson = False,
 ) -> ExitCode:
     """List the proposals that wait for a decision."""
     screen = Screen(as_json)
@@ -61,7 +61,7 @@ def approvals(
     return ExitCode.DONE
 
 
-def show(id_: str = typer.Argument(..., metavar="ID"), as_json: bool = _JSON) -> ExitCode:
+def show(id_: Annotated[str, typer.Argument(metavar="ID")], as_json: AsJson = False) -> ExitCode:
     """Show one proposal: its card while it waits, its receipt afterwards."""
     screen = Screen(as_json)
     view = client.find(current()).proposal(check_id(id_))
@@ -74,10 +74,10 @@ def show(id_: str = typer.Argument(..., metavar="ID"), as_json: bool = _JSON) ->
 
 
 def approve(
-    ids: list[str] = typer.Argument(..., metavar="ID…", help="Proposals, each shown before you are asked."),
-    reason: str = typer.Option("", "--reason", help="Stands in the record beside your name."),
-    yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask, for the ids named here."),
-    as_json: bool = _JSON,
+    ids: Annotated[list[str], typer.Argument(metavar="ID…", help="Proposals, each shown before you are asked.")],
+    reason: Annotated[str, typer.Option("--reason", help="Stands in the record beside your name.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, for the ids named here.")] = False,
+    as_json: AsJson = False,
 ) -> ExitCode:
     """Approve proposals, after showing each diff. An approval holds for exactly what was shown, once."""
     gateway, who, screen = _session(as_json)
@@ -94,9 +94,9 @@ def approve(
 
 
 def reject(
-    ids: list[str] = typer.Argument(..., metavar="ID…"),
-    reason: str = typer.Option(..., "--reason", help="Why not; stands in the record."),
-    as_json: bool = _JSON,
+    ids: Annotated[list[str], typer.Argument(metavar="ID…")],
+    reason: Annotated[str, typer.Option("--reason", help="Why not; stands in the record.")],
+    as_json: AsJson = False,
 ) -> ExitCode:
     """Reject proposals. The exit code is 0: the rejection is done."""
     gateway, who, screen = _session(as_json)
@@ -107,9 +107,9 @@ def reject(
 
 
 def modify(
-    id_: str = typer.Argument(..., metavar="ID"),
-    sets: list[str] = typer.Option(..., "--set", metavar="NAME=VALUE", help="For example limits.memory=1Gi."),
-    as_json: bool = _JSON,
+    id_: Annotated[str, typer.Argument(metavar="ID")],
+    sets: Annotated[list[str], typer.Option("--set", metavar="NAME=VALUE", help="For example limits.memory=1Gi.")],
+    as_json: AsJson = False,
 ) -> ExitCode:
     """Propose the same change with other values. The new proposal replaces this one and waits for its own decision."""
     gateway, who, screen = _session(as_json)
@@ -122,7 +122,7 @@ def modify(
     return ExitCode.DONE
 
 
-def rollback(id_: str = typer.Argument(..., metavar="ID"), as_json: bool = _JSON) -> ExitCode:
+def rollback(id_: Annotated[str, typer.Argument(metavar="ID")], as_json: AsJson = False) -> ExitCode:
     """Propose the way back of an executed change. It waits for an approval of its own."""
     gateway, who, screen = _session(as_json)
     after = gateway.using(who.session).post(f"/api/v1/proposals/{check_id(id_)}/rollback", {})

@@ -64,9 +64,13 @@ class Child:
         stream = self.process.stdout
         if stream is None:
             raise OurBug(f"{what} was started without a pipe.")
-        with selectors.DefaultSelector() as selector:
-            selector.register(stream, selectors.EVENT_READ)
-            ready = selector.select(seconds)
+        try:
+            with selectors.DefaultSelector() as selector:
+                selector.register(stream, selectors.EVENT_READ)
+                ready = selector.select(seconds)
+        except BaseException:
+            self.stop()  # Ctrl-C while it starts must not leave it behind
+            raise
         line = stream.readline().decode(errors="replace").strip() if ready else ""
         if line:
             return line
@@ -114,6 +118,38 @@ def gateway(options: Sequence[str], *, environment: Mapping[str, str], log: Path
     except (ValueError, KeyError, TypeError):
         child.stop()
         raise OurBug("The gateway's first line was not the one that was agreed.") from None
+
+
+class Practice(msgspec.Struct, frozen=True):
+    """What a practice cluster says on its first line."""
+
+    url: str
+    scenario: str
+    kubeconfig: str
+    reader: str = ""
+
+
+def practice(scenario: str, folder: Path, *, speed: float, log: Path) -> tuple[Child, Practice]:
+    """Start a practice cluster as a process and return it with what it announced; `speed` is its clock's."""
+    module = ["-m", "skyflo_runbooks.practice.serve", scenario, "--folder", str(folder), "--speed", str(speed)]
+    child = Child([sys.executable, *module], environment=os.environ, log=log)
+    line = child.first_line(60.0, what="The practice cluster")
+    try:
+        return child, msgspec.json.decode(line, type=Practice)
+    except msgspec.DecodeError:
+        child.stop()
+        raise OurBug("The practice cluster's first line was not the one that was agreed.") from None
+
+
+def bare(home: Path) -> dict[str, str]:
+    """Return this environment without what names another gateway or cluster, and with `home`."""
+    ours = ("SKYFLO_", "KUBE", "JUPYTER_TOKEN")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | {"SKYFLO_HOME": str(home)}
+
+
+def for_home(home: Path) -> dict[str, str]:
+    """Return this environment with `home`: what a gateway gets that serves the operator's own cluster."""
+    return {**os.environ, "SKYFLO_HOME": str(home)}
 
 
 def free_port() -> int:

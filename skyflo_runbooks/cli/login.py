@@ -1,18 +1,25 @@
 """`login`: a one-time link makes this terminal an operator; `--new-link` makes a link for one more."""
 
+from typing import Annotated
+
 import typer
 
 from skyflo_runbooks.cli import client, operator
 from skyflo_runbooks.cli.environment import current
+from skyflo_runbooks.cli.options import AsJson
 from skyflo_runbooks.cli.screen import Screen
 from skyflo_runbooks.model.errors import BadInput, ExitCode
 
 
 def login(
-    link: str = typer.Argument("", help="The one-time link that 'serve' printed; '-' reads it from standard input."),
-    name: str = typer.Option("", "--operator", help="Your name in the record; without it the system's user."),
-    new_link: bool = typer.Option(False, "--new-link", help="As an operator: make a link for one more."),
-    as_json: bool = typer.Option(False, "--json", help="Answer as JSON."),
+    link: Annotated[
+        str, typer.Argument(help="The one-time link that 'serve' printed; '-' reads it from standard input.")
+    ] = "",
+    name: Annotated[
+        str, typer.Option("--operator", help="Your name in the record; without it the system's user.")
+    ] = "",
+    new_link: Annotated[bool, typer.Option("--new-link", help="As an operator: make a link for one more.")] = False,
+    as_json: AsJson = False,
 ) -> ExitCode:
     """Make this terminal an operator. A link serves one browser or terminal, once."""
     if new_link == bool(link):

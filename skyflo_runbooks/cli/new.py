@@ -8,6 +8,7 @@ Rules:
 
 import json
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -15,6 +16,7 @@ from skyflo_runbooks.cli import card, client, incident
 from skyflo_runbooks.cli.client import Gateway
 from skyflo_runbooks.cli.environment import current
 from skyflo_runbooks.cli.files import free_name, write_new
+from skyflo_runbooks.cli.options import AsJson, Namespaces
 from skyflo_runbooks.cli.screen import Screen
 from skyflo_runbooks.model.errors import BadInput, ExitCode
 from skyflo_runbooks.model.incident import read_text
@@ -23,16 +25,18 @@ from skyflo_runbooks.model.objects import check_namespace
 
 
 def new(
-    text: str = typer.Argument(..., help="What is wrong, in your own words."),
-    namespaces: list[str] = typer.Option([], "-n", "--namespace", help="Where; without it the words decide."),
-    output: Path | None = typer.Option(None, "-o", "--output", help="The runbook's file; it must not exist yet."),
-    model: str = typer.Option("", "--model", help="The language model, as LiteLLM names it."),
-    no_model: bool = typer.Option(False, "--no-model", help="Rules only."),
-    as_json: bool = typer.Option(False, "--json", help="Answer as JSON."),
+    text: Annotated[str, typer.Argument(help="What is wrong, in your own words.")],
+    namespaces: Namespaces = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The runbook's file; it must not exist yet.")
+    ] = None,
+    model: Annotated[str, typer.Option("--model", help="The language model, as LiteLLM names it.")] = "",
+    no_model: Annotated[bool, typer.Option("--no-model", help="Rules only.")] = False,
+    as_json: AsJson = False,
 ) -> ExitCode:
     """Diagnose an incident and write an executable runbook. Nothing is changed."""
     environment, screen = current(), Screen(as_json)
-    body = request(text, namespaces)
+    body = request(text, namespaces or [])
     chosen = _generator(model or environment.model, no_model, asked=bool(model))
     if output is not None:
         if output.exists():

@@ -116,7 +116,7 @@ def decide(gateway: Gateway, operator: Operator, *, view: Json, decision: Decisi
     id_, digest = str(view["id"]), str(view["digest"])
     path = f"/api/v1/proposals/{quote(id_, safe='')}"
     as_operator = gateway.using(operator.session)
-    challenge = as_operator.get(f"{path}/nonce", decision=decision, reason=reason)
+    challenge = as_operator.get(f"{path}/nonce", query={"decision": decision, "reason": reason})
     if challenge["digest"] != digest:
         raise Refused(
             f"{id_} is no longer what was shown: its digest was {digest[:23]}…, now it is {challenge['digest'][:23]}….",

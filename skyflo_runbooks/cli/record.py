@@ -1,19 +1,20 @@
 """`history` and `ledger`: the append-only record, for a person and for a program."""
 
 from pathlib import Path
+from typing import Annotated, TypeAlias
 
 import typer
 
 from skyflo_runbooks.cli import client, operator
 from skyflo_runbooks.cli.environment import current
 from skyflo_runbooks.cli.files import write_new
+from skyflo_runbooks.cli.options import AsJson
 from skyflo_runbooks.cli.screen import Screen
 from skyflo_runbooks.cli.text import clock, columns
 from skyflo_runbooks.model.errors import ExitCode
 from skyflo_runbooks.model.json import Json
 
-_JSON = typer.Option(False, "--json", help="Answer as JSON.")
-_RUN = typer.Option("", "--run", help="Only the entries of one run.")
+Run: TypeAlias = Annotated[str, typer.Option("--run", help="Only the entries of one run.")]
 
 ledger = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
 
@@ -24,8 +25,8 @@ def about() -> None:
 
 
 def history(
-    limit: int = typer.Option(20, "--limit", "-n", min=1, help="How many, the latest first."),
-    as_json: bool = _JSON,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many, the latest first.")] = 20,
+    as_json: AsJson = False,
 ) -> ExitCode:
     """What was proposed, decided and applied, the latest first."""
     screen = Screen(as_json)
@@ -45,7 +46,7 @@ def history(
 
 
 @ledger.command("show")
-def ledger_show(run: str = _RUN, as_json: bool = _JSON) -> ExitCode:
+def ledger_show(run: Run = "", as_json: AsJson = False) -> ExitCode:
     """Show the entries."""
     screen = Screen(as_json)
     entries = _entries(run)
@@ -60,7 +61,7 @@ def ledger_show(run: str = _RUN, as_json: bool = _JSON) -> ExitCode:
 
 
 @ledger.command("verify")
-def ledger_verify(as_json: bool = _JSON) -> ExitCode:
+def ledger_verify(as_json: AsJson = False) -> ExitCode:
     """Compute the chain of hashes again, and say whether the record is whole. Needs an operator."""
     environment, screen = current(), Screen(as_json)
     gateway = client.find(environment)
@@ -79,7 +80,7 @@ def ledger_verify(as_json: bool = _JSON) -> ExitCode:
 
 @ledger.command("export")
 def ledger_export(
-    output: Path = typer.Option(..., "-o", "--output", help="A new file; one JSON entry per line."), run: str = _RUN
+    output: Annotated[Path, typer.Option("-o", "--output", help="A new file; one JSON entry per line.")], run: Run = ""
 ) -> ExitCode:
     """Write the entries to a file, one JSON document per line, with their hashes."""
     import json
@@ -92,7 +93,7 @@ def ledger_export(
 
 def _entries(run: str) -> list[Json]:
     gateway = client.find(current())
-    entries: list[Json] = gateway.get("/api/v1/ledger", **({"run": run} if run else {}))
+    entries: list[Json] = gateway.get("/api/v1/ledger", query={"run": run} if run else {})
     return entries
 
 
@@ -107,5 +108,7 @@ def _operator(view: Json) -> str:
 
 def _said(entry: Json) -> str:
     body = entry.get("body") or {}
-    told = [str(body[key]) for key in ("proposal", "id", "step", "title", "verdict", "state", "operator") if key in body]
+    told = [
+        str(body[key]) for key in ("proposal", "id", "step", "title", "verdict", "state", "operator") if key in body
+    ]
     return " ".join(dict.fromkeys(told))[:100]

@@ -5,6 +5,7 @@ decided: the commands that decide are said, and the exit code is 10.
 """
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -13,6 +14,7 @@ from skyflo_runbooks.cli.client import Gateway
 from skyflo_runbooks.cli.environment import Environment, current
 from skyflo_runbooks.cli.new import request
 from skyflo_runbooks.cli.operator import Operator
+from skyflo_runbooks.cli.options import AsJson, Namespaces, Parameters
 from skyflo_runbooks.cli.screen import Screen
 from skyflo_runbooks.cli.story import CardAnswer, Story
 from skyflo_runbooks.model.errors import BadInput, ExitCode, NotAllowed
@@ -22,18 +24,20 @@ _CARD_QUESTION = "\n[a]pprove, [m]odify, [r]eject, [w]hy, [l]ater? "
 
 
 def resolve(
-    text: str = typer.Argument("", help="What is wrong, in your own words."),
-    namespaces: list[str] = typer.Option([], "-n", "--namespace", help="Where; without it the words decide."),
-    output: Path | None = typer.Option(None, "-o", "--output", help="The runbook's file; it must not exist yet."),
-    sets: list[str] = typer.Option([], "-p", metavar="NAME=VALUE", help="A parameter, for example settle=30s."),
-    resume: str = typer.Option("", "--resume", metavar="SESSION", help="Go on where a story was left."),
-    as_json: bool = typer.Option(False, "--json", help="Answer as JSON at the end."),
+    text: Annotated[str, typer.Argument(help="What is wrong, in your own words.")] = "",
+    namespaces: Namespaces = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The runbook's file; it must not exist yet.")
+    ] = None,
+    sets: Parameters = None,
+    resume: Annotated[str, typer.Option("--resume", metavar="SESSION", help="Go on where a story was left.")] = "",
+    as_json: AsJson = False,
 ) -> ExitCode:
     """Finding, plan, each change's card with approve / modify / reject / why, execution, verdict."""
     environment, screen = current(), Screen(as_json)
     if bool(text) == bool(resume):
         raise BadInput("Expected either TEXT or --resume SESSION.", next_step="Say what is wrong in plain words.")
-    body = {} if resume else {**request(text, namespaces), "parameters": values.pairs(sets)}
+    body = {} if resume else {**request(text, namespaces or []), "parameters": values.pairs(sets or [])}
     gateway = client.find(environment)
     session = resume or start(gateway, body)
     screen.line(f"Session {session}. If this ends early: skyflo-runbooks resolve --resume {session}", "dim")

@@ -85,4 +85,3 @@ class Screen:
         stream.flush()
         answer = sys.stdin.readline()
         return answer.strip() if answer else None
-

@@ -6,6 +6,7 @@ programs, and `lab`, learn them. There is no option here that weakens the approv
 
 import json
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -15,15 +16,23 @@ from skyflo_runbooks.service.settings import Settings
 
 
 def serve(
-    host: str = typer.Option("localhost", "--host", help="Where to listen; localhost is 127.0.0.1 and ::1."),
-    port: int = typer.Option(7717, "--port", min=0, max=65535, help="0 takes a free one."),
-    data_dir: Path | None = typer.Option(None, "--data-dir", help="Where the record lies; default $SKYFLO_HOME/data."),
-    kubeconfig: Path | None = typer.Option(None, "--kubeconfig", help="Default: KUBECONFIG, ~/.kube/config, the pod's."),
-    context: str = typer.Option("", "--context", help="A context of the kubeconfig."),
-    read_kubeconfig: Path | None = typer.Option(None, "--read-kubeconfig", help="Another credential, for reads."),
-    jupyter_origin: str = typer.Option("", "--jupyter-origin", help="The one origin that may frame the card."),
-    isolation: str = typer.Option("not started here", "--isolation", hidden=True),
-    as_json: bool = typer.Option(False, "--json", help='First line as {"url", "login"}.'),
+    host: Annotated[str, typer.Option("--host", help="Where to listen; localhost is 127.0.0.1 and ::1.")] = "localhost",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 7717,
+    data_dir: Annotated[
+        Path | None, typer.Option("--data-dir", help="Where the record lies; default $SKYFLO_HOME/data.")
+    ] = None,
+    kubeconfig: Annotated[
+        Path | None, typer.Option("--kubeconfig", help="Default: KUBECONFIG, ~/.kube/config, the pod's.")
+    ] = None,
+    context: Annotated[str, typer.Option("--context", help="A context of the kubeconfig.")] = "",
+    read_kubeconfig: Annotated[
+        Path | None, typer.Option("--read-kubeconfig", help="Another credential, for reads.")
+    ] = None,
+    jupyter_origin: Annotated[
+        str, typer.Option("--jupyter-origin", help="The one origin that may frame the card.")
+    ] = "",
+    isolation: Annotated[str, typer.Option("--isolation", hidden=True)] = "not started here",
+    as_json: Annotated[bool, typer.Option("--json", help='First line as {"url", "login"}.')] = False,
 ) -> ExitCode:
     """Start the gateway: it holds the credentials, shows the cards, and applies what a person approved."""
     settings = settings_of(

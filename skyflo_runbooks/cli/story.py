@@ -111,7 +111,7 @@ class Story:
             first: Json = self.gateway.get(path)
             return first
         began = time.monotonic()
-        status: Json = self.gateway.get(path, timeout=_SLICE + 40.0, wait=_SLICE)
+        status: Json = self.gateway.get(path, query={"wait": _SLICE}, timeout=_SLICE + 40.0)
         if _place(status) == _place(self._last) and time.monotonic() - began < _PAUSE:
             time.sleep(_PAUSE)  # an answer that came at once and says nothing new must not make a busy loop
         return status
@@ -125,8 +125,12 @@ class Story:
         message = str(status.get("message") or "")
         if message and self._first(f"message {message}"):
             self.screen.line(f"> {message}", "dim")
+        if status["state"] == "verifying" and self._first(f"verifying {_place(status)}"):
+            self.screen.line("> Verifying: the gateway observes each check for its whole window…", "dim")
         judged = status.get("judgement")
-        if judged and judged.get("final", True) and self._first(f"judgement {_identity(judged)}"):
+        # While it verifies the gateway tells how far it is; only what it comes to is the verdict.
+        final = status["state"] in _ENDED or bool(status.get("options"))
+        if judged and final and self._first(f"judgement {_identity(judged)}"):
             self._judged.append(judged)
             self.screen.line()
             self.screen.lines(card.judgement(judged))

@@ -1,18 +1,17 @@
 """`tools`: the catalogue of typed tools with their effects. Works without a gateway."""
 
-import typer
-
+from skyflo_runbooks.cli.options import AsJson
 from skyflo_runbooks.cli.screen import Screen
 from skyflo_runbooks.cli.text import columns
 from skyflo_runbooks.model.errors import ExitCode
 
 
-def tools(as_json: bool = typer.Option(False, "--json", help="Answer as JSON.")) -> ExitCode:
+def tools(as_json: AsJson = False) -> ExitCode:
     """List the tools: what reads runs by itself, what changes something waits for an approval."""
     from skyflo_mcp.kubernetes import TOOLS
 
     screen = Screen(as_json)
-    known = sorted(TOOLS, key=lambda tool: (tool.domain, tool.effect != "read", tool.name))
+    known = sorted(TOOLS.values(), key=lambda tool: (tool.domain, tool.effect != "read", tool.name))
     screen.json(
         [{"name": t.name, "domain": t.domain, "effect": t.effect, "replaces": t.replaces} for t in known],
     )

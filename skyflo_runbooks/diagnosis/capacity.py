@@ -5,14 +5,13 @@ the pod away. Affinity, topology spread and volumes are not counted: the figures
 Where the other namespaces' pods were not read the answer is None: unknown.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable
 from decimal import Decimal
 
 import msgspec
 
-from skyflo_runbooks.diagnosis.graph import Graph, carries
-from skyflo_runbooks.diagnosis.pods import condition, finished, labels_of, name_of, pod_request, quantity
+from skyflo_runbooks.diagnosis.graph import Graph, Reserved, carries, reserved
+from skyflo_runbooks.diagnosis.pods import condition, labels_of, name_of, quantity
 from skyflo_runbooks.model.json import Json, at
 
 
@@ -31,37 +30,17 @@ def rooms(graph: Graph, pod_spec: Json, *, without: Iterable[Json] = ()) -> tupl
     """Return what each node that would take such a pod has left, as if the pods in `without` were gone."""
     if not graph.all("Node") or graph.snapshot.elsewhere is None or graph.snapshot.gaps_in("Node", "Pod"):
         return None
-    memory, cpu, places = _taken(graph, {id(pod) for pod in without})
-    return tuple(
-        Room(
-            node=name_of(node),
-            memory=_allocatable(node, "memory") - memory[name_of(node)],
-            cpu=_allocatable(node, "cpu") - cpu[name_of(node)],
-            places=int(_allocatable(node, "pods") or 110) - places[name_of(node)],
-            allocatable_memory=_allocatable(node, "memory"),
-            allocatable_cpu=_allocatable(node, "cpu"),
-        )
-        for node in graph.all("Node")
-        if takes(node, pod_spec)
-    )
-
-
-def _taken(graph: Graph, gone: set[int]) -> tuple[dict[str, Decimal], dict[str, Decimal], dict[str, int]]:
-    memory: dict[str, Decimal] = defaultdict(Decimal)
-    cpu: dict[str, Decimal] = defaultdict(Decimal)
-    places: dict[str, int] = defaultdict(int)
-    for load in graph.snapshot.elsewhere or ():
-        memory[load.node] += load.memory
-        cpu[load.node] += Decimal(str(load.cpu))
-        places[load.node] += load.pods
-    for pod in graph.all("Pod"):
-        node = str(at(pod, "spec", "nodeName", default=""))
-        if node and id(pod) not in gone and not finished(pod):
-            spec = at(pod, "spec", default={})
-            memory[node] += pod_request(spec, "memory")
-            cpu[node] += pod_request(spec, "cpu")
-            places[node] += 1
-    return memory, cpu, places
+    gone = reserved(without)
+    found: list[Room] = []
+    for node in graph.all("Node"):
+        if takes(node, pod_spec):
+            name = name_of(node)
+            taken, back = graph.reserved.get(name, Reserved()), gone.get(name, Reserved())
+            memory, cpu = _allocatable(node, "memory"), _allocatable(node, "cpu")
+            places = int(_allocatable(node, "pods") or 110) - taken.pods + back.pods
+            left = memory - taken.memory + back.memory, cpu - taken.cpu + back.cpu
+            found.append(Room(name, *left, places, memory, cpu))
+    return tuple(found)
 
 
 def _allocatable(node: Json, resource: str) -> Decimal:

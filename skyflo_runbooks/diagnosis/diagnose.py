@@ -20,7 +20,7 @@ from skyflo_runbooks.diagnosis.pods import containers, name_of, ready, replicas
 from skyflo_runbooks.diagnosis.rules import RULES, Rule
 from skyflo_runbooks.diagnosis.snapshot import Snapshot
 from skyflo_runbooks.diagnosis.symptoms import NEEDS, Symptom, available, symptoms
-from skyflo_runbooks.diagnosis.words import Place, place
+from skyflo_runbooks.diagnosis.words import Place, name_like, nearest, place
 from skyflo_runbooks.model.finding import Diagnosis, Finding
 from skyflo_runbooks.model.incident import Incident
 from skyflo_runbooks.model.json import Json
@@ -46,8 +46,10 @@ def diagnose(snapshot: Snapshot, incident: Incident, *, rules: Sequence[Rule] = 
         healthy=_healthy(graph, where, findings, unexplained) if not refused else (),
         notes=(
             *where.notes,
-            *_choice(incident, where, findings),
+            *_choice(snapshot, where, findings),
             *_still_serving(graph, where, findings),
+            *_strangers(graph, incident, where),
+            *_nothing_there(graph, where, findings),
             *asides,
             *not_read,
         ),
@@ -81,10 +83,11 @@ def _concerns(where: Place, subject: ObjectRef) -> bool:
     return not where.namespaces or not subject.namespace or subject.namespace in where.namespaces
 
 
-def _effect(where: Place, cause: Finding) -> tuple[bool, bool, float, int]:
-    """Order causes: of a named object, of an object that leads to a named one, then by certainty and by reach."""
+def _effect(where: Place, cause: Finding) -> tuple[bool, bool, bool, float, int]:
+    """Order causes: of a named object, of one that leads to a named one, where hinted, by certainty and by reach."""
     related = any(item in where.objects for item in cause.related)
-    return cause.object in where.objects, related, cause.confidence, len(cause.consequences)
+    hinted = cause.object.namespace in where.hinted
+    return cause.object in where.objects, related, hinted, cause.confidence, len(cause.consequences)
 
 
 def _fronts(cause: Finding) -> list[ObjectRef]:
@@ -130,13 +133,36 @@ def _gaps(snapshot: Snapshot, rules: Sequence[Rule]) -> tuple[tuple[str, ...], t
     return refused, tuple(f"{gap}." for gap in snapshot.gaps if gap.kind not in needed)
 
 
-def _choice(incident: Incident, where: Place, findings: Sequence[Finding]) -> tuple[str, ...]:
+def _choice(snapshot: Snapshot, where: Place, findings: Sequence[Finding]) -> tuple[str, ...]:
     """Return why this place, where the incident said none."""
-    if incident.namespaces or where.namespaces or not findings:
+    if snapshot.namespaces or where.namespaces or not findings:
         return ()
     others = sorted({finding.object.namespace for finding in findings[1:]} - {findings[0].object.namespace})
     text = f"No namespace was said, so all were read; {findings[0].object} is the most likely by its evidence"
     return (f"{text}, others: {', '.join(others)}." if others else f"{text}.",)
+
+
+def _strangers(graph: Graph, incident: Incident, where: Place) -> tuple[str, ...]:
+    """Return, where the words name something that is not here, that it is not, and what comes nearest."""
+    if where.objects:
+        return ()
+    known = {name_of(item) for items in graph.snapshot.objects.values() for item in items}
+    names = {name_of(item) for kind in NAMED for item in graph.all(kind)}
+    strangers = [word for word in name_like(incident.text) if word not in known]
+    near = {word: nearest(word, names) for word in strangers}
+    return tuple(
+        f"Nothing here is called {word!r}" + (f"; nearest: {', '.join(near[word])}." if near[word] else ".")
+        for word in strangers
+    )
+
+
+def _nothing_there(graph: Graph, where: Place, findings: Sequence[Finding]) -> tuple[str, ...]:
+    """Return that a place holds no workload at all, so that "nothing is wrong" is not read as "it runs"."""
+    there = [item for kind in ("Pod", *NAMED) for item in graph.all(kind) if _concerns(where, ref(item))]
+    if there or findings or graph.snapshot.gaps:
+        return ()
+    places = ", ".join(where.namespaces or graph.snapshot.namespaces) or "the cluster"
+    return (f"There is no workload in {places}.",)
 
 
 def _healthy(
@@ -158,5 +184,5 @@ def _well(graph: Graph, workload: Json) -> str:
     restarts = sum(container.restarts for pod in pods for container in containers(pod))
     return (
         f"{ref(workload)}: {available(workload)} of {replicas(workload)} replicas available, "
-        f"{sum(1 for pod in pods if ready(pod))} pods Ready, {restarts} restarts"
+        f"{sum(1 for pod in pods if ready(pod))} pods Ready, {restarts} restart{'' if restarts == 1 else 's'}"
     )

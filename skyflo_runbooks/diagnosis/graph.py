@@ -13,12 +13,14 @@ Everything is indexed once, so that the cost of a diagnosis grows linearly with 
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from functools import cached_property
 from typing import Literal
 
 import msgspec
 
-from skyflo_runbooks.diagnosis.pods import finished, labels_of, name_of, namespace_of
+from skyflo_runbooks.diagnosis.pods import finished, labels_of, name_of, namespace_of, pod_request
 from skyflo_runbooks.diagnosis.snapshot import Snapshot, Usage
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
@@ -33,6 +35,14 @@ class Edge(msgspec.Struct, frozen=True, order=True):
     source: ObjectRef
     relation: Relation
     target: ObjectRef
+
+
+class Reserved(msgspec.Struct, frozen=True):
+    """What pods reserve on a node: memory in bytes, CPU in cores, how many pods."""
+
+    memory: Decimal = Decimal(0)
+    cpu: Decimal = Decimal(0)
+    pods: int = 0
 
 
 def ref(manifest: Json) -> ObjectRef:
@@ -162,6 +172,17 @@ class Graph:
         """Return what the pod's containers were measured to use."""
         return self._usage.get((namespace_of(pod), name_of(pod)), [])
 
+    @cached_property
+    def reserved(self) -> dict[str, Reserved]:
+        """What all pods reserve on each node, those of namespaces that were only summed included."""
+        sums = reserved(self.all("Pod"))
+        for load in self.snapshot.elsewhere or ():
+            here = sums.get(load.node, Reserved())
+            sums[load.node] = Reserved(
+                here.memory + load.memory, here.cpu + Decimal(str(load.cpu)), here.pods + load.pods
+            )
+        return sums
+
     def edges(self) -> Iterator[Edge]:
         """Yield every reference whose two ends were read."""
         for this, manifest in self._objects.items():
@@ -184,6 +205,20 @@ class Graph:
         elif this.kind == "HorizontalPodAutoscaler":
             target = at(manifest, "spec", "scaleTargetRef", default={})
             yield Edge(this, "scales", ObjectRef(str(target.get("kind")), str(target.get("name")), this.namespace))
+
+
+def reserved(pods: Iterable[Json]) -> dict[str, Reserved]:
+    """Return what these pods reserve on each node."""
+    sums: dict[str, Reserved] = {}
+    for pod in pods:
+        node = str(at(pod, "spec", "nodeName", default=""))
+        if not node or finished(pod):
+            continue
+        spec, here = at(pod, "spec", default={}), sums.get(node, Reserved())
+        sums[node] = Reserved(
+            here.memory + pod_request(spec, "memory"), here.cpu + pod_request(spec, "cpu"), here.pods + 1
+        )
+    return sums
 
 
 def controller(manifest: Json) -> ObjectRef | None:

@@ -3,10 +3,12 @@
 Rules:
   1. A namespace given with the incident must exist, or it is bad input with the nearest names.
   2. A namespace in the words is read alone; where what the words name is not in it, all namespaces are read.
-  3. Without either, all namespaces are read.
+  3. A namespace whose name only stands among the words is read first; where nothing is wrong in it, all are read.
+  4. Without any of these, all namespaces are read.
 """
 
 import asyncio
+from typing import TypeAlias
 
 from skyflo_runbooks.diagnosis.diagnose import diagnose, located
 from skyflo_runbooks.diagnosis.graph import Graph
@@ -14,22 +16,36 @@ from skyflo_runbooks.diagnosis.pods import name_of
 from skyflo_runbooks.diagnosis.reader import Reader
 from skyflo_runbooks.diagnosis.snapshot import Snapshot
 from skyflo_runbooks.diagnosis.take import DEADLINE, take
-from skyflo_runbooks.diagnosis.words import called, name_like, nearest
+from skyflo_runbooks.diagnosis.words import called, hinted, name_like, nearest
 from skyflo_runbooks.model.errors import BadInput, Unknown
 from skyflo_runbooks.model.finding import Diagnosis
 from skyflo_runbooks.model.incident import Incident
 
+Looked: TypeAlias = tuple[Snapshot, Diagnosis]
 
-async def investigate(reader: Reader, incident: Incident, *, deadline: float = DEADLINE) -> tuple[Snapshot, Diagnosis]:
+
+async def investigate(reader: Reader, incident: Incident, *, deadline: float = DEADLINE) -> Looked:
     """Read what the incident concerns and diagnose it."""
     known = await _namespaces(reader, deadline)
     if known is not None:
         _check(incident.namespaces, known)
     wanted = incident.namespaces or called(incident.text, known or ())[0]
+    if not wanted and (hint := await _hint(reader, incident, known or (), deadline)):
+        return hint
     snapshot = await take(reader, wanted, deadline=deadline)
     if wanted and not incident.namespaces and _missed(snapshot, incident):
         snapshot = await take(reader, (), deadline=deadline)
     return snapshot, diagnose(snapshot, incident)
+
+
+async def _hint(reader: Reader, incident: Incident, known: tuple[str, ...], deadline: float) -> Looked | None:
+    """Return what is wrong in the namespaces that the words hint at, or None where nothing is."""
+    names = hinted(incident.text, known)
+    if not names:
+        return None
+    snapshot = await take(reader, names, deadline=deadline)
+    diagnosis = diagnose(snapshot, incident)
+    return (snapshot, diagnosis) if diagnosis.findings else None
 
 
 async def _namespaces(reader: Reader, deadline: float) -> tuple[str, ...] | None:

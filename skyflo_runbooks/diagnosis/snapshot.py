@@ -80,6 +80,10 @@ class Snapshot(msgspec.Struct, frozen=True):
         """Return the reads of these kinds that gave no answer."""
         return tuple(gap for gap in self.gaps if gap.kind in kinds)
 
+    def unread(self, namespace: str, *kinds: str) -> bool:
+        """Return whether one of these kinds was not read in a namespace, so that its absence there means nothing."""
+        return any(gap.namespace in ("", namespace) for gap in self.gaps_in(*kinds))
+
 
 def dump(snapshot: Snapshot) -> bytes:
     """Return the snapshot as JSON."""

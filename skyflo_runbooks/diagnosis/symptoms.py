@@ -116,16 +116,17 @@ def _workload(graph: Graph, workload: Json) -> Iterator[Symptom]:
     wanted, serving = replicas(workload), available(workload)
     if serving < wanted and any(trouble(graph, pod) for pod in graph.pods(workload)):
         yield Symptom(this, f"{this} has {serving} of {wanted} replicas available", frozenset({this}))
-    elif serving < wanted and len(graph.pods(workload)) < wanted and not _moving(graph, workload):
+    elif serving < wanted and _too_few(graph, workload):
         yield Symptom(this, f"{this} has {len(graph.pods(workload))} of {wanted} pods", frozenset({this}))
 
 
-def _moving(graph: Graph, workload: Json) -> bool:
-    """Return whether pods were made so recently that the workload may still be on its way."""
-    return any(
-        (age := seconds_between(created(pod), graph.snapshot.time)) is not None and age < STARTING
-        for pod in graph.pods(workload)
-    )
+def _too_few(graph: Graph, workload: Json) -> bool:
+    """Return whether pods are missing, and none was made so recently that the workload may be on its way."""
+    pods = graph.pods(workload)
+    if len(pods) >= replicas(workload) or graph.snapshot.unread(namespace_of(workload), "Pod", "ReplicaSet"):
+        return False
+    ages = [seconds_between(created(pod), graph.snapshot.time) for pod in pods]
+    return not any(age is not None and age < STARTING for age in ages)
 
 
 def available(workload: Json) -> int:
@@ -138,7 +139,7 @@ def available(workload: Json) -> int:
 
 def _service(graph: Graph, service: Json) -> Iterator[Symptom]:
     wanted, this = selector(service), ref(service)
-    if not wanted:
+    if not wanted or graph.snapshot.unread(this.namespace, "Pod"):
         return
     pods = [pod for pod in graph.selected(namespace_of(service), wanted) if not leaving(pod)]
     owners = frozenset({this, *(ref(graph.workload(pod)) for pod in pods)})

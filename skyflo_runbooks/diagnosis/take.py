@@ -12,11 +12,11 @@ Rules:
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from decimal import Decimal
 from typing import TypeVar
 
 import msgspec
 
+from skyflo_runbooks.diagnosis.graph import reserved
 from skyflo_runbooks.diagnosis.pods import (
     Container,
     condition,
@@ -24,7 +24,6 @@ from skyflo_runbooks.diagnosis.pods import (
     finished,
     name_of,
     namespace_of,
-    pod_request,
 )
 from skyflo_runbooks.diagnosis.reader import Reader
 from skyflo_runbooks.diagnosis.snapshot import Gap, Load, Log, Snapshot, Usage
@@ -224,15 +223,9 @@ async def _elsewhere(taker: Taker, pods: list[Json], namespaces: frozenset[str])
 
 def loads(pods: Iterable[Json]) -> tuple[Load, ...]:
     """Return what these pods reserve on each node."""
-    sums: dict[str, tuple[Decimal, Decimal, int]] = {}
-    for pod in pods:
-        node = str(at(pod, "spec", "nodeName", default=""))
-        if not node or finished(pod):
-            continue
-        spec = at(pod, "spec", default={})
-        memory, cpu, count = sums.get(node, (Decimal(0), Decimal(0), 0))
-        sums[node] = memory + pod_request(spec, "memory"), cpu + pod_request(spec, "cpu"), count + 1
-    return tuple(Load(node, int(memory), float(cpu), count) for node, (memory, cpu, count) in sorted(sums.items()))
+    return tuple(
+        Load(node, int(sums.memory), float(sums.cpu), sums.pods) for node, sums in sorted(reserved(pods).items())
+    )
 
 
 __all__ = ["DEADLINE", "NotAllowed", "Unreachable", "failing", "loads", "short_of_room", "take"]

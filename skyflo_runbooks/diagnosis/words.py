@@ -2,15 +2,16 @@
 
 Rules:
   1. Words choose where to look and never decide a cause.
-  2. A name that exists is taken as it stands. A misspelt one is taken for the nearest name, and that is said. Part of
-     a name (`payment` for `payment-service`) is taken where nothing is nearer.
+  2. A name that exists is taken as it stands, and a pod's name (`payment-service-7d9f-x2x4z`) for its workload. A
+     misspelt one is taken for the nearest name, and that is said. Part of a name (`payment` for `payment-service`) is
+     taken where nothing is nearer.
   3. A namespace is what was given with the incident, else what the words call one ("in the checkout namespace",
-     "-n checkout"), else a name of one among the words.
+     "-n checkout"). A name of one among the other words is a hint: it orders what is found and rules nothing out.
   4. An object that exists elsewhere than in the namespace that was named moves the look there, and that is said.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
 import msgspec
@@ -22,7 +23,9 @@ _ALIKE = 84.0
 _TOKEN = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?")
 _CALLED = (
     re.compile(r"\b(?:the\s+)?([a-z0-9][a-z0-9-]*)\s+namespace\b"),
-    re.compile(r"\bnamespace[\s:=]+[\"'`]?([a-z0-9][a-z0-9-]*)"),
+    re.compile(r"\bnamespace(?:\s*[:=]\s*|\s+)[\"'`]([a-z0-9][a-z0-9-]*)"),
+    re.compile(r"\bnamespace\s*[:=]\s*([a-z0-9][a-z0-9-]*)"),
+    re.compile(r"\b(?:in|of|from|within)\s+(?:the\s+)?namespace\s+([a-z0-9][a-z0-9-]*)"),
     re.compile(r"(?:^|\s)-n[\s=]+([a-z0-9][a-z0-9-]*)"),
     re.compile(r"\bns[/:=]\s*([a-z0-9][a-z0-9-]*)"),
 )
@@ -47,9 +50,10 @@ _REPORTED = re.compile(
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where the words point: namespaces, objects, corrections in words, and what was reported, as it was said."""
+    """Where the words point: namespaces, hints of some, objects, corrections in words, what was reported (verbatim)."""
 
     namespaces: tuple[str, ...] = ()
+    hinted: tuple[str, ...] = ()
     objects: tuple[ObjectRef, ...] = ()
     notes: tuple[str, ...] = ()
     reported: tuple[str, ...] = ()
@@ -86,9 +90,12 @@ def called(text: str, known: Sequence[str]) -> tuple[tuple[str, ...], tuple[str,
                 notes.append(f"There is no namespace {word!r}; {near[0]!r} was taken.")
             elif word not in _COMMON:
                 notes.append(f"There is no namespace {word!r}.")
-    if not names and not notes:
-        names = [word for word in dict.fromkeys(tokens(text)) if word in known and word not in _COMMON]
     return tuple(dict.fromkeys(names)), tuple(dict.fromkeys(notes))
+
+
+def hinted(text: str, known: Sequence[str]) -> tuple[str, ...]:
+    """Return the namespaces whose names stand among the words without being called namespaces."""
+    return tuple(word for word in dict.fromkeys(tokens(text)) if word in known and word not in _COMMON)
 
 
 def place(
@@ -107,7 +114,8 @@ def place(
     elif named:
         found = tuple(sorted({item.namespace for item in named if item.namespace}))
     reported = tuple(" ".join(phrase.split()) for phrase in _REPORTED.findall(text))
-    return Place(namespaces=found, objects=named, notes=notes, reported=reported)
+    hints = () if found else hinted(text, namespaces)
+    return Place(namespaces=found, hinted=hints, objects=named, notes=notes, reported=reported)
 
 
 def _objects(
@@ -118,21 +126,36 @@ def _objects(
         by_name.setdefault(item.name, []).append(item)
     words = [word for word in dict.fromkeys(tokens(text)) if word not in _COMMON and word not in prefer]
     exact = [item for word in words for item in by_name.get(word, [])]
+    exact = exact or [item for word in words for item in by_name.get(_made_by(word, by_name), [])]
     if exact:
         return tuple(dict.fromkeys(exact)), ()
-    notes: list[str] = []
+    near, notes = _misspelt(words, by_name)
+    if near:
+        return near, notes
+    parts = [item for word in words if len(word) >= 4 for item in objects if word in re.split(r"[-.]", item.name)]
+    return tuple(dict.fromkeys(parts)), ()
+
+
+def _made_by(word: str, names: Iterable[str]) -> str:
+    """Return the longest name that begins `word` as a workload's name begins its pods', or nothing."""
+    return max((name for name in names if word.startswith(f"{name}-")), key=len, default="")
+
+
+def _misspelt(
+    words: Iterable[str], by_name: Mapping[str, Sequence[ObjectRef]]
+) -> tuple[tuple[ObjectRef, ...], tuple[str, ...]]:
+    """Return the objects whose names are nearly among the words, and the corrections."""
     near: list[ObjectRef] = []
+    notes: list[str] = []
     for word in words:
         if len(word) < 5:
             continue
         for name in nearest(word, by_name, least=_ALIKE)[:1]:
+            if by_name[name][0] in near:
+                continue  # the same name, met again in a pair of words
             near += by_name[name]
-            # "payment service" for payment-service is no slip.
             notes.append(f"There is no {word!r}; {name!r} was taken.")
-    if near:
-        return tuple(dict.fromkeys(near)), tuple(dict.fromkeys(notes))
-    parts = [item for word in words if len(word) >= 4 for item in objects if word in re.split(r"[-.]", item.name)]
-    return tuple(dict.fromkeys(parts)), ()
+    return tuple(dict.fromkeys(near)), tuple(dict.fromkeys(notes))
 
 
 def name_like(text: str) -> tuple[str, ...]:

@@ -43,7 +43,11 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class LedgerBroken(SkyfloError):
-    """The chain does not hold."""
+    """The chain does not hold; `good` entries before the break do."""
+
+    def __init__(self, message: str, *, good: int, next_step: str) -> None:
+        super().__init__(message, next_step=next_step)
+        self.good = good
 
 
 def entry_hash(*, seq: int, at: str, kind: str, body: Json, prev: str) -> str:
@@ -80,6 +84,7 @@ def verify(chain: Iterator[Entry]) -> int:
             raise LedgerBroken(
                 f"Ledger entry {count + 1} is broken: expected hash {expected[:12]}… after {prev[:12]}…, "
                 f"found entry {entry.seq} with {entry.hash[:12]}….",
+                good=count,
                 next_step="Restore the data directory from a backup and compare; entries before it still hold.",
             )
         prev, count = entry.hash, count + 1

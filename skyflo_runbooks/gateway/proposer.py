@@ -1,7 +1,8 @@
 """Makes proposals: render, prepare, assess, bind, store.
 
 Rules:
-  1. Asked again while an equal proposal of the same runbook and step is open, the open one is returned.
+  1. Asked again while an equal proposal of the same runbook and step is open, the open one is returned. If its object
+     moved meanwhile it is void, and a new one is made; if it would be verified otherwise, it is superseded.
   2. An empty diff is `in_place`: there is nothing to decide.
   3. What is stored for showing is redacted; the real requests lie sealed beside the pre-images.
   4. A proposal names what it replaces (`modify`) or undoes (`rollback`); neither carries an approval over.
@@ -139,7 +140,7 @@ class Proposer:
             raise BadInput("The way back is not modified.", next_step="Reject it, or write your own change.")
         arguments = row.proposal.arguments
         for name, value in changes.items():
-            arguments = _set(arguments, name.split("."), value)
+            arguments = replaced(arguments, name.split("."), value)
         origin = msgspec.structs.replace(row.proposal.origin, requester=requester)
         wish = Wish(row.proposal.tool, arguments, origin, row.proposal.why, row.proposal.verification)
         return await self.propose(wish, supersedes=id_)
@@ -166,13 +167,14 @@ class Proposer:
         return [await prepare(self._cluster, item, secret_key=self.secret_key) for item in rendered.requests]
 
     async def _propose(self, wish: Wish, rendered: Rendered, *, supersedes: str = "", rollback_of: str = "") -> Row:
-        key = same_key(wish, rendered)
+        key = same_key(wish, rendered, await self._cluster.uid())
         async with self._making:
             # One after another, so that two equal wishes at once make one proposal.
-            open_ = [row for row in self._store.find(same_key=key, states=OPEN) if row.proposal.id != supersedes]
-            if open_ and not supersedes:
-                return open_[0]
             prepared = await self._prepare(rendered)
+            if not supersedes:
+                standing, supersedes = self._standing(key, wish, prepared)
+                if standing is not None:
+                    return standing
             proposal = await self._bind(wish, rendered, prepared, supersedes=supersedes, rollback_of=rollback_of)
             images = [
                 Sealed(p.request, list(p.undo), [list(x) for x in p.ignored], [list(x) for x in p.unstable])
@@ -182,6 +184,20 @@ class Proposer:
             in_place = all(item.in_place for item in prepared)
             self._store.add(proposal, same_key=key, state="in_place" if in_place else "proposed")
             return self._store.get(proposal.id)
+
+    def _standing(self, key: str, wish: Wish, prepared: list[Prepared]) -> tuple[Row | None, str]:
+        """Return the open proposal that already says all this; or the id of the one that a new one replaces.
+
+        An open one whose object moved meanwhile is void. One with another verify step is replaced.
+        """
+        for row in self._store.find(same_key=key, states=OPEN):
+            moved = row.proposal.binding.requests != tuple(item.bound for item in prepared)
+            if row.state != "proposed" or (not moved and row.proposal.verification == wish.verification):
+                return row, ""
+            if not moved:
+                return None, row.proposal.id
+            self._store.move(row.proposal.id, "drift", {"message": "the object moved before anybody decided"})
+        return None, ""
 
     async def _bind(
         self, wish: Wish, rendered: Rendered, prepared: list[Prepared], *, supersedes: str, rollback_of: str
@@ -229,10 +245,10 @@ class Proposer:
         )
 
 
-def same_key(wish: Wish, rendered: Rendered) -> str:
-    """Return what makes two wishes the same: runbook, step and exact requests."""
+def same_key(wish: Wish, rendered: Rendered, cluster: str) -> str:
+    """Return what makes two wishes the same: cluster, runbook, step and exact requests."""
     asked = [msgspec.to_builtins(request) for request in rendered.requests]
-    return sha256([wish.origin.runbook, wish.origin.step, wish.tool, asked])
+    return sha256([cluster, wish.origin.runbook, wish.origin.step, wish.tool, asked])
 
 
 def new_id(store: Store) -> ProposalId:
@@ -266,7 +282,7 @@ def way_back(prepared: list[Prepared], rendered: Rendered) -> str:
     return f"Restore the former values of {names}, stored; needs its own approval"
 
 
-def _set(arguments: Json, path: list[str], value: object) -> Json:
+def replaced(arguments: Json, path: list[str], value: object) -> Json:
     """Return `arguments` with the member at `path` replaced; an unknown name is `BadInput`."""
     head, *rest = path
     if head not in arguments:
@@ -276,7 +292,7 @@ def _set(arguments: Json, path: list[str], value: object) -> Json:
     inner = arguments[head]
     if not isinstance(inner, dict):
         raise BadInput(f"{head!r} has no member {rest[0]!r}.")
-    return {**arguments, head: _set(inner, rest, value)}
+    return {**arguments, head: replaced(inner, rest, value)}
 
 
 def _patch_line(request: Request, redactor: Redactor) -> str:

@@ -15,6 +15,7 @@ from typing import Literal
 import msgspec
 
 from skyflo_runbooks.model.errors import BadInput
+from skyflo_runbooks.model.json import Json
 
 CheckResult = Literal["PASS", "FAIL", "UNKNOWN"]
 Tense = Literal["eventually", "steadily"]
@@ -25,7 +26,7 @@ class Check(msgspec.Struct, frozen=True):
     """One typed condition: its name and its arguments, complete."""
 
     name: str
-    arguments: dict[str, object]
+    arguments: Json
 
     def __str__(self) -> str:
         said = ", ".join(str(value) for value in self.arguments.values() if value is not None)

@@ -122,7 +122,7 @@ def _markdown(name: str, kind: str, said: str) -> Json:
     return {
         "cell_type": "markdown",
         "id": cell_id(name),
-        "metadata": {"skyflo": {"step": name, "kind": kind}},
+        "metadata": {"skyflo": {"step": name, "kind": kind}, "tags": []},
         "source": said,
     }
 
@@ -132,7 +132,7 @@ def _code(name: str, said: str, tags: list[str]) -> Json:
         "cell_type": "code",
         "execution_count": None,
         "id": cell_id(name),
-        "metadata": {"tags": tags} if tags else {},
+        "metadata": {"tags": tags},  # always there: papermill's inspection fails on a cell without
         "outputs": [],
         "source": said,
     }

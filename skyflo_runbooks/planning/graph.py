@@ -32,6 +32,7 @@ class State(TypedDict, total=False):
     session: str
     text: str
     namespaces: list[str]
+    parameters: dict[str, Any]
     requester: str
     runbook: str
     proposals: list[str]
@@ -45,11 +46,14 @@ class State(TypedDict, total=False):
 class Hands(Protocol):
     """What the graph may ask of the gateway."""
 
-    async def discover(self, session: str, text: str, namespaces: list[str], requester: str) -> tuple[str, str, str]:
+    async def discover(self, session: str, text: str, namespaces: list[str]) -> tuple[str, str, str]:
         """Diagnose and write the runbook; return its id (empty: no plan), an outcome, and a message."""
 
-    async def propose(self, session: str, runbook: str, choice: Choice, before: list[str], requester: str) -> list[str]:
-        """Propose the runbook's changes, or what was chosen after a failed verify; return the proposals' ids."""
+    async def plan(self, session: str, runbook: str, parameters: dict[str, Any], requester: str) -> list[str]:
+        """Propose the runbook's changes with these parameters; return the proposals' ids."""
+
+    async def again(self, choice: Choice, before: str, requester: str) -> list[str]:
+        """Propose what was chosen after the verify step of `before` did not succeed; return the proposals' ids."""
 
     async def current(self, proposal: str) -> tuple[str, str]:
         """Return the id that stands for a proposal now (a modification replaces it) and its state."""
@@ -74,7 +78,7 @@ class Agent:
         """Read the cluster and name the cause."""
         self._hands.tell(state["session"], "discover", "reading the cluster")
         runbook, outcome, message = await self._hands.discover(
-            state["session"], state["text"], state.get("namespaces", []), state["requester"]
+            state["session"], state["text"], state.get("namespaces", [])
         )
         return {"runbook": runbook, "outcome": outcome, "message": message, "choice": {}}
 
@@ -82,8 +86,11 @@ class Agent:
         """Propose the next changes: the plan's, or what a person chose after a failed verify."""
         choice = state.get("choice", {})
         self._hands.tell(state["session"], "model", f"proposing {choice.get('option', 'the plan')}")
-        before = state.get("done", [])
-        ids = await self._hands.propose(state["session"], state["runbook"], choice, before, state["requester"])
+        if choice:
+            ids = await self._hands.again(choice, state["done"][-1], state["requester"])
+        else:
+            given = state.get("parameters", {})
+            ids = await self._hands.plan(state["session"], state["runbook"], given, state["requester"])
         return {"proposals": ids, "verdict": ""}
 
     async def gate(self, state: State) -> State:

@@ -68,7 +68,7 @@ def _candidates(graph: Graph, workload: Json, container: str, limit: Decimal) ->
     if earlier is not None and earlier > limit:
         yield earlier, "the limit of the revision before, which this one lowered"
     for factor in _STEPS:
-        size = Decimal(int(limit * factor) // _GRAIN * _GRAIN) if limit >= _GRAIN else limit * factor
+        size = limit * factor if factor == 2 or limit < _GRAIN else Decimal(int(limit * factor) // _GRAIN * _GRAIN)
         if size > limit:
             yield (
                 size,

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from skyflo_runbooks.diagnosis.graph import Graph, selector
 from skyflo_runbooks.diagnosis.pods import name_of, namespace_of, template
+from skyflo_runbooks.model.errors import SkyfloError
 from skyflo_runbooks.model.finding import Finding
 from skyflo_runbooks.model.incident import Incident
 from skyflo_runbooks.model.json import Json, at
@@ -36,10 +37,18 @@ async def entrance(graph: Graph, finding: Finding, incident: Incident, probe: Pr
     for path, source in _paths(graph, finding, service, incident):
         if source != "the incident":
             return Web(name_of(service), path, _port(service), source)
-        status = await probe(namespace_of(service), name_of(service), path) if probe else None
+        status = await _ask(probe, service, path)
         if status not in _NO_SUCH_PAGE:
             return Web(name_of(service), path, _port(service), source)
     return None
+
+
+async def _ask(probe: Probe | None, service: Json, path: str) -> int | None:
+    try:
+        return await probe(namespace_of(service), name_of(service), path) if probe else None
+    except SkyfloError:
+        # Whether the path is one is then not known, which is what None says.
+        return None
 
 
 def _service(graph: Graph, finding: Finding) -> Json | None:

@@ -53,7 +53,11 @@ class Access:
         """Return whether the user may do this."""
         if user.role == "admin":
             return True
-        return verb in _READS and (group, resource) != ("", "secrets") and subresource in {"", "status", "log", "proxy", "scale"}
+        return (
+            verb in _READS
+            and (group, resource) != ("", "secrets")
+            and subresource in {"", "status", "log", "proxy", "scale"}
+        )
 
     def check(self, user: User, verb: str, kind: Kind, namespace: str, name: str, subresource: str = "") -> None:
         """Raise the 403 that RBAC would answer."""

@@ -15,10 +15,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from skyflo_runbooks.model.errors import BadInput
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.practice import discovery, errors, inside, reading, reviews, scale, table, usage, writing
 from skyflo_runbooks.practice.access import User
 from skyflo_runbooks.practice.kinds import NAMESPACE, NODE, POD, Kind, by_path
+from skyflo_runbooks.practice.scenario import load
 from skyflo_runbooks.practice.store import Author
 
 if TYPE_CHECKING:
@@ -62,6 +64,8 @@ class Api:
         plain = self._plain(request, parts)
         if plain is not None:
             return plain
+        if parts == ["practice", "scenario"]:
+            return await self._scenario(request, user)
         if len(parts) >= 4 and parts[:2] == ["apis", usage.API.split("/")[0]]:
             return self._metrics(request, user, parts[3:])
         if len(parts) == 4 and parts[0] == "apis" and parts[3] in reviews.PLURALS:
@@ -111,9 +115,19 @@ class Api:
             return self._evict
         if target.sub == "scale":
             return self._scale
-        found = {"GET": self._read, "POST": self._create, "PUT": self._replace, "PATCH": self._patch, "DELETE": self._delete}
+        found = {
+            "GET": self._read,
+            "POST": self._create,
+            "PUT": self._replace,
+            "PATCH": self._patch,
+            "DELETE": self._delete,
+        }
         handler = found.get(request.method)
-        if handler is None or (request.method == "POST" and target.name) or (target.kind.level == "empty" and request.method != "GET"):
+        if (
+            handler is None
+            or (request.method == "POST" and target.name)
+            or (target.kind.level == "empty" and request.method != "GET")
+        ):
             why = "the practice cluster only lists this kind" if target.kind.level == "empty" else ""
             raise errors.no_method(target.kind, why)
         return handler
@@ -143,7 +157,9 @@ class Api:
                 first = False
             yield json.dumps(event) + "\n"
 
-    def _shown(self, request: Request, kind: Kind, obj: Json, code: int = 200, warnings: list[str] | None = None) -> Response:
+    def _shown(
+        self, request: Request, kind: Kind, obj: Json, code: int = 200, warnings: list[str] | None = None
+    ) -> Response:
         shown = table.of_object(kind, obj, self.cluster.clock.now()) if _wants_table(request) else obj
         response = JSONResponse(shown, code)
         for text in warnings or []:
@@ -180,6 +196,27 @@ class Api:
         if found is None:
             raise errors.not_found(kind, f"{namespace}/{name}")
         return JSONResponse(found)
+
+    async def _scenario(self, request: Request, user: User) -> Response:
+        """Say which scenario is staged, or stage another: the one path that no real cluster has."""
+        if request.method == "POST":
+            if user.role != "admin":
+                raise errors.ApiError(403, "Forbidden", f'User "{user.name}" cannot stage scenarios')
+            try:
+                self.cluster.stage(load(str((await _body(request)).get("scenario", ""))))
+            except BadInput as wrong:
+                raise errors.bad_request(str(wrong)) from wrong
+            self.cluster.wake()
+        staged = self.cluster.scenario
+        return JSONResponse(
+            {
+                "scenario": staged.scenario,
+                "title": staged.title,
+                "incident": staged.incident,
+                "namespace": staged.namespace,
+                "uid": self.cluster.uid,
+            }
+        )
 
     # Writes
 
@@ -221,8 +258,13 @@ class Api:
             return self._written(request, target, gone, asked)
         meta = gone["metadata"]
         details = {"name": meta["name"], "group": target.kind.group, "kind": target.kind.plural, "uid": meta["uid"]}
-        answer = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
-                  "details": {key: value for key, value in details.items() if value}}
+        answer = {
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Success",
+            "details": {key: value for key, value in details.items() if value},
+        }
         self.cluster.settle()
         self.cluster.wake()
         return JSONResponse(answer)
@@ -255,7 +297,9 @@ class Api:
         self.cluster.wake()
         return JSONResponse({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}, 201)
 
-    def _written(self, request: Request, target: Target, made: Json, asked: writing.Request, code: int = 200) -> Response:
+    def _written(
+        self, request: Request, target: Target, made: Json, asked: writing.Request, code: int = 200
+    ) -> Response:
         if not asked.dry_run:
             self.cluster.settle()
             self.cluster.wake()
@@ -354,5 +398,3 @@ async def _body(request: Request) -> Json:
     if not isinstance(value, dict):
         raise errors.bad_request(f"expected a JSON object, got {type(value).__name__}")
     return value
-
-

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.practice.clock import Clock, stamp
+from skyflo_runbooks.practice.controllers.common import controller_of
 from skyflo_runbooks.practice.controllers.endpoints import target_port
 from skyflo_runbooks.practice.controllers.manager import Controllers
 from skyflo_runbooks.practice.events import Occurrence, record
@@ -63,7 +64,7 @@ class PracticeCluster:
         self._heartbeat = self.clock.now()
         self.world = World({}, self._lookup)
         self.kubelet = Kubelet((), self.world)
-        self.controllers = Controllers(self.store, random.Random(self.scenario.scenario))  # noqa: S311  (names only)
+        self.controllers = Controllers(self.store, random.Random(self.scenario.scenario))
         self.store.listeners.append(self._note)
 
     def _lookup(self, kind: str, namespace: str, name: str) -> Json | None:
@@ -87,6 +88,7 @@ class PracticeCluster:
         running = self.clock.running
         self.clock.stop()
         self.scenario, self.present = scenario, present
+        before = self.store.find(NAMESPACE, "", "kube-system")
         self.store.clear()
         self.world = World(scenario.registry, self._lookup)
         self.kubelet = Kubelet(scenario.nodes, self.world)
@@ -94,11 +96,14 @@ class PracticeCluster:
         oldest = max((step.ago for step in scenario.history), default=0.0)
         self.clock.move(present - timedelta(seconds=float(oldest) + 60))
         self._found()
+        if before is not None:
+            # Another scenario in the same cluster: its uid, which is that of kube-system, stays.
+            self.store.get(NAMESPACE, "", "kube-system")["metadata"]["uid"] = before["metadata"]["uid"]
         for step in scenario.history:
             self._play_until(present - timedelta(seconds=float(step.ago)))
             self._apply(step)
         self._play_until(present)
-        self.world.history_peak = lambda pod: None
+        self.world.history_peak = lambda _pod: None
         self.store.expire_events(stamp(present - EVENT_LIFE))
         self._heartbeat = present
         self._beat()
@@ -122,7 +127,7 @@ class PracticeCluster:
         apply_manifest(self.store, manifest, author)
 
     def _apply(self, step: Step) -> None:
-        peaks = {name: list(times) for name, times in step.peak_after.items()}
+        peaks = {name: [float(time) for time in times] for name, times in step.peak_after.items()}
         if peaks:
             self.world.history_peak = lambda pod: self._history_peak(pod, peaks)
         for manifest in step.apply:
@@ -131,16 +136,18 @@ class PracticeCluster:
 
     def _history_peak(self, pod: Json, peaks: dict[str, list[float]]) -> float | None:
         """Return the history's own time to the peak, by the workload's name and the pod's place in it."""
-        owner = next(iter(pod["metadata"].get("ownerReferences", [])), {})
+        owner = controller_of(pod)
+        if owner is None:
+            return None
         siblings = [
-            other
-            for other in self.kubelet.pods.values()
-            if next(iter(other.object["metadata"].get("ownerReferences", [])), {}).get("uid") == owner.get("uid")
+            uid
+            for uid, other in self.kubelet.pods.items()
+            if (ref := controller_of(other.object)) and ref["uid"] == owner["uid"]
         ]
-        place = next((i for i, other in enumerate(siblings) if other.object["metadata"]["uid"] == pod["metadata"]["uid"]), 0)
+        place = siblings.index(pod["metadata"]["uid"])
         for name, times in peaks.items():
-            if owner.get("name", "").rpartition("-")[0] == name or owner.get("name") == name:
-                return float(times[min(place, len(times) - 1)])
+            if name in {owner["name"], owner["name"].rpartition("-")[0]}:
+                return times[min(place, len(times) - 1)]
         return None
 
     # Time
@@ -307,5 +314,3 @@ class PracticeCluster:
     def uid(self) -> str:
         """Return the cluster's uid: that of kube-system."""
         return str(self.store.get(NAMESPACE, "", "kube-system")["metadata"]["uid"])
-
-

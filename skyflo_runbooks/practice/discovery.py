@@ -19,8 +19,13 @@ VERSION = {
     "platform": "practice/simulated",
 }
 _EXTRA = (("authorization.k8s.io", "v1"), ("authentication.k8s.io", "v1"), ("metrics.k8s.io", "v1beta1"))
-_SUB_VERBS = {"status": ["get", "patch", "update"], "scale": ["get", "patch", "update"], "log": ["get"],
-              "proxy": ["get"], "eviction": ["create"]}
+_SUB_VERBS = {
+    "status": ["get", "patch", "update"],
+    "scale": ["get", "patch", "update"],
+    "log": ["get"],
+    "proxy": ["get"],
+    "eviction": ["create"],
+}
 _REVIEWS = {
     "authorization.k8s.io": ("selfsubjectaccessreviews", "SelfSubjectAccessReview"),
     "authentication.k8s.io": ("selfsubjectreviews", "SelfSubjectReview"),
@@ -111,15 +116,21 @@ def openapi(path: str) -> Json:
         if (kind.group, kind.version) == (name, version):
             place = "namespaces/{namespace}/" if kind.namespaced else ""
             paths[f"/{path}/{place}{kind.plural}/{{name}}"] = {"patch": _patch(kind)}
-    return {"openapi": "3.0.0", "info": {"title": "Kubernetes practice cluster", "version": VERSION["gitVersion"]},
-            "paths": paths, "components": {"schemas": {}}}
+    return {
+        "openapi": "3.0.0",
+        "info": {"title": "Kubernetes practice cluster", "version": VERSION["gitVersion"]},
+        "paths": paths,
+        "components": {"schemas": {}},
+    }
 
 
 def _patch(kind: Kind) -> Json:
     names = ("dryRun", "fieldManager", "fieldValidation")
     return {
         "operationId": f"patch{kind.kind}",
-        "parameters": [{"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": True}} for name in names],
+        "parameters": [
+            {"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": True}} for name in names
+        ],
         "responses": {"200": {"description": "OK"}},
         "x-kubernetes-action": "patch",
         "x-kubernetes-group-version-kind": {"group": kind.group, "kind": kind.kind, "version": kind.version},

@@ -25,7 +25,9 @@ def logs(cluster: "PracticeCluster", pod: Json, query: Mapping[str, str]) -> str
             raise errors.bad_request(f'previous terminated container "{name}" in pod "{meta["name"]}" not found')
         if not at(pod, "spec", "nodeName"):
             return ""
-        raise errors.bad_request(f'container "{name}" in pod "{meta["name"]}" is waiting to start: {waiting_reason(pod, name)}')
+        raise errors.bad_request(
+            f'container "{name}" in pod "{meta["name"]}" is waiting to start: {waiting_reason(pod, name)}'
+        )
     return limited(lines or [], query, cluster.clock.now())
 
 
@@ -37,7 +39,9 @@ def _container(pod: Json, wanted: str) -> str:
             raise errors.bad_request(f"container {wanted} is not valid for pod {name}")
         return wanted
     if len(listed) > 1:
-        raise errors.bad_request(f"a container name must be specified for pod {name}, choose one of: [{' '.join(listed)}]")
+        raise errors.bad_request(
+            f"a container name must be specified for pod {name}, choose one of: [{' '.join(listed)}]"
+        )
     return str(listed[0])
 
 
@@ -61,7 +65,10 @@ def limited(lines: list[LogLine], query: Mapping[str, str], now: datetime) -> st
         tail = _count(query, "tailLines")
         kept = kept[-tail:] if tail else []
     stamped = query.get("timestamps") == "true"
-    texts = [f"{line.when.strftime('%Y-%m-%dT%H:%M:%S.%f')}000Z {line.text}\n" if stamped else f"{line.text}\n" for line in kept]
+    texts = [
+        f"{line.when.strftime('%Y-%m-%dT%H:%M:%S.%f')}000Z {line.text}\n" if stamped else f"{line.text}\n"
+        for line in kept
+    ]
     text = "".join(texts)
     return text[: _count(query, "limitBytes")] if query.get("limitBytes") else text
 

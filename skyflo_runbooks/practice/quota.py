@@ -69,7 +69,11 @@ def admit(store: Store, pod: Json) -> None:
             why = f"failed quota: {name}: must specify {','.join(sorted(unset))} for: {_containers(pod)}"
             raise errors.forbidden(POD, pod["metadata"]["name"], why)
         now = used(store, namespace, hard)
-        over = [key for key in sorted(hard) if key in wanted and wanted[key] + parse_quantity(now[key]) > parse_quantity(hard[key])]
+        over = [
+            key
+            for key in sorted(hard)
+            if key in wanted and wanted[key] + parse_quantity(now[key]) > parse_quantity(hard[key])
+        ]
         if over:
             ask = ",".join(f"{key}={quantities.like(wanted[key], hard[key])}" for key in over)
             had = ",".join(f"{key}={now[key]}" for key in over)

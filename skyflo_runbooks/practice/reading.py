@@ -94,11 +94,20 @@ class Watch:
 
     def _backlog(self) -> list[Json]:
         if self.version and not self.initial:
-            return [event for change in self.store.history if change.version > self.version for event in self._event(change)]
-        listed = [{"type": "ADDED", "object": obj} for obj in self.store.list(self.kind, self.namespace) if self.fits(obj)]
+            return [
+                event for change in self.store.history if change.version > self.version for event in self._event(change)
+            ]
+        listed = [
+            {"type": "ADDED", "object": obj} for obj in self.store.list(self.kind, self.namespace) if self.fits(obj)
+        ]
         if self.initial:
             mark = {"resourceVersion": str(self.store.version), "annotations": {"k8s.io/initial-events-end": "true"}}
-            listed.append({"type": "BOOKMARK", "object": {"kind": self.kind.kind, "apiVersion": self.kind.api_version, "metadata": mark}})
+            listed.append(
+                {
+                    "type": "BOOKMARK",
+                    "object": {"kind": self.kind.kind, "apiVersion": self.kind.api_version, "metadata": mark},
+                }
+            )
         return listed
 
     def _event(self, change: Change) -> list[Json]:

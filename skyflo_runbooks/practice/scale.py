@@ -12,7 +12,9 @@ def shown(obj: Json) -> Json:
     """Return the Scale of a workload."""
     meta = obj["metadata"]
     labels = at(obj, "spec", "selector", "matchLabels", default={})
-    kept = {key: meta[key] for key in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp") if key in meta}
+    kept = {
+        key: meta[key] for key in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp") if key in meta
+    }
     return {
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",

@@ -168,7 +168,7 @@ def parse(text: str, source: str) -> Scenario:
     import yaml
 
     try:
-        raw: Json = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  (a safe loader)
+        raw: Json = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError as wrong:
         raise BadInput(f"{source} is not YAML: {wrong}") from wrong
     try:

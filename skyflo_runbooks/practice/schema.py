@@ -18,7 +18,13 @@ from skyflo_runbooks.practice.kinds import Kind
 
 _QUANTITY_MAPS = {"limits", "requests", "hard", "used", "capacity", "allocatable", "overhead", "default"}
 _QUANTITY_MAPS |= {"defaultRequest", "max", "min", "maxLimitRequestRatio", "allocatedResources"}
-_PLAIN: dict[str, tuple[type, ...]] = {"str": (str,), "bytes": (str,), "int": (int,), "bool": (bool,), "float": (int, float)}
+_PLAIN: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "bytes": (str,),
+    "int": (int,),
+    "bool": (bool,),
+    "float": (int, float),
+}
 _GO_TYPES = {"str": "string", "bytes": "[]uint8", "int": "int32", "bool": "bool", "float": "float64"}
 
 

@@ -57,7 +57,11 @@ def _label_term(text: str) -> Callable[[dict[str, str]], bool]:
     if match := _SET.fullmatch(text):
         key, operator, listed = match.groups()
         values = {item.strip() for item in listed.split(",")}
-        return (lambda found: found.get(key) in values) if operator == "in" else (lambda found: found.get(key) not in values)
+        return (
+            (lambda found: found.get(key) in values)
+            if operator == "in"
+            else (lambda found: found.get(key) not in values)
+        )
     if match := _EQUAL.fullmatch(text):
         key, operator, value = match.groups()
         return (lambda found: found.get(key) != value) if operator == "!=" else (lambda found: found.get(key) == value)

@@ -6,13 +6,11 @@ private key is never written. Kubeconfig files are mode 0600 and are written who
 
 import asyncio
 import base64
-import contextlib
 import ipaddress
 import os
-import signal
+import socket
 import ssl
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +20,10 @@ from skyflo_runbooks.model.errors import BadInput
 from skyflo_runbooks.practice.access import Role
 
 if TYPE_CHECKING:
+    import httpx
+    import uvicorn
+    from cryptography.x509 import GeneralName
+
     from skyflo_runbooks.practice.cluster import PracticeCluster
 
 LIFE = timedelta(days=365)
@@ -65,9 +67,7 @@ def certificate(hosts: list[str]) -> Certificate:
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(key, hashes.SHA256())
     )
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     return Certificate(made.public_bytes(serialization.Encoding.PEM), pem)
 
 
@@ -110,27 +110,36 @@ def write_private(path: Path, text: str) -> None:
 
 
 class Server:
-    """A practice cluster that listens on one address until it is stopped."""
+    """A practice cluster that listens on one address until it is stopped.
+
+    The address is taken when the object is made, so that a port in use is known at once and connections queue from
+    then on.
+    """
 
     def __init__(self, cluster: "PracticeCluster", host: str = "127.0.0.1", port: int = 0) -> None:
         self.cluster = cluster
-        self.host, self.port = host, port
-        self.certificate = certificate([host, "localhost", "127.0.0.1", "::1"])
-        self.url = ""
+        self.socket = _listen(host, port)
+        self.certificate = certificate([*{host, "localhost", "127.0.0.1", "::1"}])
+        shown = f"[{host}]" if ":" in host else host
+        self.url = f"https://{shown}:{self.socket.getsockname()[1]}"
+        self._server: uvicorn.Server | None = None
 
     def kubeconfig(self, role: Role) -> str:
-        """Return a kubeconfig for a role; the server must be up."""
+        """Return a kubeconfig for a role."""
         token = self.cluster.access.tokens[role]
         return kubeconfig(self.url, self.certificate.chain, token, self.cluster.scenario.namespace, f"practice-{role}")
 
-    async def serve(self, ready: Callable[[], None]) -> None:
-        """Serve until cancelled or told to end by SIGINT or SIGTERM; `ready` is called when it listens."""
+    def stop(self) -> None:
+        """Ask `serve` to end; safe to call from a signal handler or another thread."""
+        if self._server is not None:
+            self._server.should_exit = True
+
+    async def serve(self) -> None:
+        """Serve until `stop`."""
         import uvicorn
 
         config = uvicorn.Config(
             self.cluster.app,
-            host=self.host,
-            port=self.port,
             log_level="error",
             access_log=False,
             lifespan="off",
@@ -139,26 +148,19 @@ class Server:
             timeout_graceful_shutdown=1,
             ssl_context_factory=lambda *_: self._tls(),
         )
-        server = _Uvicorn(config)
+        self._server = uvicorn.Server(config)
         ticking = asyncio.create_task(self.cluster.run())
-        serving = asyncio.create_task(server.serve())
-        started = asyncio.create_task(server.up.wait())
+        serving = asyncio.create_task(self._server.serve(sockets=[self.socket]))
         try:
-            await asyncio.wait({serving, started, ticking}, return_when=asyncio.FIRST_COMPLETED)
-            if not started.done():
-                raise BadInput(f"Port {self.port} on {self.host} cannot be used.", next_step="Give another with --port.")
-            self.port = server.servers[0].sockets[0].getsockname()[1]
-            shown = f"[{self.host}]" if ":" in self.host else self.host
-            self.url = f"https://{shown}:{self.port}"
-            ready()
             await asyncio.wait({serving, ticking}, return_when=asyncio.FIRST_COMPLETED)
-            if ticking.done():
-                ticking.result()
         finally:
-            server.should_exit = True
-            for task in (ticking, started):
-                task.cancel()
-            await asyncio.gather(ticking, started, serving, return_exceptions=True)
+            self.stop()
+            ticking.cancel()
+            results = await asyncio.gather(ticking, serving, return_exceptions=True)
+            self.socket.close()
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
 
     def _tls(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -168,3 +170,31 @@ class Server:
             write_private(file, (self.certificate.key + self.certificate.chain).decode())
             context.load_cert_chain(file)
         return context
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket, or say that the address cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as taken:
+        listening.close()
+        raise BadInput(
+            f"Port {port} on {host} cannot be used: {taken.strerror}.", next_step="Choose another port, or 0 for any."
+        ) from taken
+    listening.listen(128)
+    return listening
+
+
+def client_of(kubeconfig_file: Path, within: float) -> "httpx.Client":
+    """Return a client for a kubeconfig that `kubeconfig` wrote; every request has `within` seconds."""
+    import httpx
+    import yaml
+
+    document = yaml.safe_load(kubeconfig_file.read_text())
+    cluster = document["clusters"][0]["cluster"]
+    trusted = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
+    headers = {"authorization": f"Bearer {document['users'][0]['user']['token']}"}
+    return httpx.Client(base_url=cluster["server"], verify=trusted, headers=headers, timeout=within, trust_env=False)

@@ -73,7 +73,7 @@ def pod_reason(pod: Json) -> str:
     return "Terminating" if pod["metadata"].get("deletionTimestamp") else reason
 
 
-def _deployment(obj: Json, now: datetime) -> list[Any]:
+def _deployment(obj: Json, _now: datetime) -> list[Any]:
     status = obj.get("status", {})
     ready = f"{status.get('readyReplicas', 0)}/{obj['spec']['replicas']}"
     return [ready, status.get("updatedReplicas", 0), status.get("availableReplicas", 0), *_images(obj)]
@@ -89,12 +89,12 @@ def _pairs(labels: dict[str, str]) -> str:
     return ",".join(f"{key}={value}" for key, value in sorted(labels.items())) or "<none>"
 
 
-def _replica_set(obj: Json, now: datetime) -> list[Any]:
+def _replica_set(obj: Json, _now: datetime) -> list[Any]:
     status = obj.get("status", {})
     return [obj["spec"]["replicas"], status.get("replicas", 0), status.get("readyReplicas", 0), *_images(obj)]
 
 
-def _stateful_set(obj: Json, now: datetime) -> list[Any]:
+def _stateful_set(obj: Json, _now: datetime) -> list[Any]:
     return [f"{at(obj, 'status', 'readyReplicas', default=0)}/{obj['spec']['replicas']}", *_images(obj)[:2]]
 
 
@@ -105,13 +105,13 @@ def _job(obj: Json, now: datetime) -> list[Any]:
     return [done[0] if done else "Running", f"{status.get('succeeded', 0)}/{obj['spec'].get('completions', 1)}", lasted]
 
 
-def _service(obj: Json, now: datetime) -> list[Any]:
+def _service(obj: Json, _now: datetime) -> list[Any]:
     spec = obj["spec"]
     ports = ",".join(f"{port['port']}/{port.get('protocol', 'TCP')}" for port in spec.get("ports", []))
     return [spec.get("type"), spec.get("clusterIP", "<none>"), "<none>", ports, _pairs(spec.get("selector", {}))]
 
 
-def _node(obj: Json, now: datetime) -> list[Any]:
+def _node(obj: Json, _now: datetime) -> list[Any]:
     ready = next((c["status"] for c in at(obj, "status", "conditions", default=[]) if c["type"] == "Ready"), "Unknown")
     word = {"True": "Ready", "False": "NotReady"}.get(ready, "Unknown")
     if at(obj, "spec", "unschedulable"):
@@ -123,11 +123,16 @@ def _node(obj: Json, now: datetime) -> list[Any]:
 def _event(obj: Json, now: datetime) -> list[Any]:
     seen = obj.get("lastTimestamp") or obj.get("eventTime") or obj["metadata"].get("creationTimestamp")
     about = obj["involvedObject"]
-    return [age(seen, now), obj.get("type"), obj.get("reason"), f"{about['kind'].lower()}/{about['name']}",
-            obj.get("message", "").strip()]
+    return [
+        age(seen, now),
+        obj.get("type"),
+        obj.get("reason"),
+        f"{about['kind'].lower()}/{about['name']}",
+        obj.get("message", "").strip(),
+    ]
 
 
-def _endpoints(obj: Json, now: datetime) -> list[Any]:
+def _endpoints(obj: Json, _now: datetime) -> list[Any]:
     listed = [
         f"{address['ip']}:{port['port']}"
         for subset in obj.get("subsets", [])
@@ -137,13 +142,13 @@ def _endpoints(obj: Json, now: datetime) -> list[Any]:
     return [",".join(listed) or "<none>"]
 
 
-def _slice(obj: Json, now: datetime) -> list[Any]:
+def _slice(obj: Json, _now: datetime) -> list[Any]:
     addresses = [a for endpoint in obj.get("endpoints") or [] for a in endpoint["addresses"]]
     ports = ",".join(str(port.get("port")) for port in obj.get("ports") or [])
     return [obj["addressType"], ports or "<unset>", ",".join(addresses) or "<unset>"]
 
 
-def _quota(obj: Json, now: datetime) -> list[Any]:
+def _quota(obj: Json, _now: datetime) -> list[Any]:
     used, hard = at(obj, "status", "used", default={}), at(obj, "status", "hard", default={})
     shown = [f"{name}: {used.get(name, '0')}/{amount}" for name, amount in sorted(hard.items())]
     limits = [text for text in shown if text.startswith("limits.")]
@@ -161,12 +166,12 @@ _COLUMNS: dict[str, Columns] = {
     "Event": Columns(("Last Seen", "Type", "Reason", "Object", "Message"), _event, age=False, first=""),
     "Endpoints": Columns(("Endpoints",), _endpoints),
     "EndpointSlice": Columns(("AddressType", "Ports", "Endpoints"), _slice),
-    "ConfigMap": Columns(("Data",), lambda obj, now: [len(obj.get("data", {})) + len(obj.get("binaryData", {}))]),
-    "Secret": Columns(("Type", "Data"), lambda obj, now: [obj.get("type", "Opaque"), len(obj.get("data", {}))]),
-    "Namespace": Columns(("Status",), lambda obj, now: [at(obj, "status", "phase", default="Active")]),
+    "ConfigMap": Columns(("Data",), lambda obj, _now: [len(obj.get("data", {})) + len(obj.get("binaryData", {}))]),
+    "Secret": Columns(("Type", "Data"), lambda obj, _now: [obj.get("type", "Opaque"), len(obj.get("data", {}))]),
+    "Namespace": Columns(("Status",), lambda obj, _now: [at(obj, "status", "phase", default="Active")]),
     "ResourceQuota": Columns(("Request", "Limit"), _quota),
 }
-_PLAIN = Columns((), lambda obj, now: [])
+_PLAIN = Columns((), lambda _obj, _now: [])
 
 
 def _definitions(columns: Columns) -> list[Json]:
@@ -199,8 +204,13 @@ def of_list(kind: Kind, listed: Json, now: datetime, include: str = "") -> Json:
     """Return a list as a Table."""
     columns = _COLUMNS.get(kind.kind, _PLAIN)
     rows = [_row(columns, obj, now, include) for obj in listed["items"]]
-    return {"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": listed["metadata"],
-            "columnDefinitions": _definitions(columns), "rows": rows}
+    return {
+        "kind": "Table",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": listed["metadata"],
+        "columnDefinitions": _definitions(columns),
+        "rows": rows,
+    }
 
 
 def of_object(kind: Kind, obj: Json, now: datetime, *, columns: bool = True) -> Json:

@@ -124,8 +124,12 @@ def _container(container: Json, where: str, volumes: set[Any]) -> Causes:
     if not container.get("name"):
         yield _missing(f"{where}.name")
     elif not _LABEL.fullmatch(container["name"]):
-        yield _bad(f"{where}.name", container["name"], "a lowercase RFC 1123 label must consist of lower case "
-                   "alphanumeric characters or '-', and must start and end with an alphanumeric character")
+        yield _bad(
+            f"{where}.name",
+            container["name"],
+            "a lowercase RFC 1123 label must consist of lower case "
+            "alphanumeric characters or '-', and must start and end with an alphanumeric character",
+        )
     image = container.get("image", "")
     if not image:
         yield _missing(f"{where}.image")
@@ -143,7 +147,11 @@ def _container(container: Json, where: str, volumes: set[Any]) -> Causes:
             yield _bad(f"{where}.env[{i}].valueFrom", "", "may not be specified when `value` is not empty")
     for i, port in enumerate(container.get("ports", [])):
         if not 0 < port.get("containerPort", 0) < 65536:
-            yield _bad(f"{where}.ports[{i}].containerPort", port.get("containerPort", 0), "must be between 1 and 65535, inclusive")
+            yield _bad(
+                f"{where}.ports[{i}].containerPort",
+                port.get("containerPort", 0),
+                "must be between 1 and 65535, inclusive",
+            )
 
 
 def _resources(resources: Json, where: str) -> Causes:
@@ -152,7 +160,11 @@ def _resources(resources: Json, where: str) -> Causes:
         for name, amount in held.items():
             if parse_quantity(amount) < 0:
                 yield _bad(f"{where}.{part}[{name}]", amount, "must be greater than or equal to 0")
-            if name not in {"cpu", "memory", "ephemeral-storage"} and "/" not in name and not name.startswith("hugepages-"):
+            if (
+                name not in {"cpu", "memory", "ephemeral-storage"}
+                and "/" not in name
+                and not name.startswith("hugepages-")
+            ):
                 yield _bad(f"{where}.{part}[{name}]", name, "must be a standard resource type or fully qualified")
     for name, amount in requests.items():
         if name in limits and parse_quantity(amount) > parse_quantity(limits[name]):
@@ -177,8 +189,12 @@ def _service(obj: Json) -> Causes:
 def _config_map(obj: Json) -> Causes:
     for key in obj.get("data", {}):
         if not re.fullmatch(r"[-._a-zA-Z0-9]+", key):
-            yield _bad(f"data[{key}]", key, "a valid config key must consist of alphanumeric characters, '-', '_' or '.' "
-                       "(e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')")
+            yield _bad(
+                f"data[{key}]",
+                key,
+                "a valid config key must consist of alphanumeric characters, '-', '_' or '.' "
+                "(e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')",
+            )
 
 
 def _same_selector(obj: Json, before: Json) -> Causes:
@@ -188,12 +204,21 @@ def _same_selector(obj: Json, before: Json) -> Causes:
 
 
 def _same_set(obj: Json, before: Json) -> Causes:
-    movable = {"replicas", "ordinals", "template", "updateStrategy", "persistentVolumeClaimRetentionPolicy",
-               "minReadySeconds", "revisionHistoryLimit"}
+    movable = {
+        "replicas",
+        "ordinals",
+        "template",
+        "updateStrategy",
+        "persistentVolumeClaimRetentionPolicy",
+        "minReadySeconds",
+        "revisionHistoryLimit",
+    }
     now, then = obj.get("spec", {}), before.get("spec", {})
     if any(now.get(key) != then.get(key) for key in {*now, *then} - movable):
-        listed = "'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', " \
-                 "'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds'"
+        listed = (
+            "'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', "
+            "'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds'"
+        )
         why = f"Forbidden: updates to statefulset spec for fields other than {listed} are forbidden"
         yield Cause("spec", why, "FieldValueForbidden")
 
@@ -207,10 +232,12 @@ def _same_pod(obj: Json, before: Json) -> Causes:
         return {k: v for k, v in spec.items() if k not in {"activeDeadlineSeconds", "terminationGracePeriodSeconds"}}
 
     if fixed(obj) != fixed(before):
-        why = ("Forbidden: pod updates may not change fields other than `spec.containers[*].image`,"
-               "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to "
-               "existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was "
-               "previously negative)")
+        why = (
+            "Forbidden: pod updates may not change fields other than `spec.containers[*].image`,"
+            "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to "
+            "existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was "
+            "previously negative)"
+        )
         yield Cause("spec", why, "FieldValueForbidden")
 
 

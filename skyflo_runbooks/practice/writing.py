@@ -6,7 +6,6 @@ store. A dry run goes all the way and leaves the store alone.
 
 from dataclasses import dataclass, field
 
-
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.practice import errors, patching, quota, schema, validation
 from skyflo_runbooks.practice.clock import stamp
@@ -37,8 +36,11 @@ def create(store: Store, kind: Kind, namespace: str, body: Json, request: Reques
     if not meta.get("name") and meta.get("generateName"):
         meta["name"] = meta["generateName"] + _generated(store)
     if not meta.get("name"):
-        raise errors.invalid(kind, "", [errors.Cause("metadata.name", "Required value: name or generateName is required",
-                                                     "FieldValueRequired")])
+        raise errors.invalid(
+            kind,
+            "",
+            [errors.Cause("metadata.name", "Required value: name or generateName is required", "FieldValueRequired")],
+        )
     obj.pop("status", None)
     apply_defaults(kind, obj)
     _namespace_lives(store, kind, namespace)
@@ -136,7 +138,7 @@ def _decode(kind: Kind, body: Json, request: Request, *, patch: bool) -> Json:
     if decoded.unknown and request.validation == "Strict":
         text = "strict decoding error: " + ", ".join(f'unknown field "{path}"' for path in decoded.unknown)
         if patch:
-            raise errors.invalid(Kind("", "", "", ""), "", [errors.Cause("patch", f"Invalid value: \"\": {text}")])
+            raise errors.invalid(Kind("", "", "", ""), "", [errors.Cause("patch", f'Invalid value: "": {text}')])
         raise errors.bad_request(f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {text}')
     if request.validation == "Warn":
         request.warnings += [f'unknown field "{path}"' for path in decoded.unknown]
@@ -157,7 +159,9 @@ def _place(kind: Kind, meta: Json, namespace: str) -> None:
         meta.pop("namespace", None)
         return
     if meta.get("namespace", namespace) != namespace:
-        raise errors.bad_request("the namespace of the provided object does not match the namespace sent on the request")
+        raise errors.bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request"
+        )
     meta["namespace"] = namespace
 
 
@@ -208,5 +212,3 @@ def _generated(store: Store) -> str:
         number, place = divmod(number, len(_GENERATED))
         letters += _GENERATED[place]
     return letters
-
-

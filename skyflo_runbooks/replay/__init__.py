@@ -1,0 +1,1 @@
+"""Runs of saved runbooks: headless, honest about each cell, and never over the source."""

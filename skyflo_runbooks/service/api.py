@@ -39,9 +39,9 @@ async def status(desk: Desk, request: Request, who: Identity) -> Response:
 async def incident(desk: Desk, request: Request, who: Identity) -> Response:
     """Diagnose an incident and write its runbook."""
     asked = await body(request, bodies.NewIncident)
-    if asked.model:
+    if asked.generator != "rules":
         raise BadInput(
-            f"No language model can be used yet ({asked.model[:80]!r}).",
+            f"No language model can be used yet (asked for {asked.generator[:80]!r}).",
             next_step="Leave --model out: the rules diagnose.",
         )
     case = await open_case(desk, text=asked.text, namespaces=asked.namespaces, who=who, always=asked.always)
@@ -187,8 +187,11 @@ async def record(desk: Desk, request: Request, who: Identity) -> Response:
 
 async def verify_record(desk: Desk, request: Request, who: Identity) -> Response:
     """Whether the chain holds."""
-    count = ledger.verify(desk.gateway.store.entries())
-    return answer({"entries": count, "holds": True})
+    try:
+        count = ledger.verify(desk.gateway.store.entries())
+    except ledger.LedgerBroken as error:
+        return answer({"ok": False, "entries": error.good, "problems": [str(error)]})
+    return answer({"ok": True, "entries": count, "problems": []})
 
 
 async def link(desk: Desk, request: Request, who: Identity) -> Response:

@@ -29,7 +29,7 @@ class NewIncident(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     text: str
     namespaces: tuple[str, ...] = ()
     always: bool = False
-    model: str = ""
+    generator: str = "rules"
 
 
 class ToolCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -98,10 +98,11 @@ class Pairing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Resolve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An incident to see through."""
+    """An incident to see through; `parameters` are other values for the plan's parameters."""
 
     text: str
     namespaces: tuple[str, ...] = ()
+    parameters: dict[str, str | int | float | bool] = {}
 
 
 class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from skyflo_runbooks.gateway.identity import Identity
-from skyflo_runbooks.gateway.proposer import Wish
+from skyflo_runbooks.gateway.proposer import Wish, replaced
 from skyflo_runbooks.model.errors import BadInput, SkyfloError
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.plan import bind
@@ -27,7 +27,7 @@ class GatewayHands:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
-    async def discover(self, session: str, text: str, namespaces: list[str], requester: str) -> tuple[str, str, str]:
+    async def discover(self, session: str, text: str, namespaces: list[str]) -> tuple[str, str, str]:
         """Diagnose and keep what was found."""
         try:
             case = await open_case(self._desk, text=text, namespaces=tuple(namespaces), who=AGENT, always=False)
@@ -41,22 +41,29 @@ class GatewayHands:
         unknown = case.diagnosis.unknown
         return "", "unknown" if unknown else "healthy", "; ".join(unknown or case.diagnosis.healthy)
 
-    async def propose(self, session: str, runbook: str, choice: Choice, before: list[str], requester: str) -> list[str]:
-        """Propose the plan's changes; or after a failed verify the retry or the way back."""
+    async def plan(self, session: str, runbook: str, parameters: dict[str, Any], requester: str) -> list[str]:
+        """Propose every change step of the plan."""
+        values = self._values(session, parameters)
+        made = []
+        for step in self._steps(runbook, "change"):
+            arguments: Any = bind(step["arguments"], values)
+            origin = Origin(requester=requester, runbook=runbook, step=step["id"], run=session)
+            wish = Wish(step["tool"], arguments, origin, why=step.get("why", ""), parameters=values)
+            made.append(str((await self._desk.gateway.propose(wish)).proposal.id))
+        return made
+
+    async def again(self, choice: Choice, before: str, requester: str) -> list[str]:
+        """Propose the way back, or the same change with other values."""
         gateway = self._desk.gateway
-        option = choice.get("option")
-        if option == "rollback":
-            row = await gateway.proposer.roll_back(before[-1], requester=requester)
-            return [row.proposal.id]
-        if option == "retry":
-            failed = gateway.store.get(before[-1]).proposal
-            arguments = failed.arguments
-            for name, value in choice.get("set", {}).items():
-                arguments = _with(arguments, name.split("."), value)
-            origin = msgspec.structs.replace(failed.origin, requester=requester)
-            row = await gateway.propose(Wish(failed.tool, arguments, origin, failed.why, failed.verification))
-            return [row.proposal.id]
-        return [await self._step(session, runbook, step, requester) for step in self._steps(runbook, "change")]
+        if choice.get("option") == "rollback":
+            return [(await gateway.proposer.roll_back(before, requester=requester)).proposal.id]
+        failed = gateway.store.get(before).proposal
+        arguments = failed.arguments
+        for name, value in choice.get("set", {}).items():
+            arguments = replaced(arguments, name.split("."), value)
+        origin = msgspec.structs.replace(failed.origin, requester=requester)
+        row = await gateway.propose(Wish(failed.tool, arguments, origin, failed.why, failed.verification))
+        return [row.proposal.id]
 
     async def current(self, proposal: str) -> tuple[str, str]:
         """Follow modifications to the proposal that stands now."""
@@ -95,13 +102,15 @@ class GatewayHands:
         known = self._desk.gateway.runbook(runbook) or {}
         return [step for step in known.get("steps", []) if not kind or step["kind"] == kind]
 
-    async def _step(self, session: str, runbook: str, step: Json, requester: str) -> str:
-        plan = self.kept(session).get("plan") or {}
-        values = {parameter["name"]: parameter["default"] for parameter in plan.get("parameters", [])}
-        arguments: Any = bind(step["arguments"], values)
-        origin = Origin(requester=requester, runbook=runbook, step=step["id"], run=session)
-        wish = Wish(step["tool"], arguments, origin, why=step.get("why", ""), parameters=values)
-        return (await self._desk.gateway.propose(wish)).proposal.id
+    def _values(self, session: str, given: dict[str, Any]) -> dict[str, str | int | float | bool]:
+        """Return the plan's parameters with the given values, typed as the plan declares them."""
+        declared = (self.kept(session).get("plan") or {}).get("parameters", [])
+        values = {one["name"]: one["default"] for one in declared}
+        for name, value in given.items():
+            if name not in values:
+                raise BadInput(f"The plan has no parameter {name!r}.", next_step=f"It has {', '.join(values)}.")
+            values[name] = type(values[name])(value) if not isinstance(values[name], bool) else value in (True, "true")
+        return values
 
 
 def told(case: Case) -> Json:
@@ -114,11 +123,3 @@ async def decided(desk: Desk, hands: GatewayHands, proposals: list[str]) -> None
     """Return when none of the proposals, as they stand now, waits for a person."""
     while "proposed" in [(await hands.current(id_))[1] for id_ in proposals]:
         await desk.gateway.events.changed(1.0)
-
-
-def _with(arguments: Json, path: list[str], value: object) -> Json:
-    head, *rest = path
-    if head not in arguments:
-        raise BadInput(f"There is no argument {head!r}.", next_step=f"Arguments: {', '.join(sorted(arguments))}.")
-    inner = arguments[head]
-    return {**arguments, head: _with(inner, rest, value) if rest and isinstance(inner, dict) else value}

@@ -34,6 +34,7 @@ _STATES = {
     "execute": "executing",
     "verify": "verifying",
     "choose": "waiting",
+    "report": "verifying",
 }
 
 
@@ -49,11 +50,17 @@ class Sessions:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._choices: dict[str, asyncio.Future[Json]] = {}
 
-    async def start(self, text: str, namespaces: tuple[str, ...], who: Identity) -> str:
+    async def start(self, asked: bodies.Resolve, who: Identity) -> str:
         """Start a session and return its id."""
         graph = await self.graph()
         session = "rs-" + secrets.token_hex(5)
-        given = {"session": session, "text": read_text(text), "namespaces": list(namespaces), "requester": str(who)}
+        given = {
+            "session": session,
+            "text": read_text(asked.text),
+            "namespaces": list(asked.namespaces),
+            "parameters": asked.parameters,
+            "requester": str(who),
+        }
         self._run(graph, session, given)
         return session
 
@@ -169,7 +176,7 @@ class Sessions:
 async def start(desk: Desk, request: Request, who: Identity) -> Response:
     """Start to resolve an incident: diagnose, propose, wait, apply, verify."""
     asked = await body(request, bodies.Resolve)
-    return answer({"session": await _sessions(request).start(asked.text, asked.namespaces, who)})
+    return answer({"session": await _sessions(request).start(asked, who)})
 
 
 async def show(desk: Desk, request: Request, who: Identity) -> Response:

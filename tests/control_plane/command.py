@@ -13,8 +13,9 @@ from typing import TypeAlias
 
 from skyflo_runbooks.model.errors import SkyfloError
 from skyflo_runbooks.practice import scenario
-from tests.control_plane import builds, holder
+from tests.control_plane import builds, holder, slots
 from tests.control_plane.holder import Place, Ready
+from tests.control_plane.processes import NotInTime, ProcessEnded
 
 Cluster: TypeAlias = Callable[[Path, str], AbstractContextManager[Ready]]
 FLAGSHIP = "oomkilled-payment"
@@ -36,7 +37,7 @@ def run(arguments: list[str], place: Place, build: Callable[[], None], cluster: 
                 holder.down(place)
             case "hold":
                 holder.hold(place, lambda folder: cluster(folder, options.scenario))
-    except (builds.BuildError, holder.HolderError, SkyfloError) as error:
+    except (builds.BuildError, holder.HolderError, slots.MachineError, NotInTime, ProcessEnded, SkyfloError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

@@ -1,7 +1,7 @@
-"""Everything below needs a real control plane."""
+"""Everything below may ask for a real control plane."""
 
 from __future__ import annotations
 
-from tests.control_plane.fixtures import control_plane
+from tests.control_plane.fixtures import control_plane, stage_on_control_plane
 
-__all__ = ["control_plane"]
+__all__ = ["control_plane", "stage_on_control_plane"]

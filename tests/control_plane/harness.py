@@ -108,6 +108,12 @@ class ControlPlane:
                 if answer.is_error:
                     raise RuntimeError(f"{manifest['kind']} {manifest['metadata']['name']} was refused: {answer.text}")
 
+    def merge(self, path: str, patch: Json) -> None:
+        """Merge a patch into one object as admin; an HTTP error is raised."""
+        with self.http() as client:
+            headers = {"Content-Type": "application/merge-patch+json"}
+            client.patch(path, json=patch, headers=headers).raise_for_status()
+
     def writes(self, user: str | None = None) -> list[Written]:
         """The writes in the audit log so far, oldest first; of one user, or of all."""
         lines = (self.folder / "audit.log").read_text().splitlines()

@@ -9,23 +9,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
-from skyflo_runbooks.practice.scenario import Scenario
+from skyflo_runbooks.model.json import Json
+from skyflo_runbooks.practice.scenario import Scenario, load
 from tests.control_plane import harness, slots, stage
 from tests.control_plane.builds import Binaries
 from tests.control_plane.harness import ControlPlane
 from tests.control_plane.player import SERVED, Settings
 from tests.control_plane.processes import Children, wait_until
-
-
-@dataclass(frozen=True)
-class Staged:
-    """A control plane on which a scenario's incident shows."""
-
-    plane: ControlPlane
-    scenario: Scenario
+from tests.control_plane.stage import Staged
 
 
 @contextmanager
@@ -65,7 +59,20 @@ def playing(plane: ControlPlane, scenario: str) -> Iterator[None]:
         stack.callback(children.stop)
         player = children.start("player", [sys.executable, "-m", "tests.control_plane.player", path])
         wait_until("the played nodes", lambda: SERVED in player.log.read_text(), within=60, check=children.check)
+        count = len(load(scenario).nodes)
+        wait_until(f"{count} nodes ready", lambda: _schedulable(plane) == count, within=60, check=children.check)
         yield
+
+
+def _schedulable(plane: ControlPlane) -> int:
+    """How many nodes are Ready and have lost the taint that every new node has until then."""
+    nodes = plane.get("/api/v1/nodes")["items"]
+    ready = [node for node in nodes if "node.kubernetes.io/not-ready" not in str(node["spec"].get("taints"))]
+    return sum(_is_ready(node) for node in ready)
+
+
+def _is_ready(node: Json) -> bool:
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in node["status"].get("conditions", []))
 
 
 def _can_make_devices() -> bool:

@@ -17,7 +17,6 @@ import httpx
 
 from skyflo_runbooks.practice import scenario
 from skyflo_runbooks.practice.remote import Endpoint, Player
-from tests.control_plane import stage
 from tests.control_plane.gets import serve
 from tests.control_plane.served import Doors, NodeApi
 
@@ -41,7 +40,7 @@ class Settings:
 
 async def play(settings: Settings, token: str) -> None:
     """Play until cancelled."""
-    wanted = stage.paced(scenario.load(settings.scenario))
+    wanted = scenario.load(settings.scenario)
     bearer = {"Authorization": f"Bearer {token}"}
     trusted = ssl.create_default_context(cafile=settings.ca)
     async with httpx.AsyncClient(base_url=settings.server, verify=trusted, headers=bearer, timeout=30) as api:

@@ -2,7 +2,7 @@
 
 Each node's kubelet serves logs, to the API server alone, and `/metrics/resource`, to whoever the API server says may
 read `nodes/metrics`: as a real kubelet with webhook authentication and authorization does. Each pod answers at its own
-address, where this process may make addresses (root); elsewhere a proxied request fails, as it does when a network does.
+address, where this process may make addresses (root); elsewhere a proxied request fails.
 """
 
 from __future__ import annotations
@@ -68,26 +68,24 @@ class NodeApi:
 
     async def _refusal(self, request: Request) -> Answer | None:
         """Ask the API server who this is, and whether they may read the node's figures."""
-        review = await self._review(
-            "authentication.k8s.io/v1", "tokenreviews", "TokenReview", {"token": request.bearer}
+        review = (
+            await self._review("authentication", "TokenReview", {"token": request.bearer}) if request.bearer else {}
         )
         if not at(review, "status", "authenticated", default=False):
             return Answer(401, "Unauthorized")
         user = review["status"]["user"]
         asked = {"verb": "get", "resource": "nodes", "subresource": "metrics", "name": self._node}
         spec = {"user": user["username"], "groups": user.get("groups", []), "resourceAttributes": asked}
-        review = await self._review("authorization.k8s.io/v1", "subjectaccessreviews", "SubjectAccessReview", spec)
+        review = await self._review("authorization", "SubjectAccessReview", spec)
         if at(review, "status", "allowed", default=False):
             return None
         refused = f"user={user['username']}, verb=get, resource=nodes, subresource(s)=[metrics]"
         return Answer(403, f"Forbidden ({refused})")
 
-    async def _review(self, version: str, plural: str, kind: str, spec: Json) -> Json:
-        if "token" in spec and not spec["token"]:
-            return {}
-        answer = await self._api.post(
-            f"/apis/{version}/{plural}", json={"apiVersion": version, "kind": kind, "spec": spec}
-        )
+    async def _review(self, group: str, kind: str, spec: Json) -> Json:
+        version = f"{group}.k8s.io/v1"
+        body = {"apiVersion": version, "kind": kind, "spec": spec}
+        answer = await self._api.post(f"/apis/{version}/{kind.lower()}s", json=body)
         return dict(answer.raise_for_status().json())
 
     def _figures(self) -> Iterator[str]:

@@ -63,6 +63,16 @@ def test_a_healthy_object_is_said_to_be_healthy_beside_anothers_failure() -> Non
     assert [text.split(":")[0] for text in found.healthy] == ["Deployment/checkout/payment-service"]
 
 
+@pytest.mark.parametrize("kind", ["Pod", "EndpointSlice"])
+def test_absence_that_was_not_read_is_no_evidence(kind: str) -> None:
+    """A selector is not called wrong, nor a Service empty, where its pods or endpoints were refused."""
+    found = diagnose(world.without(world.wrong_selector(), kind), WORDS)
+
+    assert found.findings == ()
+    assert not any("no rule knows" in text for text in found.unknown) or kind == "EndpointSlice"
+    assert any("forbidden" in text for text in found.unknown)
+
+
 def test_nothing_at_all_was_read() -> None:
     """A snapshot that is all gaps is unknown."""
     empty = msgspec.structs.replace(world.snapshot([]), gaps=(Gap("Pod", "", "no answer within 20 s"),))

@@ -23,18 +23,15 @@ def main(arguments: list[str]) -> int:
 @contextmanager
 def _cluster(folder: Path, name: str) -> Iterator[Ready]:
     from skyflo_runbooks.practice import scenario
-    from tests.control_plane import stage
     from tests.real_node import node, parts
 
     found = parts.look()
     if isinstance(found, builds.Absent) or os.geteuid() != 0:
         raise builds.BuildError("expected root, and all parts of a real node; run make real-node as root")
-    wanted = stage.paced(scenario.load(name))
-    with node.running(folder, found, wanted.images) as real:
-        print("one real node is Ready; playing the scenario's history on it")
-        stage.play(real.plane, wanted)
-        stage.wait_shown(real.plane, wanted)
-        yield Ready(name, str(real.plane.kubeconfig("operator")), str(real.plane.kubeconfig("admin")))
+    print("starting a control plane and one real node; then the scenario's history is played on it")
+    with node.staged(folder, found, scenario.load(name)) as staged:
+        plane = staged.plane
+        yield Ready(name, str(plane.kubeconfig("operator")), str(plane.kubeconfig("admin")))
 
 
 if __name__ == "__main__":

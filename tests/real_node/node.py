@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from skyflo_runbooks.model.json import Json, at
-from skyflo_runbooks.practice.scenario import Image
-from tests.control_plane import harness
+from skyflo_runbooks.practice.scenario import Image, Scenario
+from tests.control_plane import harness, stage
 from tests.control_plane.builds import Binaries
 from tests.control_plane.harness import ControlPlane
 from tests.control_plane.processes import Children, free_ports, wait_until
+from tests.control_plane.stage import Staged
 from tests.real_node import images, machine
 
 _HERE = Path(__file__).parent
@@ -72,6 +73,15 @@ def running(
         _start(children, folder, binaries, plane, held)
         wait_until("the real node Ready", lambda: _is_ready(plane), within=60, check=children.check)
         yield RealNode(plane, harness.NODE, held.address, port)
+
+
+@contextmanager
+def staged(folder: Path, binaries: Binaries, scenario: Scenario) -> Iterator[Staged]:
+    """A real node in this empty folder with a scenario staged on it, for the length of a `with` block. Needs root."""
+    with running(folder, binaries, scenario.images) as node:
+        stage.play(node.plane, scenario)
+        stage.wait_shown(node.plane, scenario)
+        yield Staged(node.plane, scenario)
 
 
 def _start(children: Children, folder: Path, binaries: Binaries, plane: ControlPlane, held: machine.Slot) -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from skyflo_runbooks.practice.kubelet import texts
 from tests.control_plane.builds import KUBERNETES
 from tests.control_plane.processes import wait_until
 from tests.real_node import machine
-from tests.real_node.cluster import deploy, metrics
+from tests.real_node.cluster import containers, deploy, kubelet, metrics
 from tests.real_node.node import RealNode
 
 pytestmark = pytest.mark.real_node
@@ -27,46 +28,47 @@ def test_the_node_says_what_it_is(real_node: RealNode) -> None:
 
 def test_the_reader_reads_the_kubelets_figures(real_node: RealNode) -> None:
     """With the right to nodes/metrics, a bearer token is enough, and the cluster's authority vouches for the server."""
-    assert "node_memory_working_set_bytes" in metrics(real_node)
+    assert kubelet(real_node.plane) == real_node.kubelet
+    assert "node_memory_working_set_bytes" in metrics(real_node.plane)
 
 
 def test_strangers_read_nothing(real_node: RealNode) -> None:
-    """No token and a wrong token are refused; trusting public authorities only, there is not even a connection."""
+    """A wrong token is refused; trusting public authorities only, there is not even a connection."""
     with pytest.raises(httpx.HTTPStatusError, match="401"):
-        metrics(real_node, token="wrong")
+        metrics(real_node.plane, token="wrong")
     with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
         httpx.get(f"{real_node.kubelet}/metrics/resource", trust_env=False)
 
 
-def test_the_figures_are_not_the_way_to_run_programs(real_node: RealNode) -> None:
+def test_the_figures_are_not_a_way_to_run_programs(real_node: RealNode) -> None:
     """The reader's right to figures gives no way into a container."""
     headers = {"Authorization": f"Bearer {real_node.plane.token('reader')}"}
     answer = httpx.post(f"{real_node.kubelet}/run/x/y/z", headers=headers, verify=real_node.plane.tls, trust_env=False)
     assert answer.status_code == 403
 
 
-def test_a_wrong_tag_fails_like_a_real_pull(real_node: RealNode) -> None:
-    """The registry does not know the tag, and the kubelet says so in its own words."""
-    workload = deploy(real_node, "tags", "cart", "payment-svc:v9.9.9", "64Mi")
-
-    def said() -> str:
-        waiting = [each["state"].get("waiting", {}) for each in workload.containers()]
-        return " ".join(each.get("message", "") for each in waiting)
-
+async def test_a_wrong_tag_reads_as_in_practice(real_node: RealNode) -> None:
+    """The registry does not know the tag; the kubelet says so in the words that the practice cluster prints."""
+    deploy(real_node.plane, "tags", "cart", "payment-svc:v9.9.9")
     reference = "docker.io/library/payment-svc:v9.9.9"
-    wait_until(
-        "the failed pull", lambda: f'failed to resolve reference "{reference}": {reference}: not found' in said()
-    )
+    said = texts.NO_TAG.format(full=reference)
+
+    def waits(reason: str, message: str) -> bool:
+        waiting = [each["state"].get("waiting", {}) for each in containers(real_node.plane, "tags")]
+        return {"reason": reason, "message": message} in waiting
+
+    backing_off = f"{texts.BACKOFF_PULL.format(image='payment-svc:v9.9.9')}: ErrImagePull: {said}"
+    wait_until("the failed pull", lambda: waits("ImagePullBackOff", backing_off))
 
 
 def test_logs_come_through_the_api_server(real_node: RealNode) -> None:
     """The reader reads what the container really wrote."""
-    workload = deploy(real_node, "logs", "payment-service", "payment-svc:v2.4.0", "256Mi")
-    workload.wait_rolled_out()
-    pod = workload.pods()[0]["metadata"]["name"]
+    deploy(real_node.plane, "logs", "payment-service", "payment-svc:v2.4.0")
+    wait_until("its container", lambda: any("running" in each["state"] for each in containers(real_node.plane, "logs")))
+    pod = real_node.plane.get("/api/v1/namespaces/logs/pods")["items"][0]["metadata"]["name"]
     with real_node.plane.http("reader") as client:
         path = f"/api/v1/namespaces/logs/pods/{pod}/log"
-        wait_until("the log line", lambda: "listening on :8080" in client.get(path).text, within=30)
+        wait_until("the log line", lambda: "INFO  listening on :8080" in client.get(path).text, within=30)
 
 
 def test_the_machine_keeps_its_settings(real_node: RealNode) -> None:

@@ -1,4 +1,4 @@
-"""The flagship's heart, for real: the kernel kills a container at its limit, and a sufficient limit recovers it."""
+"""The flagship, for real: the kernel kills a container at its limit, and a sufficient limit recovers it."""
 
 from __future__ import annotations
 
@@ -6,64 +6,89 @@ import re
 
 import pytest
 
-from skyflo_runbooks.model.json import Json
+from skyflo_runbooks.practice import scenario
+from tests.control_plane import stage
+from tests.control_plane.command import FLAGSHIP
+from tests.control_plane.practised import practised
 from tests.control_plane.processes import wait_until
-from tests.real_node.cluster import Workload, deploy
+from tests.control_plane.stage import Staged, rolled_out
+from tests.real_node.cluster import memory
 from tests.real_node.node import RealNode
 
 pytestmark = pytest.mark.real_node
+PAYMENT = "app=payment-service"
+KILLED = "lastState terminated OOMKilled 137"
 MI = 2**20
 
 
 @pytest.fixture(scope="module")
-def payment(real_node: RealNode) -> Workload:
-    """The flagship's Deployment, which needs 340Mi and has 256Mi."""
-    return deploy(real_node, "oom", "payment-service", "payment-svc:v2.4.1", "256Mi", replicas=3)
+def flagship(real_node: RealNode) -> Staged:
+    """The payment service of the flagship, in whatever state a test left it."""
+    wanted = scenario.load(FLAGSHIP)
+    stage.play(real_node.plane, wanted)
+    return Staged(real_node.plane, wanted)
 
 
-@pytest.fixture(scope="module")
-def killed(payment: Workload) -> Json:
-    """The status of one of its containers after the kernel killed it again."""
-    return payment.wait_killed()
+@pytest.fixture
+def crashing(flagship: Staged) -> Staged:
+    """The same, OOM-killed by the kernel at 256Mi."""
+    flagship.set_limit("payment-service", "256Mi")
+    stage.wait_shown(flagship.plane, flagship.scenario)
+    return flagship
 
 
-def test_the_status_is_the_only_place_that_says_oomkilled(payment: Workload, killed: Json) -> None:
-    """State and last state say why; there is no event about the kill on the pod."""
-    terminated = killed["lastState"]["terminated"]
-    assert (terminated["reason"], terminated["exitCode"]) == ("OOMKilled", 137)
-    assert re.fullmatch(
-        r"back-off \d+s restarting failed container=payment-service pod=payment-service-\S+_oom\(\S+\)",
-        killed["state"]["waiting"]["message"],
-    )
-    events = payment.node.plane.get("/api/v1/namespaces/oom/events")["items"]
-    assert {each["reason"] for each in events if each["involvedObject"]["kind"] == "Pod"} <= {
-        "Scheduled", "Pulling", "Pulled", "Created", "Started", "BackOff", "Unhealthy",
-    }  # fmt: skip
+@pytest.fixture
+def recovered(flagship: Staged) -> Staged:
+    """The same, after its limit was raised to what it needs, with some room."""
+    flagship.set_limit("payment-service", "512Mi")
+    wait_until("rolled out", lambda: rolled_out(flagship.plane, flagship.deployment("payment-service")), within=90)
+    return flagship
 
 
-def test_customers_get_errors_while_it_is_killed(payment: Workload, killed: Json) -> None:
+def test_the_status_is_the_only_place_that_says_oomkilled(crashing: Staged) -> None:
+    """State and last state say why; there is no event about the kill."""
+    wait_until("the kill in the last state", lambda: KILLED in crashing.seen("payment-service").states, within=60)
+    assert not {
+        line for line in crashing.seen("payment-service").events if re.search("oom|killed", line, re.IGNORECASE)
+    }
+
+
+async def test_its_words_are_the_practice_clusters(crashing: Staged) -> None:
+    """The practice cluster prints what this kubelet prints: the more real one is right."""
+    said = (await practised(FLAGSHIP, "payment-service")).lines
+    crash = {line for line in said if "BackOff" in line or "OOMKilled" in line}
+    assert len(crash) >= 3
+    wait_until("the words of the crash", lambda: crash <= crashing.seen("payment-service").lines, within=90)
+
+
+def test_customers_get_errors_while_it_is_killed(crashing: Staged) -> None:
     """No pod lives long enough to answer 200."""
-    assert payment.ask("/checkout").status_code >= 500
+    assert crashing.ask("payment-service", "/checkout").status_code >= 500
 
 
-def test_a_limit_below_the_need_is_killed_again(real_node: RealNode) -> None:
+def test_a_limit_below_the_need_is_killed_again(flagship: Staged) -> None:
     """300Mi is more than 256Mi and still too little: nothing in the node knows the repair."""
-    small = deploy(real_node, "oom-300", "payment-service", "payment-svc:v2.4.1", "300Mi")
-    assert small.wait_killed()["lastState"]["terminated"]["reason"] == "OOMKilled"
+    flagship.set_limit("payment-service", "300Mi")
+    limited = {"memory": "300Mi"}
+
+    def killed() -> bool:
+        pods = [pod for pod in flagship.pods(PAYMENT) if pod["spec"]["containers"][0]["resources"]["limits"] == limited]
+        return any("OOMKilled" in str(pod["status"].get("containerStatuses")) for pod in pods)
+
+    wait_until("killed at 300Mi", killed, within=60)
 
 
-def test_enough_memory_recovers_it(payment: Workload, killed: Json) -> None:
-    """512Mi: rolled out, no restarts, the kubelet's own figure is near 340Mi, and customers get 200."""
-    payment.set_limit("512Mi")
-    payment.wait_rolled_out()
-    wait_until("HTTP 200 on /checkout", lambda: payment.ask("/checkout").status_code == 200, within=30)
-    wait_until("the kubelet's figures", lambda: _settled(payment), within=60)
-    assert [each["restartCount"] for each in payment.containers()] == [0, 0, 0]
-    assert payment.ask("/checkout").text == '{"order": "accepted"}\n'
+def test_enough_memory_recovers_it(recovered: Staged) -> None:
+    """512Mi: no restarts, the kubelet's own figure is near 340Mi, and customers get 200 through the API server."""
+    wait_until("HTTP 200 on /checkout", lambda: recovered.ask("payment-service", "/checkout").status_code == 200)
+    wait_until("the kubelet's figures", lambda: _settled(recovered), within=60)
+    assert recovered.ask("payment-service", "/checkout").json() == {"order": "accepted"}
+    pods = recovered.pods(PAYMENT)
+    assert [status["restartCount"] for pod in pods for status in pod["status"]["containerStatuses"]] == [0, 0, 0]
 
 
-def _settled(payment: Workload) -> bool:
+def _settled(staged: Staged) -> bool:
     """The figures of all three pods are there, and of a process that took its memory."""
-    names = {pod["metadata"]["name"] for pod in payment.pods()}
-    used = {pod: size for pod, size in payment.memory().items() if pod in names}
+    names = {pod["metadata"]["name"] for pod in staged.pods(PAYMENT)}
+    used = {pod: size for pod, size in memory(staged.plane, "checkout").items() if pod in names}
     return len(used) == 3 and all(335 * MI <= size <= 355 * MI for size in used.values())

@@ -130,6 +130,7 @@ APPS: Json = {
             "shortNames": ["deploy"],
             "verbs": ["get", "list", "patch"],
         },
+        {"name": "replicasets", "singularName": "replicaset", "namespaced": True, "kind": "ReplicaSet"},
         {"name": "deployments/scale", "namespaced": True, "kind": "Scale", "group": "autoscaling", "version": "v1"},
     ],
 }

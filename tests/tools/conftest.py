@@ -40,3 +40,11 @@ async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
         opened = await on_control_plane(request.getfixturevalue("control_plane"), namespace)
     async with opened.cluster:
         yield opened
+
+
+@pytest.fixture
+async def practice_world() -> AsyncIterator[World]:
+    """The same objects on the practice cluster alone, for what never reaches a server."""
+    opened = await on_practice("tools")
+    async with opened.cluster:
+        yield opened

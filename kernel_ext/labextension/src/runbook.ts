@@ -58,7 +58,10 @@ export class Runbook implements IDisposable {
     window.clearTimeout(this.timer);
   }
 
-  /** Mark the cells, run what only reads, and follow the cards. Does nothing on a notebook that is not a runbook. */
+  /**
+   * Mark the cells, run what only reads, and follow the cards. Does nothing on a notebook that is not a runbook.
+   * The panel says `data-skyflo="open"` when nothing more will begin by itself.
+   */
   async open(): Promise<void> {
     await this.panel.context.ready;
     if (this.metadata === null) {
@@ -78,6 +81,7 @@ export class Runbook implements IDisposable {
     if (first) {
       await this.runReads();
     }
+    this.panel.node.dataset.skyflo = 'open';
   }
 
   private get metadata(): Metadata | null {

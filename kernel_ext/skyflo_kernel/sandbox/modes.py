@@ -66,7 +66,7 @@ def enter(plan: Plan, variables: Mapping[str, str]) -> dict[str, str]:
         _close(plan, own)
     if plan.mode != "none":
         seccomp.forbid_local_sockets()
-        _check(plan)
+        check_denied(plan)
     return environment
 
 
@@ -130,17 +130,20 @@ def _close(plan: Plan, own: Path) -> None:
     read = [Path(name) for name in (*_SYSTEM, *_RESOLVER)]
     write = [Path(name) for name in (*_DEVICES, _SHARED_MEMORY)]
     denied = [path for path in plan.denied if path.exists()]
+    # A root with its rights would look into other processes all the same.
+    syscalls.drop_capabilities()
     landlock.restrict(read=[*read, *_packages()], write=[*write, own, *plan.work], denied=denied)
 
 
 def _packages() -> list[Path]:
     """Where this Python and its packages lie, also those of a checkout that is installed in place."""
-    places = {Path(sys.prefix), Path(sys.base_prefix), *(Path(entry) for entry in sys.path if entry)}
-    places.discard(Path.cwd())
+    # The first entry is the folder that the launcher was started in: a home, as like as not.
+    places = {Path(sys.prefix), Path(sys.base_prefix), *(Path(entry) for entry in sys.path[1:] if entry)}
     return mounts.outermost(place.resolve() for place in places)
 
 
-def _check(plan: Plan) -> None:
+def check_denied(plan: Plan) -> None:
+    """Raise `NotAllowed` where a denied path can be read by this process, as it is now."""
     for path in plan.denied:
         if _opens(path):
             raise NotAllowed(

@@ -389,7 +389,10 @@ class Cluster:
 
     async def now(self) -> datetime:
         """Return the cluster's time (UTC), to the second."""
-        answer = await self._transport.get("/version", doing="read the cluster's clock")
+        doing = "read the cluster's clock"
+        answer = await self._transport.get("/version", doing=doing)
+        if answer.status != 403:  # a server that keeps its version to itself still tells the time
+            expect(answer, doing=doing)
         if answer.at is None:
             raise Unknown("The API server's answer has no Date header, so the cluster's time is not known.")
         return answer.at

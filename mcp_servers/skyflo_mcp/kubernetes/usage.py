@@ -12,6 +12,7 @@ The kubelet gives CPU as a counter, so one reading says nothing about the rate; 
 reading of the same container exists.
 """
 
+import functools
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -43,7 +44,7 @@ class Sample(msgspec.Struct, frozen=True):
     source: str
 
 
-class Usage(msgspec.Struct, frozen=True):
+class Usage(msgspec.Struct, frozen=True, dict=True):
     """The samples that could be had, and for what could not, why (`gaps`: sentences)."""
 
     samples: tuple[Sample, ...]
@@ -51,8 +52,11 @@ class Usage(msgspec.Struct, frozen=True):
 
     def of(self, namespace: str, pod: str, container: str) -> Sample | None:
         """Return the sample of one container, or None: not known."""
-        wanted = (namespace, pod, container)
-        return next((one for one in self.samples if (one.namespace, one.pod, one.container) == wanted), None)
+        return self._by_name.get((namespace, pod, container))
+
+    @functools.cached_property
+    def _by_name(self) -> dict[Key, Sample]:
+        return {(one.namespace, one.pod, one.container): one for one in self.samples}
 
 
 class Counter(msgspec.Struct, frozen=True):

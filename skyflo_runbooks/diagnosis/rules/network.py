@@ -43,7 +43,9 @@ def nothing_selected(graph: Graph) -> Iterator[Finding]:
             by_namespace.setdefault(namespace_of(workload), []).append(workload)
     for service in graph.all("Service"):
         namespace, wanted = namespace_of(service), selector(service)
-        if not wanted or graph.selected(namespace, wanted) or graph.endpoints(service):
+        if not wanted or graph.snapshot.unread(namespace, "Pod", "EndpointSlice"):
+            continue
+        if graph.selected(namespace, wanted) or graph.endpoints(service):
             continue
         workloads = by_namespace.get(namespace, [])
         if any(carries(_labels(workload), wanted) for workload in workloads):

@@ -42,7 +42,9 @@ def owned(store: Store, kind: Kind, owner: Json) -> list[Json]:
         for obj in store.list(kind, owner["metadata"].get("namespace", ""))
         if (ref := controller_of(obj)) and ref["uid"] == uid
     ]
-    return sorted(found, key=lambda obj: (obj["metadata"]["creationTimestamp"], int(obj["metadata"]["resourceVersion"])))
+    return sorted(
+        found, key=lambda obj: (obj["metadata"]["creationTimestamp"], int(obj["metadata"]["resourceVersion"]))
+    )
 
 
 def template_hash(template: Json, collisions: int = 0) -> str:

@@ -91,7 +91,9 @@ def _create(store: Store, deployment: Json, revision: int) -> Json:
     labels = {**template.get("metadata", {}).get("labels", {}), HASH: digest}
     template.setdefault("metadata", {})["labels"] = labels
     selector.setdefault("matchLabels", {})[HASH] = digest
-    kept = {k: v for k, v in meta.get("annotations", {}).items() if not k.startswith("kubectl.kubernetes.io/last-applied")}
+    kept = {
+        k: v for k, v in meta.get("annotations", {}).items() if not k.startswith("kubectl.kubernetes.io/last-applied")
+    }
     made = {
         "metadata": {
             "name": f"{meta['name']}-{digest}",
@@ -196,7 +198,7 @@ def _write(store: Store, deployment: Json) -> datetime | None:
         "updatedReplicas": at(new, "status", "replicas", default=0),
         "readyReplicas": sum(at(item, "status", "readyReplicas", default=0) for item in sets),
         "availableReplicas": available,
-        "unavailableReplicas": max(0, deployment["spec"]["replicas"] - available),
+        "unavailableReplicas": max(0, replicas - available),
     }
     before = deployment.get("status", {})
     status: Json = {key: value for key, value in numbers.items() if value}
@@ -218,7 +220,9 @@ def _conditions(
     reason = "MinimumReplicasAvailable" if enough else "MinimumReplicasUnavailable"
     text = "Deployment has minimum availability." if enough else "Deployment does not have minimum availability."
     conditions = set_condition(conditions, "Available", "True" if enough else "False", reason, text, now)
-    failure = next((c for s in sets for c in at(s, "status", "conditions", default=[]) if c["type"] == "ReplicaFailure"), None)
+    failure = next(
+        (c for s in sets for c in at(s, "status", "conditions", default=[]) if c["type"] == "ReplicaFailure"), None
+    )
     if failure:
         conditions = set_condition(conditions, "ReplicaFailure", "True", failure["reason"], failure["message"], now)
     else:
@@ -247,12 +251,18 @@ def _progress(
         # A roll-out that was complete stays complete when its pods fail later, as on a real server.
         return conditions, None
     if fresh or moved:
-        why = ("NewReplicaSetCreated", f'Created new replica set "{name}"') if fresh and not numbers["updatedReplicas"] else (
-            "ReplicaSetUpdated", f'ReplicaSet "{name}" is progressing.')
+        why = (
+            ("NewReplicaSetCreated", f'Created new replica set "{name}"')
+            if fresh and not numbers["updatedReplicas"]
+            else ("ReplicaSetUpdated", f'ReplicaSet "{name}" is progressing.')
+        )
         kept = [item for item in conditions if item["type"] != "Progressing" or item["status"] == "True"]
         conditions = set_condition(
             [{**item, "message": ""} if item["type"] == "Progressing" else item for item in kept],
-            "Progressing", "True", *why, stamp(now),
+            "Progressing",
+            "True",
+            *why,
+            stamp(now),
         )
     current = next(item for item in conditions if item["type"] == "Progressing")
     deadline = parse(current["lastUpdateTime"]) + timedelta(seconds=deployment["spec"]["progressDeadlineSeconds"])

@@ -9,7 +9,15 @@ from datetime import datetime, timedelta
 
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.practice.clock import parse, stamp
-from skyflo_runbooks.practice.controllers.common import MANAGER, active, delete_pod, is_ready, owned, set_condition, write_status
+from skyflo_runbooks.practice.controllers.common import (
+    MANAGER,
+    active,
+    delete_pod,
+    is_ready,
+    owned,
+    set_condition,
+    write_status,
+)
 from skyflo_runbooks.practice.controllers.replicaset import RETRY, create_pod
 from skyflo_runbooks.practice.events import Occurrence, record
 from skyflo_runbooks.practice.kinds import JOB, POD
@@ -30,11 +38,13 @@ def reconcile(store: Store, names: random.Random, owner: Json) -> datetime | Non
     living = [pod for pod in pods if active(pod)]
     spec = owner["spec"]
     if good >= spec["completions"]:
-        return _close(store, owner, pods, "Complete", "CompletionsReached", "Reached expected number of succeeded pods")
+        _close(store, owner, "Complete", "CompletionsReached", "Reached expected number of succeeded pods")
+        return None
     if len(bad) > spec["backoffLimit"]:
         for pod in living:
             delete_pod(store, pod)
-        return _close(store, owner, pods, "Failed", "BackoffLimitExceeded", "Job has reached the specified backoff limit")
+        _close(store, owner, "Failed", "BackoffLimitExceeded", "Job has reached the specified backoff limit")
+        return None
     wait = _backoff(bad)
     again = None
     if wait is not None and wait > store.clock.now():
@@ -59,8 +69,12 @@ def _label(store: Store, owner: Json) -> Json:
     uid, name = owner["metadata"]["uid"], owner["metadata"]["name"]
     changed["spec"]["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
     labels = changed["spec"]["template"].setdefault("metadata", {}).setdefault("labels", {})
-    labels |= {"batch.kubernetes.io/controller-uid": uid, "batch.kubernetes.io/job-name": name,
-               "controller-uid": uid, "job-name": name}
+    labels |= {
+        "batch.kubernetes.io/controller-uid": uid,
+        "batch.kubernetes.io/job-name": name,
+        "controller-uid": uid,
+        "job-name": name,
+    }
     return store.update(JOB, changed, MANAGER)
 
 
@@ -78,7 +92,7 @@ def _backoff(bad: list[Json]) -> datetime | None:
     return max(ends) + timedelta(seconds=min(600, 10 * 2 ** (len(bad) - 1)))
 
 
-def _close(store: Store, owner: Json, pods: list[Json], kind: str, reason: str, message: str) -> None:
+def _close(store: Store, owner: Json, kind: str, reason: str, message: str) -> None:
     now = stamp(store.clock.now())
     conditions: list[Json] = set_condition([], kind, "True", reason, message, now)
     shaped = [{"lastProbeTime": now, **{k: v for k, v in c.items() if k != "lastUpdateTime"}} for c in conditions]

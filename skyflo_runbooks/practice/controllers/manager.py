@@ -5,7 +5,7 @@ A controller is level-triggered: it sees the present state of one object and bri
 """
 
 import random
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.practice import quota
@@ -30,7 +30,6 @@ Key = tuple[str, str, str]
 _OWNERS: dict[str, Kind] = {kind.kind: kind for kind in (DEPLOYMENT, REPLICA_SET, STATEFUL_SET, JOB)}
 # More rounds than any cluster of a scenario needs: two controllers that undo each other are our bug.
 ROUNDS = 20_000
-PENDING_RETRY = timedelta(seconds=30)
 
 
 class Controllers:
@@ -70,7 +69,9 @@ class Controllers:
                 self._run(key)
             else:
                 return
-        raise RuntimeError(f"The practice cluster's controllers do not come to rest; last queued: {list(self._queue)[:5]}.")
+        raise RuntimeError(
+            f"The practice cluster's controllers do not come to rest; last queued: {list(self._queue)[:5]}."
+        )
 
     def _add(self, kind: str, obj: Json) -> None:
         self._queue[(kind, *key_of(obj))] = None
@@ -137,7 +138,7 @@ class Controllers:
             case "Job":
                 return job.reconcile(store, self.names, obj)
             case "Pod":
-                scheduler.reconcile(store, obj)
+                return scheduler.reconcile(store, obj)
             case "Service":
                 endpoints.reconcile(store, obj)
             case "Namespace":

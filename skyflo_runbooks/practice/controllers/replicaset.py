@@ -71,12 +71,16 @@ def pod_from(kind: Kind, owner: Json, name: str, namespace: str, generate: str =
 def create_pod(store: Store, names: random.Random, kind: Kind, owner: Json, component: str, name: str = "") -> str:
     """Create one pod of a template; returns why the server refused it, or an empty string."""
     generate = f"{owner['metadata']['name']}-"
-    pod = pod_from(kind, owner, name or generate + suffix(names), owner["metadata"]["namespace"], "" if name else generate)
+    pod = pod_from(
+        kind, owner, name or generate + suffix(names), owner["metadata"]["namespace"], "" if name else generate
+    )
     apply_defaults(POD, pod)
     try:
         quota.admit(store, pod)
     except ApiError as refused:
-        shown = refused.message.replace(f'"{pod["metadata"]["name"]}"', f'"{generate}"', 1) if not name else refused.message
+        shown = (
+            refused.message.replace(f'"{pod["metadata"]["name"]}"', f'"{generate}"', 1) if not name else refused.message
+        )
         record(store, owner, Occurrence("Warning", "FailedCreate", f"Error creating: {shown}", component))
         return shown
     made = store.create(POD, pod, MANAGER)

@@ -6,6 +6,7 @@ the plug-ins' failure reasons; preemption never helps here, since all pods have 
 """
 
 from collections import Counter
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from skyflo_runbooks.model.json import Json, at
@@ -18,22 +19,25 @@ from skyflo_runbooks.practice.selectors import labels_of
 from skyflo_runbooks.practice.store import Author, Store, clone
 
 _BIND = Author("kube-scheduler")
+# The scheduler tries pods that nothing new could help again after five minutes.
+RETRY = timedelta(minutes=5)
 
 
-def reconcile(store: Store, pod: Json) -> None:
-    """Bind one pod, or say why it stays pending."""
+def reconcile(store: Store, pod: Json) -> datetime | None:
+    """Bind one pod, or say why it stays pending and return when to try again."""
     if at(pod, "spec", "nodeName") or pod["metadata"].get("deletionTimestamp"):
-        return
+        return None
     nodes = store.list(NODE)
     load = _load(store)
     refusals = {node["metadata"]["name"]: _refusal(pod, node, load) for node in nodes}
     fitting = [node for node in nodes if not refusals[node["metadata"]["name"]]]
     if fitting:
         _bind(store, pod, min(fitting, key=lambda node: (_share(node, load), node["metadata"]["name"])))
-        return
+        return None
     text = _message(pod, nodes, refusals)
     record(store, pod, Occurrence("Warning", "FailedScheduling", text, SCHEDULER))
     _condition(store, pod, "False", "Unschedulable", text)
+    return store.clock.now() + RETRY
 
 
 def requests(pod: Json) -> dict[str, Decimal]:
@@ -73,7 +77,9 @@ def _share(node: Json, load: dict[str, dict[str, Decimal]]) -> Decimal:
 
 def _refusal(pod: Json, node: Json, load: dict[str, dict[str, Decimal]]) -> list[str]:
     """Return why the pod does not fit on the node; the first filter that refuses decides, resources all at once."""
-    if at(node, "spec", "unschedulable") and not _tolerates(pod, {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}):
+    if at(node, "spec", "unschedulable") and not _tolerates(
+        pod, {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
+    ):
         return ["node(s) were unschedulable"]
     if any(not _tolerates(pod, t) for t in at(node, "spec", "taints", default=[]) if t["effect"] != "PreferNoSchedule"):
         return ["node(s) had untolerated taint(s)"]
@@ -81,7 +87,9 @@ def _refusal(pod: Json, node: Json, load: dict[str, dict[str, Decimal]]) -> list
         return ["node(s) didn't match Pod's node affinity/selector"]
     out = ["Too many pods"] if _free(node, load, "pods") < 1 else []
     asked = requests(pod)
-    return out + [f"Insufficient {name}" for name in sorted(asked) if asked[name] and asked[name] > _free(node, load, name)]
+    return out + [
+        f"Insufficient {name}" for name in sorted(asked) if asked[name] and asked[name] > _free(node, load, name)
+    ]
 
 
 def _tolerates(pod: Json, taint: Json) -> bool:
@@ -91,7 +99,7 @@ def _tolerates(pod: Json, taint: Json) -> bool:
         if item.get("operator") == "Exists" and item.get("key", taint["key"]) == taint["key"]:
             return True
         if item.get("key") == taint["key"] and item.get("value", "") == taint.get("value", ""):
-            return item.get("operator", "Equal") == "Equal"
+            return bool(item.get("operator", "Equal") == "Equal")
     return False
 
 
@@ -107,8 +115,12 @@ def _selected(pod: Json, node: Json) -> bool:
 def _term(term: Json, labels: dict[str, str]) -> bool:
     for item in term.get("matchExpressions", []):
         found, values = labels.get(item["key"]), item.get("values", [])
-        fits = {"In": found in values, "NotIn": found not in values, "Exists": found is not None,
-                "DoesNotExist": found is None}
+        fits = {
+            "In": found in values,
+            "NotIn": found not in values,
+            "Exists": found is not None,
+            "DoesNotExist": found is None,
+        }
         if not fits.get(item["operator"], False):
             return False
     return True
@@ -158,5 +170,8 @@ def _condition(store: Store, pod: Json, status: str, reason: str, message: str) 
 def _pod_condition(item: Json) -> Json:
     """Return a condition in the form pods have it: a probe time, no update time, no empty reason."""
     made = {key: value for key, value in item.items() if key != "lastUpdateTime" and value}
-    return {**made, "lastProbeTime": None, "reason": item["reason"], "message": item["message"]} if item["reason"] else {
-        **made, "lastProbeTime": None}
+    return (
+        {**made, "lastProbeTime": None, "reason": item["reason"], "message": item["message"]}
+        if item["reason"]
+        else {**made, "lastProbeTime": None}
+    )

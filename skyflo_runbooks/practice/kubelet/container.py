@@ -251,9 +251,7 @@ class Container:
         self.due = None
         if self.run is not None:
             run = self.run
-            self.last = Run(
-                run.id, run.started, None, None, now, 0, "Completed", "", run.peak_after
-            )
+            self.last = Run(run.id, run.started, None, None, now, 0, "Completed", "", run.peak_after)
             self.run = None
         self.stage = "done"
 

@@ -5,9 +5,10 @@ are due, `due()` says when to come again; `logs`, `usage` and `answer` are what 
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.practice.kubelet.container import Container
@@ -15,6 +16,9 @@ from skyflo_runbooks.practice.kubelet.pod import Pod
 from skyflo_runbooks.practice.kubelet.run import Run, memory_at, memory_limit
 from skyflo_runbooks.practice.kubelet.world import Action, World
 from skyflo_runbooks.practice.scenario import Image, NodeSpec, Reply
+
+# (namespace, "name:port/path", now) → did the call succeed?
+CallSucceeds: TypeAlias = Callable[[str, str, datetime], bool]
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ class Kubelet:
         self.pods: dict[str, Pod] = {}
         self._dirty: set[str] = set()
         self._addresses: dict[str, int] = {}
+        # Whether a call to a Service succeeds: set by whoever knows the Services; without, none does.
+        self.calls_succeed: CallSucceeds = lambda _namespace, _target, _now: False
 
     def host(self, node: str) -> str:
         """Return the node's address."""
@@ -154,12 +160,6 @@ class Kubelet:
             and any(c.spec["image"].rpartition(":")[0] == repository for c in pod.containers)
         )
 
-    # Replaced by whoever knows the Services: (namespace, "name:port/path", now) -> did the call succeed?
-    @staticmethod
-    def calls_succeed(namespace: str, target: str, now: datetime) -> bool:
-        """Return whether a call to a Service would succeed; without Services none does."""
-        return False
-
 
 def _usage(container: Container, now: datetime) -> Usage:
     run = container.run
@@ -212,14 +212,18 @@ def node_object(node: NodeSpec, address: str, when: str, images: Mapping[str, Im
             "capacity": amounts,
             "allocatable": dict(amounts),
             "conditions": [
-                {"type": kind, "status": status, "reason": reason, "message": message,
-                 "lastHeartbeatTime": when, "lastTransitionTime": when}
+                {
+                    "type": kind,
+                    "status": status,
+                    "reason": reason,
+                    "message": message,
+                    "lastHeartbeatTime": when,
+                    "lastTransitionTime": when,
+                }
                 for kind, status, reason, message in healthy
             ],
             "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
-            "images": [
-                {"names": [name], "sizeBytes": int(image.size)} for name, image in sorted(images.items())
-            ],
+            "images": [{"names": [name], "sizeBytes": int(image.size)} for name, image in sorted(images.items())],
             "nodeInfo": {
                 "architecture": "amd64",
                 "bootID": machine,

@@ -6,12 +6,18 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Literal
 
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.practice.clock import parse, stamp
 from skyflo_runbooks.practice.kubelet import texts
 from skyflo_runbooks.practice.kubelet.container import RETRY, Container
 from skyflo_runbooks.practice.kubelet.world import Action, Remove, Report, SetStatus, World
+
+_VOLUMES: tuple[tuple[str, Literal["ConfigMap", "Secret"], str], ...] = (
+    ("configMap", "ConfigMap", "name"),
+    ("secret", "Secret", "secretName"),
+)
 
 
 @dataclass
@@ -88,14 +94,13 @@ class Pod:
             self.mounted, self.mount_due = True, None
 
     def _unmounted(self) -> str:
+        """Return why the volumes cannot be set up; empty if they can."""
         namespace = self.object["metadata"]["namespace"]
         for volume in self.object["spec"].get("volumes", []):
-            if ref := volume.get("configMap"):
-                if self.world.lookup("ConfigMap", namespace, ref["name"]) is None and not ref.get("optional"):
-                    return texts.MOUNT.format(volume=volume["name"], kind="configmap", name=ref["name"])
-            if ref := volume.get("secret"):
-                if self.world.lookup("Secret", namespace, ref["secretName"]) is None and not ref.get("optional"):
-                    return texts.MOUNT.format(volume=volume["name"], kind="secret", name=ref["secretName"])
+            for source, kind, field_name in _VOLUMES:
+                ref = volume.get(source)
+                if ref and not ref.get("optional") and self.world.lookup(kind, namespace, ref[field_name]) is None:
+                    return texts.MOUNT.format(volume=volume["name"], kind=kind.lower(), name=ref[field_name])
         return ""
 
     def _run(self, now: datetime) -> Iterator[Report]:
@@ -170,7 +175,11 @@ class Pod:
         unready = [c.name for c in self.containers if not c.ready(now)]
         ended = self.phase() == "Succeeded"
         initialized = all(_finished(init) for init in self.inits)
-        why = ("PodCompleted", "") if ended else ("ContainersNotReady", f"containers with unready status: [{' '.join(unready)}]")
+        why = (
+            ("PodCompleted", "")
+            if ended
+            else ("ContainersNotReady", f"containers with unready status: [{' '.join(unready)}]")
+        )
         deleted = bool(self.object["metadata"].get("deletionTimestamp"))
         ready = not unready and not deleted
         not_init = [i.name for i in self.inits if not _finished(i)]

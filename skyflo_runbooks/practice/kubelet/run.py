@@ -163,9 +163,12 @@ class _Probes:
 
     def passes_after(self, probe: Json) -> float | None:
         """Return the first probe that passes; None if none ever does."""
+        if "exec" in probe:
+            return self._tick_after(probe, 0.0)
         if self.listens is None or self.refusal(probe):
-            return None if "exec" not in probe else self._tick_after(probe, 0.0)
-        return self._tick_after(probe, self.listens) + (probe["successThreshold"] - 1) * float(probe["periodSeconds"])
+            return None
+        again = int(probe["successThreshold"]) - 1
+        return self._tick_after(probe, self.listens) + again * float(probe["periodSeconds"])
 
     def _tick_after(self, probe: Json, moment: float) -> float:
         tick, period = float(probe.get("initialDelaySeconds", 0)) + GRACE_OF_START, float(probe["periodSeconds"])

@@ -51,7 +51,7 @@ class World:
     lookup: Lookup
     pulled: dict[str, set[str]] = field(default_factory=dict)
     # Set while history is played: how long the next container of a pod takes to its peak.
-    history_peak: Callable[[Json], float | None] = lambda pod: None
+    history_peak: Callable[[Json], float | None] = lambda _pod: None
 
     def hosts(self) -> set[str]:
         """Return the registries that answer."""

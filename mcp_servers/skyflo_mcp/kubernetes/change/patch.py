@@ -88,7 +88,7 @@ def _operation(one: Json) -> Operation:
 
 
 def _check_object(patch: Json) -> None:
-    metadata = patch.get("metadata") or {}
+    metadata = patch.get("metadata", {})
     refused: list[str] = [member for member in _SERVER if member in patch]
     if isinstance(metadata, dict):
         refused += [f"metadata.{member}" for member in _KEPT if member in metadata]

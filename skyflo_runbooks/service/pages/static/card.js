@@ -82,8 +82,9 @@ function armFrame() {
   if (card.window === "yes") return stands("window", true);
   if (!visible.supported()) return stands("unsupported", true);
   stands("unseen", true);
-  const parts = [byId("head"), byId("facts")];
-  stopWatching = visible.watch({ buttons: byId("decide"), parts, diff: byId("diff") }, (word) => {
+  const parts = [byId("head"), ...document.querySelectorAll("#facts dt, #facts dd")];
+  const lines = [...byId("diff").children];
+  stopWatching = visible.watch({ buttons: byId("decide"), parts, lines }, (word) => {
     stands("covered", word === "covered");
     stands("unseen", word === "unseen");
   });

@@ -1,0 +1,58 @@
+# Two commands: `make demo` and `make test`. `make help` lists the rest.
+SHELL := /bin/sh
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+STAMP := $(VENV)/.made
+BASE_PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+HEADLESS ?=
+STRICT ?=
+TESTS ?= tests
+
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | expand -t 22
+
+$(STAMP): pyproject.toml constraints.txt
+	@echo "Making the environment in $(VENV) (the first time takes a minute or two) …"
+	@$(BASE_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; found $$($(BASE_PYTHON) --version)."; exit 1; }
+	@test -x $(PYTHON) || $(BASE_PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m ensurepip -q
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check uv
+	@VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv pip install --quiet --constraint constraints.txt --editable '.[lab,dev]'
+	@touch $@
+
+environment: $(STAMP) ## make the Python environment in .venv
+
+include kernel_ext/labextension/labextension.mk
+include tests/control_plane/control-plane.mk
+include tests/real_node/real-node.mk
+labextension control-plane real-node: $(STAMP)
+
+demo: $(STAMP) ## the flagship incident in JupyterLab; HEADLESS=1 plays it in text
+ifeq ($(HEADLESS),)
+	@$(MAKE) --no-print-directory labextension
+	@$(VENV)/bin/skyflo-runbooks demo
+else
+	@$(VENV)/bin/skyflo-runbooks demo --headless
+endif
+
+test: $(STAMP) ## style, types, layers and tests; STRICT=1: a test that cannot run fails
+	@$(MAKE) --no-print-directory labextension
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/mypy
+	STRICT=$(STRICT) $(VENV)/bin/pytest $(TESTS)
+
+bench: $(STAMP) ## measure, and print JSON
+	@$(PYTHON) -m tests.benchmarks
+
+constraints: ## resolve the versions anew
+	uv pip compile --quiet --python-version 3.11 pyproject.toml --extra lab --extra dev --output-file constraints.txt \
+	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links
+
+clean: ## remove what was made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis kernel_ext/skyflo_kernel/labextension
+
+.PHONY: help environment demo test bench constraints clean

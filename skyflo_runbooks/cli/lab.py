@@ -1,0 +1,190 @@
+"""`lab`: the gateway and JupyterLab as two processes on localhost, at two ports, with a wall between them.
+
+Rules:
+  1. The browser is opened through a file that only its owner can read: an address in a process's arguments, with a
+     one-time link in it, could be read by the code that the wall keeps out.
+  2. Ctrl-C ends both, and so does either of them ending by itself.
+  3. Where Jupyter runs as another user it works in a folder of its own, in which the named file is a copy.
+"""
+
+import shutil
+import tempfile
+import threading
+import webbrowser
+from contextlib import ExitStack
+from html import escape
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlencode
+
+import typer
+from skyflo_kernel.sandbox import Mode
+
+from skyflo_runbooks.cli import demo, jupyter, launch, operator
+from skyflo_runbooks.cli.client import Gateway
+from skyflo_runbooks.cli.environment import current
+from skyflo_runbooks.cli.files import read_notebook
+from skyflo_runbooks.cli.files import replace as write_over
+from skyflo_runbooks.cli.jupyter import Room
+from skyflo_runbooks.cli.launch import Announcement, Child
+from skyflo_runbooks.cli.screen import Screen
+from skyflo_runbooks.model.errors import ExitCode, OurBug
+
+_WARNING = (
+    "Jupyter runs as this user without a sandbox: approvals here stop mistakes, not malware. "
+    "A passkey, a sandbox or the in-cluster install does."
+)
+
+
+def lab(
+    file: Annotated[Path | None, typer.Argument(help="A runbook to open.")] = None,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The gateway's; 0 takes a free one.")] = 0,
+    jupyter_port: Annotated[
+        int, typer.Option("--jupyter-port", min=0, max=65535, help="JupyterLab's; 0 takes a free one.")
+    ] = 0,
+    data_dir: Annotated[Path | None, typer.Option("--data-dir", help="Where the record lies.")] = None,
+    kubeconfig: Annotated[Path | None, typer.Option("--kubeconfig", help="As for 'serve'.")] = None,
+    context: Annotated[str, typer.Option("--context", help="A context of the kubeconfig.")] = "",
+    jupyter_user: Annotated[
+        str, typer.Option("--jupyter-user", help="As root: the user that Jupyter runs as.")
+    ] = "nobody",
+    isolation: Annotated[
+        str, typer.Option("--isolation", help="user, landlock or none; default: the strongest there is.")
+    ] = "",
+    work: Annotated[Path | None, typer.Option("--work", help="Jupyter's folder; default: where you stand.")] = None,
+    name: Annotated[str, typer.Option("--operator", help="Your name in the record.")] = "",
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Say the addresses, and open nothing.")] = False,
+) -> ExitCode:
+    """Start the gateway and JupyterLab, and open a browser that is already paired with the gateway."""
+    environment, screen = current(), Screen()
+    if file is not None:
+        read_notebook(file)
+    mode = jupyter.choose_mode(isolation, jupyter_user)
+    folder, opened = _work(work, file, mode, jupyter_user)
+    made = jupyter.room(
+        port=jupyter_port or launch.free_port(),
+        mode=mode,
+        user=jupyter_user,
+        work=folder,
+        home=environment.home,
+        kubeconfig=kubeconfig,
+    )
+    options = ["--port", str(port), *(["--context", context] if context else [])]
+    options += [text for flag, path in (("--kubeconfig", kubeconfig), ("--data-dir", data_dir)) if path
+                for text in (flag, str(path.absolute()))]  # fmt: skip
+    with ExitStack() as stack:
+        served, said = _gateway(made, options, environment.home)
+        stack.enter_context(served)
+        return _open(screen, stack, served, said, made, opened, environment.home, name, browser=not no_browser)
+
+
+def demonstrate(screen: Screen, *, name: str, browser: bool, jupyter_user: str) -> ExitCode:
+    """The demo with JupyterLab: practice cluster, gateway, and a generated runbook in Jupyter's folder."""
+    mode = jupyter.choose_mode("", jupyter_user)
+    with ExitStack() as stack:
+        home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="skyflo-demo-")))
+        work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="skyflo-demo-work-")))
+        jupyter.hand_over(work, jupyter_user, mode)
+        screen.line("The practice cluster is a simulation: what you learn here is real, the pods are not.")
+        child, practice = launch.practice(demo.SCENARIO, home / "practice", speed=demo.SPEED, log=home / "practice.log")
+        stack.enter_context(child)
+        made = jupyter.room(
+            port=launch.free_port(), mode=mode, user=jupyter_user, work=work, home=home, kubeconfig=None
+        )
+        served, said = _gateway(made, ["--port", "0", "--kubeconfig", practice.kubeconfig], home)
+        stack.enter_context(served)
+        gateway = Gateway(said.url, demo.kernel_token(home))
+        opened = _generate(gateway, made)
+        screen.line(f"In another terminal: export SKYFLO_HOME={home}", "dim")
+        return _open(screen, stack, served, said, made, opened, home, name, browser=browser)
+
+
+def _generate(gateway: Gateway, made: Room) -> str:
+    """Write the flagship's runbook, with the demo's short window, into Jupyter's folder; return its name."""
+    import json
+
+    answer = gateway.post("/api/v1/incidents", {"text": demo.TEXT, "namespaces": [demo.NAMESPACE]}, timeout=120.0)
+    notebook = answer["notebook"]
+    if notebook is None:
+        raise OurBug("The practice cluster's incident gave no runbook.")
+    path = made.work / "payment-service.ipynb"
+    path.write_text(json.dumps(notebook, indent=1), encoding="utf-8")
+    jupyter.hand_over(path, made.user, made.mode)
+    return path.name
+
+
+def _gateway(made: Room, options: list[str], home: Path) -> tuple[Child, Announcement]:
+    framed = ["--jupyter-origin", made.origin, "--isolation", jupyter.ISOLATION[made.mode]]
+    return launch.gateway([*options, *framed], environment=launch.for_home(home), log=home / "run" / "gateway.log")
+
+
+def _open(
+    screen: Screen,
+    stack: ExitStack,
+    served: Child,
+    said: Announcement,
+    made: Room,
+    opened: str,
+    home: Path,
+    name: str,
+    *,
+    browser: bool,
+) -> ExitCode:
+    """Start Jupyter beside the gateway, show the way in, and stay until one of them ends."""
+    with screen.progress("Starting JupyterLab…"):
+        child = jupyter.start(
+            made, gateway=said.url, kernel_token=demo.kernel_token(home), log=home / "run" / "jupyter.log"
+        )
+    stack.enter_context(child)
+    query = urlencode({"name": name or operator.system_user(), "auto": "1"})
+    pairing, notebook = f"{said.login}?{query}", made.address(opened)
+    screen.line(f"Gateway     {said.url}   (cards, history)")
+    screen.line(f"JupyterLab  {made.origin}   in {made.work}, isolation: {jupyter.ISOLATION[made.mode]}")
+    if made.mode == "none":
+        screen.line(_WARNING, "yellow")
+    if browser:
+        _show(home, pairing, notebook)
+    else:
+        screen.line(f"1. Pair the browser, once:  {pairing}")
+        screen.line(f"2. Open the runbook:        {notebook}")
+    screen.line("Ctrl-C ends both.")
+    return _stay({"The gateway": served, "JupyterLab": child})
+
+
+def _show(home: Path, *addresses: str) -> None:
+    for number, address in enumerate(addresses):
+        page = home / "run" / f"open-{number}.html"
+        meta = f'<meta http-equiv="refresh" content="0;url={escape(address, quote=True)}">'
+        write_over(page, f"<!doctype html><title>Skyflo Runbooks</title>{meta}\n", mode=0o600)
+        webbrowser.open(page.as_uri())
+
+
+def _stay(children: dict[str, Child]) -> ExitCode:
+    pause = threading.Event()
+    while True:
+        for name, child in children.items():
+            if not child.alive():
+                raise OurBug(f"{name} ended by itself (exit {child.process.returncode}).", next_step=_log(child))
+        pause.wait(0.5)
+
+
+def _log(child: Child) -> str:
+    return f"See {child.log}." if child.log else ""
+
+
+def _work(work: Path | None, file: Path | None, mode: Mode, user: str) -> tuple[Path, str]:
+    """Return Jupyter's folder and the name of the opened file in it, by rule 3."""
+    if mode != "user":
+        folder = (work or (file.parent if file else Path.cwd())).resolve()
+        name = str(file.resolve().relative_to(folder)) if file and folder in file.resolve().parents else ""
+        return folder, name
+    folder = work.resolve() if work else Path(tempfile.mkdtemp(prefix="skyflo-lab-"))
+    if work is None:
+        jupyter.hand_over(folder, user, mode)
+    if file is None:
+        return folder, ""
+    copy = folder / file.name
+    if copy != file.resolve():
+        shutil.copyfile(file, copy)
+        jupyter.hand_over(copy, user, mode)
+    return folder, copy.name

@@ -1,0 +1,67 @@
+"""A JupyterLab page as a person uses it: open, click, look. Every wait is on something shown, with a bound."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from playwright.async_api import BrowserContext, FrameLocator, Locator, Page, expect
+
+if TYPE_CHECKING:
+    from tests.browser.stack import Stack
+
+# A kernel takes seconds to start on a small machine that does other things too.
+PATIENCE = 60_000
+
+
+class Lab:
+    """One browser tab with one notebook."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    @classmethod
+    async def open(cls, context: BrowserContext, stack: Stack, *, workspace: str = "default") -> Lab:
+        """Open the runbook in a tab and wait until its steps are marked."""
+        page = await context.new_page()
+        await page.goto(stack.lab(workspace=workspace))
+        lab = cls(page)
+        await expect(lab.step("change")).to_be_visible(timeout=PATIENCE)
+        return lab
+
+    def step(self, kind: str) -> Locator:
+        """The first cell of a kind, by its mark."""
+        return self.page.locator(f'.jp-Notebook .jp-Cell[data-skyflo="{kind}"]').first
+
+    def card(self) -> FrameLocator:
+        """The gateway's page in the change cell."""
+        return self.page.frame_locator("iframe.skyflo-frame")
+
+    async def run(self, cell: Locator) -> None:
+        """Click into a cell and press Shift+Enter, as one does."""
+        await cell.locator(".jp-InputArea-editor").click()
+        await self.page.keyboard.press("Shift+Enter")
+
+    async def reads_done(self) -> None:
+        """Wait until nothing more begins by itself in this tab."""
+        await expect(self.page.locator('.jp-NotebookPanel[data-skyflo="open"]')).to_be_visible(timeout=PATIENCE)
+
+    async def approve(self) -> None:
+        """Click Approve in the card, once it can be clicked."""
+        button = self.card().get_by_role("button", name="Approve", exact=True)
+        await button.scroll_into_view_if_needed(timeout=PATIENCE)
+        await expect(button).to_be_enabled(timeout=PATIENCE)
+        await button.click()
+
+    async def save(self) -> None:
+        """Save with the keyboard and wait until the tab shows no unsaved mark."""
+        await self.page.keyboard.press("Control+s")
+        await expect(self.page.locator(".jp-mod-dirty")).to_have_count(0, timeout=PATIENCE)
+
+
+async def pair(context: BrowserContext, link: str, name: str = "on-call") -> Page:
+    """Make this browser an operator's, by the one-time link."""
+    page = await context.new_page()
+    await page.goto(f"{link}?name={name}")
+    await page.get_by_role("button", name="Sign in").click()
+    await page.wait_for_url(lambda url: "/login/" not in url)
+    return page

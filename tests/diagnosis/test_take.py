@@ -1,0 +1,238 @@
+"""Taking a snapshot: side by side, bounded, and nothing refused is taken for nothing there."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+
+from skyflo_runbooks.diagnosis import Snapshot, investigate, take
+from skyflo_runbooks.diagnosis.snapshot import Load
+from skyflo_runbooks.diagnosis.take import LOGS_PER_WORKLOAD, failing
+from skyflo_runbooks.model.errors import BadInput, NotAllowed, Unknown, Unreachable
+from skyflo_runbooks.model.incident import Incident
+from skyflo_runbooks.model.json import Json, at
+from tests.diagnosis import world
+from tests.diagnosis.world import Names
+
+
+class Items(msgspec.Struct, frozen=True):
+    """A list."""
+
+    items: tuple[Json, ...]
+    more: bool = False
+
+
+class Lines(msgspec.Struct, frozen=True):
+    """A log."""
+
+    text: str
+
+
+class Figures(msgspec.Struct, frozen=True):
+    """No usage at all, and why."""
+
+    samples: tuple[()] = ()
+    gaps: tuple[str, ...] = ("no metrics here",)
+
+
+class Memory:
+    """A cluster of one snapshot, in memory, that can refuse, fail and hang by kind."""
+
+    def __init__(self, found: Snapshot, *, errors: dict[str, Exception] | None = None, hangs: str = "") -> None:
+        self.found = found
+        self.errors = errors or {}
+        self.hangs = hangs
+        self.asked: list[tuple[str, str | None]] = []
+        self.together = 0
+        self.most = 0
+
+    async def _wait(self, kind: str) -> None:
+        self.together += 1
+        self.most = max(self.most, self.together)
+        try:
+            await (asyncio.Event().wait() if kind == self.hangs else asyncio.sleep(0))
+        finally:
+            self.together -= 1
+        if kind in self.errors:
+            raise self.errors[kind]
+
+    async def list(self, kind: str, namespace: str | None = None, *, limit: int | None = None) -> Items:
+        """Return the objects of a kind, cut at `limit`."""
+        self.asked.append((kind, namespace))
+        await self._wait(kind)
+        items = [
+            item
+            for item in self.found.objects.get(kind, [])
+            if namespace in (None, at(item, "metadata", "namespace", default=None))
+        ]
+        return Items(tuple(items[:limit]), more=limit is not None and len(items) > limit)
+
+    async def logs(
+        self, namespace: str, pod: str, *, container: str = "", previous: bool = False, tail: int | None = None
+    ) -> Lines:
+        """Return the log that the snapshot has."""
+        self.asked.append(("Log", namespace))
+        await self._wait("Log")
+        for log in self.found.logs:
+            if (log.namespace, log.pod, log.container, log.previous) == (namespace, pod, container, previous):
+                return Lines(log.text)
+        raise BadInput("previous terminated container not found")
+
+    async def usage(self, pods: Sequence[Json]) -> Figures:
+        """Return no figures."""
+        await self._wait("Usage")
+        return Figures()
+
+    async def now(self) -> datetime:
+        """Return the world's time."""
+        await self._wait("now")
+        return datetime(2026, 5, 4, 10, 22, tzinfo=UTC)
+
+
+async def test_lists_are_read_side_by_side_once_each() -> None:
+    """One call for a kind and namespace; many at the same time."""
+    reader = Memory(world.oom_killed())
+
+    found = await take(reader, ["checkout"])
+
+    assert found.time == world.NOW
+    lists = [asked for asked in reader.asked if asked[0] not in ("Log", "Pod")]
+    assert len(lists) == len(set(lists))
+    assert reader.most > 10
+    assert {str(gap) for gap in found.gaps} == {"Usage could not be read: no metrics here"}
+
+
+async def test_secrets_are_not_read() -> None:
+    """No list of Secrets is asked for."""
+    reader = Memory(world.missing_variable())
+
+    await take(reader, ["checkout"])
+
+    assert "Secret" not in {kind for kind, _ in reader.asked}
+
+
+async def test_a_refused_and_a_late_list_are_gaps() -> None:
+    """The rest is there, and what is missing is named with its reason."""
+    reader = Memory(world.oom_killed(), errors={"ReplicaSet": Unknown("replicasets is forbidden")}, hangs="Event")
+
+    found = await take(reader, ["checkout"], deadline=0.05)
+
+    said = {str(gap) for gap in found.gaps}
+    assert "ReplicaSet in namespace checkout could not be read: replicasets is forbidden" in said
+    assert "Event in namespace checkout could not be read: no answer within 0.05 s" in said
+    assert len(found.objects["Pod"]) == 3
+
+
+@pytest.mark.parametrize("error", [Unreachable("no connection"), NotAllowed("expired")])
+async def test_a_cluster_that_does_not_answer_is_an_error(error: Exception) -> None:
+    """There is no snapshot of nothing."""
+    with pytest.raises(type(error)):
+        await take(Memory(world.healthy(), errors={"now": error}), ["checkout"])
+
+
+async def test_logs_of_failing_containers_are_read_and_of_others_not() -> None:
+    """A few of each workload; what the kubelet removed is no gap."""
+    found = await take(Memory(world.missing_variable()), ["checkout"])
+
+    assert {log.previous for log in found.logs} == {True}
+    assert len(found.logs) == 2
+    assert not found.gaps_in("Log")
+    assert failing(world.healthy().objects["Pod"]) == []
+    crowd = [
+        world.pod(Names(), world.container(Names(), "x"), world.ended(1, "Error", restarts=index), index=index)
+        for index in range(50)
+    ]
+    assert len(failing(crowd)) <= 50 * LOGS_PER_WORKLOAD
+    assert failing(crowd)[0][1].restarts == 49
+
+
+async def test_refused_logs_are_a_gap() -> None:
+    """Not being allowed to read a log is not an empty log."""
+    found = await take(Memory(world.missing_variable(), errors={"Log": Unknown("forbidden")}), ["checkout"])
+
+    assert found.logs == ()
+    assert found.gaps_in("Log")
+
+
+async def test_the_other_namespaces_count_where_memory_or_room_is_short() -> None:
+    """What they reserve on each node is summed; where nothing is short they are not read."""
+    short, elsewhere = world.oom_killed(), world.healthy(Names(namespace="other"))
+    both = {kind: [*items, *elsewhere.objects.get(kind, [])] for kind, items in short.objects.items()}
+    reader = Memory(msgspec.structs.replace(short, objects=both))
+
+    found = await take(reader, ["checkout"])
+
+    assert found.elsewhere == (Load("node-a", 3 * 128 * 2**20, 0.3, 3),)
+    assert {at(item, "metadata", "namespace") for item in found.objects["Pod"]} == {"checkout"}
+    well = await take(Memory(world.healthy()), ["checkout"])
+    assert well.elsewhere is None
+
+
+async def test_a_list_that_was_cut_says_so() -> None:
+    """Events by the ten thousand are not all read, and that is a gap."""
+    crowd = world.healthy()
+    event = {"kind": "Event", "metadata": world.meta("e", "checkout"), "involvedObject": {}}
+    crowd.objects["Event"] = [event] * 5001
+
+    found = await take(Memory(crowd), ["checkout"])
+
+    assert len(found.objects["Event"]) == 5000
+    assert [str(gap) for gap in found.gaps_in("Event")] == [
+        "Event in namespace checkout could not be read: only the first 5000 were read"
+    ]
+
+
+async def test_words_choose_what_is_read() -> None:
+    """The namespace in the words is read alone; without one, everything is."""
+    reader = Memory(world.oom_killed())
+
+    snapshot, diagnosis = await investigate(reader, Incident("pods crash in the checkout namespace"))
+    everything, _ = await investigate(reader, Incident("pods crash"))
+
+    assert snapshot.namespaces == ("checkout",)
+    assert [item.fault for item in diagnosis.findings] == ["CON-07"]
+    assert everything.namespaces == ()
+
+
+@pytest.mark.parametrize(("text", "read"), [("errors on checkout", ("checkout",)), ("errors by default", ())])
+async def test_a_hint_is_followed_first_and_not_trusted(text: str, read: tuple[str, ...]) -> None:
+    """Where the hinted namespace is well, or holds nothing, the others are read before anybody says so."""
+    found = world.oom_killed()
+    found.objects["Namespace"].append({"kind": "Namespace", "metadata": world.meta("default")})
+
+    snapshot, diagnosis = await investigate(Memory(found), Incident(text))
+
+    assert snapshot.namespaces == read
+    assert [item.fault for item in diagnosis.findings] == ["CON-07"]
+
+
+async def test_an_object_that_is_elsewhere_is_found_there() -> None:
+    """The words name a namespace that does not hold the object: all are read, and the correction is said."""
+    found = world.oom_killed()
+    found.objects["Namespace"].append({"kind": "Namespace", "metadata": world.meta("billing")})
+
+    snapshot, diagnosis = await investigate(Memory(found), Incident("payment-service crashes in the billing namespace"))
+
+    assert snapshot.namespaces == ()
+    assert [str(item.object) for item in diagnosis.findings] == ["Deployment/checkout/payment-service"]
+    assert "payment-service is not in billing but in checkout." in diagnosis.notes
+
+
+async def test_a_given_namespace_must_exist() -> None:
+    """The nearest names are said."""
+    with pytest.raises(BadInput, match="There is no namespace 'chekout'") as caught:
+        await investigate(Memory(world.healthy()), Incident("pods crash", namespaces=("chekout",)))
+
+    assert "checkout" in caught.value.next_step
+
+
+async def test_where_namespaces_may_not_be_listed_the_given_one_is_read() -> None:
+    """A refused list of namespaces does not keep us from the one that was named."""
+    reader = Memory(world.oom_killed(), errors={"Namespace": Unknown("forbidden")})
+
+    _, diagnosis = await investigate(reader, Incident("pods crash", namespaces=("checkout",)))
+
+    assert [item.fault for item in diagnosis.findings] == ["CON-07"]
+    assert "Namespace could not be read: forbidden." in diagnosis.notes

@@ -1,0 +1,163 @@
+"""The incident's words: which namespace, which object, and what is corrected."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skyflo_runbooks.diagnosis import Snapshot, diagnose
+from skyflo_runbooks.diagnosis.words import called, name_like, nearest, place, tokens
+from skyflo_runbooks.model.incident import Incident
+from skyflo_runbooks.model.objects import ObjectRef
+from tests.diagnosis import world
+from tests.diagnosis.world import Names
+
+KNOWN = ("checkout", "payments", "kube-system", "default")
+PAYMENT = ObjectRef("Deployment", "payment-service", "checkout")
+CART = ObjectRef("Deployment", "cart", "checkout")
+REPORTS = ObjectRef("Deployment", "reports", "payments")
+OBJECTS = (PAYMENT, CART, REPORTS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "payment-service pods are crash-looping in the checkout namespace",
+        "pods crash in namespace checkout",
+        "pods crash, namespace: checkout",
+        "what is wrong? -n checkout",
+        "ns/checkout is broken",
+        "look at namespace 'checkout'",
+        "pods in the checkout namespace stay Pending",
+    ],
+)
+def test_a_namespace_is_found_in_the_words(text: str) -> None:
+    """As people write it."""
+    assert called(text, KNOWN) == (("checkout",), ())
+
+
+def test_a_namespaces_name_among_other_words_is_a_hint() -> None:
+    """It may be a page or a product as well, so it rules nothing out."""
+    found = place("customers get 500 errors on checkout by default", namespaces=KNOWN)
+
+    assert found.namespaces == ()
+    assert found.hinted == ("checkout", "default")
+
+
+def test_a_misspelt_namespace_is_corrected_in_words() -> None:
+    """And one that resembles nothing is said not to exist."""
+    assert called("pods crash in the chekout namespace", KNOWN) == (
+        ("checkout",),
+        ("There is no namespace 'chekout'; 'checkout' was taken.",),
+    )
+    assert called("pods crash in the zebra namespace", KNOWN) == ((), ("There is no namespace 'zebra'.",))
+
+
+def test_the_namespace_that_was_given_counts() -> None:
+    """Words do not override what came with the incident."""
+    found = place("reports fail in the payments namespace", given=("checkout",), namespaces=KNOWN, objects=OBJECTS)
+
+    assert found.namespaces == ("checkout",)
+    assert found.notes == ("reports is not in checkout but in payments.",)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("payment-service is down", PAYMENT),
+        ("the payment service is down", PAYMENT),
+        ("cart pods are pending", CART),
+        ("payment pods restart", PAYMENT),
+        ("payment-service-58dd9f5fbc-9g2s7 restarts", PAYMENT),
+    ],
+)
+def test_an_object_is_found_by_its_name_or_part_of_it(text: str, expected: ObjectRef) -> None:
+    """Exactly, written apart, or by a part of the name."""
+    found = place(text, namespaces=KNOWN, objects=OBJECTS)
+
+    assert found.objects == (expected,)
+    assert found.notes == ()
+    assert found.namespaces == (expected.namespace,)
+
+
+def test_a_misspelt_name_is_corrected_in_words() -> None:
+    """The nearest name is taken, and that is said."""
+    found = place("paymnet-service is down", namespaces=KNOWN, objects=OBJECTS)
+
+    assert found.objects == (PAYMENT,)
+    assert found.notes == ("There is no 'paymnet-service'; 'payment-service' was taken.",)
+
+
+def test_a_name_that_nothing_has_is_said_to_be_unknown() -> None:
+    """With what comes nearest, where anything does."""
+    notes = diagnose(world.healthy(), Incident("invoice-worker is down")).notes
+    nearby = diagnose(world.healthy(), Incident("payments-serving is down")).notes
+
+    assert notes == ("Nothing here is called 'invoice-worker'.",)
+    assert nearby == ("Nothing here is called 'payments-serving'; nearest: payment-service.",)
+
+
+def test_an_empty_namespace_is_said_to_be_empty() -> None:
+    """Nothing wrong is not the same as something that runs."""
+    found = diagnose(world.snapshot([]), Incident("is it well?", namespaces=("checkout",)))
+
+    assert found.healthy == ()
+    assert found.notes == ("There is no workload in checkout.",)
+
+
+def test_a_wrong_namespace_is_corrected_in_words() -> None:
+    """The object is looked at where it is."""
+    found = place("payment-service fails in the payments namespace", namespaces=KNOWN, objects=OBJECTS)
+
+    assert found.namespaces == ("checkout",)
+    assert found.notes == ("payment-service is not in payments but in checkout.",)
+
+
+def test_what_was_reported_is_kept_as_it_was_said() -> None:
+    """Errors, time-outs and the like, in the operator's words."""
+    found = place("Pods restart. Customers are getting 500 errors on checkout. Since noon.")
+
+    assert found.reported == ("Customers are getting 500 errors on checkout",)
+
+
+def test_a_namespace_chooses_among_the_findings() -> None:
+    """Two namespaces fail: the one that the words name is answered for."""
+    first, second = (
+        world.oom_killed(Names()),
+        world.oom_killed(Names(namespace="shop", workload="cart", service="cart")),
+    )
+    kinds = {**first.objects, **second.objects}
+    both = Snapshot(
+        time=world.NOW,
+        objects={kind: [*first.objects.get(kind, []), *second.objects.get(kind, [])] for kind in kinds},
+        elsewhere=(),
+    )
+
+    def answered(text: str) -> list[str]:
+        return [str(item.object) for item in diagnose(both, Incident(text)).findings]
+
+    assert answered("crashes in the shop namespace") == ["Deployment/shop/cart"]
+    assert answered("payment-service crashes") == ["Deployment/checkout/payment-service"]
+    assert len(answered("everything is slow")) == 2
+    notes = diagnose(both, Incident("everything is slow")).notes
+    assert any("No namespace was said, so all were read" in note for note in notes)
+
+
+def test_names_are_told_from_other_words_by_their_form() -> None:
+    """A hyphen makes a name, but for the words of the trade."""
+    assert name_like("payment-service is crash-looping at 10-20 requests") == ("payment-service",)
+
+
+@given(st.text(max_size=200))
+def test_any_text_points_somewhere_or_nowhere(text: str) -> None:
+    """Whatever is typed, the look goes to things that exist."""
+    found = place(text, namespaces=KNOWN, objects=OBJECTS)
+
+    assert set(found.objects) <= set(OBJECTS)
+    assert set(found.namespaces) <= set(KNOWN)
+    assert all(token == token.lower() for token in tokens(text))
+
+
+@given(st.sampled_from(KNOWN))
+def test_a_name_is_nearest_to_itself(name: str) -> None:
+    """The first of the nearest names is the name, where it exists."""
+    assert nearest(name, KNOWN)[0] == name
