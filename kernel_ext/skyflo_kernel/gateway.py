@@ -91,6 +91,12 @@ class Gateway:
         found = self._call("GET", f"/api/v1/ledger?run={_quoted(run)}")
         return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
 
+    def entry(self, seq: int) -> Json:
+        """Return the ledger's entry at a place; empty where there is none."""
+        found = self._call("GET", f"/api/v1/ledger?since={max(0, seq - 1)}")
+        entries = [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
+        return next((entry for entry in entries if entry.get("seq") == seq), {})
+
     def _object(self, method: str, path: str, body: Json | None = None, *, timeout: float = TIMEOUT) -> Json:
         found = self._call(method, path, body, timeout=timeout)
         if isinstance(found, dict):

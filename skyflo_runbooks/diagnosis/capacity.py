@@ -11,7 +11,7 @@ from decimal import Decimal
 import msgspec
 
 from skyflo_runbooks.diagnosis.graph import Graph, Reserved, carries, reserved
-from skyflo_runbooks.diagnosis.pods import condition, labels_of, name_of, quantity
+from skyflo_runbooks.diagnosis.pods import condition, each, labels_of, name_of, quantity, texts
 from skyflo_runbooks.model.json import Json, at
 
 
@@ -51,10 +51,10 @@ def takes(node: Json, pod_spec: Json) -> bool:
     """Return whether the scheduler would consider this node for the pod, by the rules above."""
     if at(node, "spec", "unschedulable", default=False) or condition(node, "Ready").get("status") != "True":
         return False
-    if not carries(labels_of(node), at(pod_spec, "nodeSelector", default={})):
+    if not carries(labels_of(node), texts(pod_spec, "nodeSelector")):
         return False
-    taints = [taint for taint in at(node, "spec", "taints", default=[]) if taint.get("effect") != "PreferNoSchedule"]
-    tolerations = at(pod_spec, "tolerations", default=[])
+    taints = [taint for taint in each(node, "spec", "taints") if taint.get("effect") != "PreferNoSchedule"]
+    tolerations = each(pod_spec, "tolerations")
     return all(any(_tolerates(toleration, taint) for toleration in tolerations) for taint in taints)
 
 

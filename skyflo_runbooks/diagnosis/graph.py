@@ -20,7 +20,7 @@ from typing import Literal
 
 import msgspec
 
-from skyflo_runbooks.diagnosis.pods import finished, labels_of, name_of, namespace_of, pod_request
+from skyflo_runbooks.diagnosis.pods import each, finished, labels_of, name_of, namespace_of, pod_request, texts
 from skyflo_runbooks.diagnosis.snapshot import Snapshot, Usage
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
@@ -154,7 +154,7 @@ class Graph:
     def endpoints(self, service: Json) -> list[Json]:
         """Return the endpoints in the Service's EndpointSlices, ready or not, whoever wrote them."""
         pieces = self._slices.get((namespace_of(service), name_of(service)), [])
-        return [endpoint for piece in pieces for endpoint in at(piece, "endpoints", default=[])]
+        return [endpoint for piece in pieces for endpoint in each(piece, "endpoints")]
 
     def events(self, manifest: Json) -> list[Json]:
         """Return the events about an object."""
@@ -223,7 +223,7 @@ def reserved(pods: Iterable[Json]) -> dict[str, Reserved]:
 
 def controller(manifest: Json) -> ObjectRef | None:
     """Return the name of the object that controls this one, or None."""
-    for owner in at(manifest, "metadata", "ownerReferences", default=[]):
+    for owner in each(manifest, "metadata", "ownerReferences"):
         if owner.get("controller"):
             namespace = namespace_of(manifest) if owner.get("kind") != "Node" else ""
             return ObjectRef(kind=str(owner.get("kind")), name=str(owner.get("name")), namespace=namespace)
@@ -232,8 +232,7 @@ def controller(manifest: Json) -> ObjectRef | None:
 
 def selector(service: Json) -> dict[str, str]:
     """Return the labels by which a Service chooses pods; without any it chooses none by itself."""
-    found = at(service, "spec", "selector", default={})
-    return found if isinstance(found, dict) and at(service, "spec", "type") != "ExternalName" else {}
+    return texts(service, "spec", "selector") if at(service, "spec", "type") != "ExternalName" else {}
 
 
 def carries(labels: dict[str, str], wanted: dict[str, str]) -> bool:
@@ -252,8 +251,8 @@ def backends(ingress: Json) -> Iterator[str]:
     default = at(ingress, "spec", "defaultBackend", "service", "name")
     if default:
         yield str(default)
-    for rule in at(ingress, "spec", "rules", default=[]):
-        for path in at(rule, "http", "paths", default=[]):
+    for rule in each(ingress, "spec", "rules"):
+        for path in each(rule, "http", "paths"):
             name = at(path, "backend", "service", "name")
             if name:
                 yield str(name)
@@ -269,7 +268,7 @@ def _pod_edges(this: ObjectRef, pod: Json) -> Iterator[Edge]:
     node = at(pod, "spec", "nodeName")
     if node:
         yield Edge(this, "runs-on", ObjectRef(kind="Node", name=str(node)))
-    for volume in at(pod, "spec", "volumes", default=[]):
+    for volume in each(pod, "spec", "volumes"):
         for kind, path in (("ConfigMap", ("configMap", "name")), ("Secret", ("secret", "secretName"))):
             name = at(volume, *path)
             if name:
@@ -280,12 +279,12 @@ def _pod_edges(this: ObjectRef, pod: Json) -> Iterator[Edge]:
 
 def _env_sources(pod: Json) -> Iterator[tuple[str, str]]:
     for listed in ("initContainers", "containers"):
-        for container in at(pod, "spec", listed, default=[]):
+        for container in each(pod, "spec", listed):
             references = [
-                *((source, "configMapRef", "secretRef") for source in at(container, "envFrom", default=[])),
+                *((source, "configMapRef", "secretRef") for source in each(container, "envFrom")),
                 *(
                     (at(item, "valueFrom", default={}), "configMapKeyRef", "secretKeyRef")
-                    for item in at(container, "env", default=[])
+                    for item in each(container, "env")
                 ),
             ]
             for source, config_map, secret in references:

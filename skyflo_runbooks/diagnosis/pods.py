@@ -32,7 +32,7 @@ class Container(msgspec.Struct, frozen=True):
     @property
     def restarts(self) -> int:
         """How often the kubelet started it again."""
-        return int(at(self.status, "restartCount", default=0))
+        return whole(self.status, "restartCount")
 
     @property
     def ready(self) -> bool:
@@ -42,7 +42,8 @@ class Container(msgspec.Struct, frozen=True):
     @property
     def waiting(self) -> tuple[str, str]:
         """Reason and message of a waiting container, else empty."""
-        return _words(at(self.status, "state", "waiting", default={}))
+        said = texts(self.status, "state", "waiting")
+        return said.get("reason", ""), said.get("message", "")
 
     @property
     def runs(self) -> bool:
@@ -56,8 +57,16 @@ class Container(msgspec.Struct, frozen=True):
         return tuple(found for place in places if isinstance(found := at(self.status, *place), dict))
 
 
-def _words(state: Json) -> tuple[str, str]:
-    return str(state.get("reason", "")), str(state.get("message", ""))
+def each(value: object, *path: str | int) -> list[Json]:
+    """Return the objects in the list at `path`; what is missing, null or no object is left out."""
+    found = at(value, *path, default=[])
+    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+
+
+def whole(value: object, *path: str | int, default: int = 0) -> int:
+    """Return the whole number at `path`, or `default` where there is none."""
+    found = at(value, *path)
+    return found if isinstance(found, int) else default
 
 
 def name_of(manifest: Json) -> str:
@@ -72,8 +81,13 @@ def namespace_of(manifest: Json) -> str:
 
 def labels_of(manifest: Json) -> dict[str, str]:
     """Return the object's labels."""
-    found = at(manifest, "metadata", "labels", default={})
-    return found if isinstance(found, dict) else {}
+    return texts(manifest, "metadata", "labels")
+
+
+def texts(value: object, *path: str | int) -> dict[str, str]:
+    """Return the members of the object at `path` that are texts."""
+    found = at(value, *path, default={})
+    return {key: item for key, item in found.items() if isinstance(item, str)} if isinstance(found, dict) else {}
 
 
 def created(manifest: Json) -> str:
@@ -87,8 +101,8 @@ def containers(pod: Json) -> Iterator[Container]:
         ("initContainers", "initContainerStatuses", True),
         ("containers", "containerStatuses", False),
     ):
-        statuses = {str(item.get("name")): item for item in at(pod, "status", status_key, default=[])}
-        for index, spec in enumerate(at(pod, "spec", spec_key, default=[])):
+        statuses = {str(item.get("name")): item for item in each(pod, "status", status_key)}
+        for index, spec in enumerate(each(pod, "spec", spec_key)):
             name = str(spec.get("name", ""))
             yield Container(name=name, index=index, init=init, spec=spec, status=statuses.get(name, {}))
 
@@ -99,10 +113,16 @@ def template(workload: Json) -> Json:
     return found if isinstance(found, dict) else {}
 
 
+def pod_spec(workload: Json) -> Json:
+    """Return the specification of the pods that a workload makes, or an empty one."""
+    found = at(template(workload), "spec", default={})
+    return found if isinstance(found, dict) else {}
+
+
 def template_container(workload: Json, name: str) -> tuple[str, int, Json] | None:
     """Return list name, index and specification of a template's container, or None where it has no such one."""
     for listed in ("containers", "initContainers"):
-        for index, spec in enumerate(at(template(workload), "spec", listed, default=[])):
+        for index, spec in enumerate(each(template(workload), "spec", listed)):
             if spec.get("name") == name:
                 return listed, index, spec
     return None
@@ -133,11 +153,9 @@ def pod_request(pod_spec: Json, resource: Resource) -> Decimal:
     The sum over its containers, or the greatest init container where that is more; init containers that keep running
     (sidecars) count with the sum. Source: k8s.io/component-helpers/resource/helpers.go.
     """
-    inits = at(pod_spec, "initContainers", default=[])
+    inits = each(pod_spec, "initContainers")
     sidecars = [spec for spec in inits if spec.get("restartPolicy") == "Always"]
-    running = sum(
-        (request(spec, resource) for spec in [*at(pod_spec, "containers", default=[]), *sidecars]), Decimal(0)
-    )
+    running = sum((request(spec, resource) for spec in [*each(pod_spec, "containers"), *sidecars]), Decimal(0))
     first = max((request(spec, resource) for spec in inits if spec not in sidecars), default=Decimal(0))
     return max(running, first) + (quantity(at(pod_spec, "overhead", resource, default="0")) or Decimal(0))
 
@@ -154,7 +172,7 @@ def leaving(pod: Json) -> bool:
 
 def condition(manifest: Json, kind: str) -> Json:
     """Return the status condition of this type, or an empty one."""
-    for item in at(manifest, "status", "conditions", default=[]):
+    for item in each(manifest, "status", "conditions"):
         if item.get("type") == kind:
             return dict(item)
     return {}
@@ -168,8 +186,8 @@ def ready(pod: Json) -> bool:
 def replicas(workload: Json) -> int:
     """Return how many pods are wanted; a DaemonSet's number is its status's."""
     if workload.get("kind") == "DaemonSet":
-        return int(at(workload, "status", "desiredNumberScheduled", default=0))
-    return int(at(workload, "spec", "replicas", default=1))
+        return whole(workload, "status", "desiredNumberScheduled")
+    return whole(workload, "spec", "replicas", default=1)
 
 
 def surge(workload: Json) -> int:

@@ -19,6 +19,8 @@ from skyflo_runbooks.diagnosis.pods import (
     namespace_of,
     ready,
     replicas,
+    texts,
+    whole,
 )
 from skyflo_runbooks.diagnosis.snapshot import seconds_between
 from skyflo_runbooks.model.json import Json, at
@@ -134,7 +136,7 @@ def available(workload: Json) -> int:
     field = {"DaemonSet": "numberAvailable", "StatefulSet": "readyReplicas"}.get(
         str(workload.get("kind")), "availableReplicas"
     )
-    return int(at(workload, "status", field, default=0))
+    return whole(workload, "status", field)
 
 
 def _service(graph: Graph, service: Json) -> Iterator[Symptom]:
@@ -157,7 +159,7 @@ def _scaled_down(graph: Graph, service: Json) -> bool:
     return any(
         replicas(workload) == 0
         and namespace_of(workload) == namespace
-        and wanted.items() <= dict(at(workload, "spec", "template", "metadata", "labels", default={})).items()
+        and wanted.items() <= texts(workload, "spec", "template", "metadata", "labels").items()
         for kind in ("Deployment", "StatefulSet")
         for workload in graph.all(kind)
     )

@@ -108,3 +108,9 @@ def link(url: str, text: str) -> Markup:
     if not url.startswith(("http://", "https://")):
         return said(text)
     return tag("a", "color:inherit", said(text), href=url, target="_blank", rel="noopener noreferrer")
+
+
+def folded(title: str, content: Markup) -> Markup:
+    """Return something that is shown on demand."""
+    summary = tag("summary", "cursor:pointer", said(title))
+    return tag("details", f"margin:4px 0;{SANS};font-size:13px", join([summary, content]))

@@ -4,7 +4,7 @@ Each bundle holds `text/plain` (for terminals, and where nothing else is shown),
 Pure: a proposal view, a judgement or a tool's answer in, a bundle out. Whatever came from a cluster is escaped.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TypeAlias
 
 from skyflo_runbooks.model.json import Json, at
@@ -153,7 +153,7 @@ def gather_bundle(
     for name, (tool, result, when) in parts.items():
         found, said = table.tabulate(result), _when(tool, when, from_diagnosis)
         if name in unknown:
-            found = table.Table(text=f"{_UNKNOWN}: {clean(result)}")
+            found = (table.Part(text=f"{_UNKNOWN}: {clean(result)}"),)
         title = html.tag("p", f"margin:8px 0 2px;font-weight:600;{html.SANS}", html.said(name))
         pieces += [title, _result(found), html.soft(said)]
         texts.append(f"{name}\n{table.plain(found)}\n{said}")
@@ -182,17 +182,13 @@ def progress_bundle(judgement: Json) -> Bundle:
 
 def record_bundle(entries: list[Json]) -> Bundle:
     """Return the ledger's entries of a run."""
-    rows = [
-        [str(entry.get("seq", "")), _get(entry, "at"), _get(entry, "kind"), table.cell(entry.get("body"))]
+    rows = tuple(
+        (str(entry.get("seq", "")), _get(entry, "at"), _get(entry, "kind"), _entry(entry), _get(entry, "hash")[:19])
         for entry in entries
-    ]
-    columns = ["seq", "at", "kind", "what", "hash"]
-    hashes = [_get(entry, "hash")[:19] for entry in entries]
-    full = [(*row, digest) for row, digest in zip(rows, hashes, strict=True)]
-    found = (
-        table.Table(tuple(columns), tuple(full)) if full else table.Table(text="The ledger has no entry of this run.")
     )
-    return {RECORD: {"entries": entries}, "text/html": _result(found), "text/plain": table.plain(found)}
+    empty = table.Part(text="The ledger has no entry of this run.")
+    found = table.Part(columns=("seq", "at", "kind", "what", "hash"), rows=rows) if rows else empty
+    return {RECORD: {"entries": entries}, "text/html": _result((found,)), "text/plain": table.plain((found,))}
 
 
 def note_bundle(said: str) -> Bundle:
@@ -292,13 +288,25 @@ def _check_line(check: Json) -> str:
     )
 
 
-def _result(found: table.Table) -> Markup:
-    if not found.columns:
-        return html.code(found.text)
-    pieces = [html.table(found.columns, [[html.said(cell) for cell in row] for row in found.rows])]
-    if found.more:
-        pieces.append(html.soft(f"… and {found.more} more"))
-    return html.join([*pieces, *([html.soft(found.text)] if found.text else [])])
+def _entry(entry: Json) -> str:
+    """What a ledger entry is about, in a line."""
+    body = entry.get("body") or {}
+    said = [_get(body, name) for name in ("proposal", "step", "verdict", "operator", "state", "message", "reason")]
+    return " · ".join(dict.fromkeys(word for word in said if word)) or table.cell(body)
+
+
+def _result(parts: Sequence[table.Part]) -> Markup:
+    return html.join(_part(part) for part in parts)
+
+
+def _part(part: table.Part) -> Markup:
+    if part.folded:
+        return html.folded(part.title, html.code(part.text))
+    title = html.soft(part.title) if part.title else Markup("")
+    if not part.columns:
+        return html.join([title, html.code(part.text) if "\n" in part.text else html.soft(part.text)])
+    rows = html.table(part.columns, [[html.said(cell) for cell in row] for row in part.rows])
+    return html.join([title, rows, *([html.soft(f"… and {part.more} more")] if part.more else [])])
 
 
 def _when(tool: str, when: str, from_diagnosis: bool) -> str:

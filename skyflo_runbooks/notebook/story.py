@@ -82,7 +82,8 @@ def _object(ref: ObjectRef) -> str:
 
 def _cause(finding: Finding) -> list[str]:
     sure = f"{finding.confidence:.0%} sure"
-    said = [f"**Cause:** {markdown(finding.title)}: {_object(finding.object)} ({markdown(finding.fault)}, {sure})."]
+    where = "" if str(finding.object) in finding.title else f": {_object(finding.object)}"
+    said = [f"**Cause:** {markdown(finding.title)}{where} ({markdown(finding.fault)}, {sure})."]
     evidence = [
         f"| {markdown(item.at)} | {markdown(item.source)} | {markdown(shorten(item.text, MAX_TEXT))} |"
         for item in finding.evidence

@@ -1,7 +1,7 @@
-"""What a read answered, as rows: from the shapes that tools answer in to columns and cells.
+"""What a read answered, as parts that can be shown: from the shapes that tools answer in to tables and texts.
 
-Shapes: `{"columns": […], "rows": […]}` · a list of objects · `{"items": [objects]}` · one object (name and value) ·
-a text. Nested values stand as compact JSON, bounded; the full result is in the output's own MIME type.
+Shapes: `{"columns": […], "rows": […]}` · a list of objects · an object, whose tables, logs and nested objects become
+parts of their own · a text. Values are bounded; the full result is in the output's own MIME type.
 """
 
 from collections.abc import Sequence
@@ -13,39 +13,34 @@ from skyflo_runbooks.notebook.text import clean, shorten
 
 MAX_ROWS = 200
 MAX_CELL = 300
-_TEXT_MEMBERS = ("text", "log", "logs", "lines")
+MAX_TEXT = 60_000
+# Said already beside the result, or of no interest to a reader.
+_QUIET = {"at", "count", "kind", "namespace"}
 
 
-class Table(msgspec.Struct, frozen=True):
-    """Columns and rows of text; `more` rows were left out. `text` in place of rows where the answer is a text."""
+class Part(msgspec.Struct, frozen=True):
+    """A table, or a text where there are no columns. `more` rows were left out; `folded` ones are shown on demand."""
 
+    title: str = ""
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
     more: int = 0
     text: str = ""
+    folded: bool = False
 
 
-def tabulate(result: object) -> Table:
-    """Return a tool's answer as a table or as text."""
-    if isinstance(result, str):
-        return Table(text=clean(result))
+def tabulate(result: object) -> tuple[Part, ...]:
+    """Return a tool's answer as parts, at least one."""
     if isinstance(result, dict):
-        return _object(result)
+        return _object(result) or (Part(text="nothing"),)
     if isinstance(result, list | tuple):
-        return _records(list(result))
-    return Table(text=cell(result))
+        return _records("", list(result))
+    return (Part(text=shorten(clean(result), MAX_TEXT) if isinstance(result, str) else cell(result) or "nothing"),)
 
 
-def plain(table: Table) -> str:
-    """Return a table as aligned text."""
-    if not table.columns:
-        return table.text
-    rows = [tuple(name.upper() for name in table.columns), *(_flat(row) for row in table.rows)]
-    widths = [max(len(row[index]) for row in rows) for index in range(len(table.columns))]
-    lines = ["   ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join(
-        [*lines, *([f"… and {table.more} more"] if table.more else []), *([table.text] * bool(table.text))]
-    )
+def plain(parts: Sequence[Part]) -> str:
+    """Return parts as text, tables aligned; a folded part on one line."""
+    return "\n".join(_plain(part) for part in parts)
 
 
 def cell(value: object) -> str:
@@ -58,43 +53,65 @@ def cell(value: object) -> str:
         return shorten(clean(value), MAX_CELL)
     if isinstance(value, list | tuple) and all(isinstance(item, str | int | float) for item in value):
         return shorten(clean(", ".join(str(item) for item in value)), MAX_CELL)
-    return shorten(clean(msgspec.json.encode(value, enc_hook=str).decode()), MAX_CELL)
+    return shorten(clean(_json(value)), MAX_CELL)
+
+
+def _json(value: object, indent: int = 0) -> str:
+    raw = msgspec.json.encode(value, enc_hook=str)
+    return msgspec.json.format(raw, indent=indent if indent else -1).decode()
+
+
+def _plain(part: Part) -> str:
+    head = f"{part.title}:\n" if part.title else ""
+    if not part.columns:
+        return head + (shorten(" ".join(part.text.split()), 200) if part.folded else part.text)
+    rows = [tuple(name.upper() for name in part.columns), *(_flat(row) for row in part.rows)]
+    widths = [max(len(row[index]) for row in rows) for index in range(len(part.columns))]
+    lines = ["   ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return head + "\n".join([*lines, *([f"… and {part.more} more"] if part.more else [])])
 
 
 def _flat(row: Sequence[str]) -> tuple[str, ...]:
     return tuple(shorten(" ".join(text.split()), 80) for text in row)
 
 
-def _object(result: Json) -> Table:
-    columns, rows = result.get("columns"), result.get("rows")
-    if isinstance(columns, list) and isinstance(rows, list):
-        return _table(columns, rows)
-    for name in ("items", "events", "pods", "revisions"):
-        if isinstance(result.get(name), list) and result[name]:
-            found = _records(result[name])
-            text = "\n".join(part for part in (_rest(result, name), found.text) if part)
-            return msgspec.structs.replace(found, text=text)
-    for name in _TEXT_MEMBERS:
-        lines = _lines(result.get(name))
-        if lines:
-            return Table(text="\n".join(part for part in (_rest(result, name), lines) if part))
-    return Table(("name", "value"), tuple((clean(key), cell(value)) for key, value in result.items()))
+def _object(result: Json) -> tuple[Part, ...]:
+    if isinstance(result.get("columns"), list) and isinstance(result.get("rows"), list):
+        said = {key: value for key, value in result.items() if key not in ("columns", "rows")}
+        return (_table("", result["columns"], result["rows"]), *_facts(said))
+    facts: Json = {}
+    parts: list[Part] = []
+    for name, value in result.items():
+        found = _member(clean(name), value)
+        if found:
+            parts += found
+        else:
+            facts[name] = value
+    return (*_facts(facts), *parts)
 
 
-def _lines(said: object) -> str:
-    if isinstance(said, list) and all(isinstance(line, str) for line in said):
-        return clean("\n".join(said))
-    return clean(said) if isinstance(said, str) else ""
+def _member(name: str, value: object) -> tuple[Part, ...]:
+    """Return the parts of a member that is more than one value; nothing for a plain value."""
+    if isinstance(value, dict) and value:
+        if isinstance(value.get("columns"), list) and isinstance(value.get("rows"), list):
+            return (_table(name, value["columns"], value["rows"]),)
+        return (Part(title=name, text=shorten(clean(_json(value, 2)), MAX_TEXT), folded=True),)
+    if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        return _records(name, value)
+    if isinstance(value, str) and "\n" in value:
+        return (Part(title=name, text=shorten(clean(value).strip("\n"), MAX_TEXT)),)
+    return ()
 
 
-def _rest(result: Json, shown: str) -> str:
-    """What an answer says beside its main member, on one line."""
-    rest = {key: value for key, value in result.items() if key != shown and value not in (None, "", [], {})}
-    return "; ".join(f"{clean(key)}: {cell(value)}" for key, value in rest.items())
+def _facts(said: Json) -> tuple[Part, ...]:
+    shown = {key: value for key, value in said.items() if key not in _QUIET and value not in (None, "", [], {}, False)}
+    return (Part(text="; ".join(f"{clean(key)}: {cell(value)}" for key, value in shown.items())),) if shown else ()
 
 
-def _table(columns: list[object], rows: list[object]) -> Table:
+def _table(title: str, columns: list[object], rows: list[object]) -> Part:
     names = tuple(clean(name) for name in columns)
+    if not rows:
+        return Part(title=title, text="none")
     made: list[tuple[str, ...]] = []
     for row in rows[:MAX_ROWS]:
         if isinstance(row, dict):
@@ -102,13 +119,23 @@ def _table(columns: list[object], rows: list[object]) -> Table:
         else:
             values = [cell(value) for value in (row if isinstance(row, list | tuple) else [row])]
         made.append(tuple((values + [""] * len(names))[: len(names)]))
-    return Table(names, tuple(made), max(0, len(rows) - MAX_ROWS))
+    return Part(title, names, tuple(made), max(0, len(rows) - MAX_ROWS))
 
 
-def _records(items: list[object]) -> Table:
+def _records(title: str, items: list[object]) -> tuple[Part, ...]:
     if not items:
-        return Table(text="none")
-    if not all(isinstance(item, dict) for item in items):
-        return Table(("value",), tuple((cell(item),) for item in items[:MAX_ROWS]), max(0, len(items) - MAX_ROWS))
-    names = list(dict.fromkeys(str(key) for item in items[:MAX_ROWS] if isinstance(item, dict) for key in item))
-    return _table(list(names), items)
+        return (Part(title=title, text="none"),)
+    objects = [item for item in items if isinstance(item, dict)]
+    if len(objects) < len(items):
+        return (_table(title, ["value"], [[item] for item in items]),)
+    if any(isinstance(item.get("text"), str) for item in objects):
+        return tuple(_log(item) for item in objects[:MAX_ROWS])
+    names = list(dict.fromkeys(str(key) for item in objects[:MAX_ROWS] for key in item))
+    return (_table(title, list(names), list(items)),)
+
+
+def _log(item: Json) -> Part:
+    """One container's lines under what names it."""
+    flags = [clean(key) for key, value in item.items() if value is True]
+    names = [cell(value) for key, value in item.items() if key != "text" and isinstance(value, str) and value]
+    return Part(title=" ".join([*names, *flags]), text=shorten(clean(item["text"]).strip("\n") or "nothing", MAX_TEXT))

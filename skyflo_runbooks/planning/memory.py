@@ -19,13 +19,14 @@ from skyflo_runbooks.diagnosis.capacity import Room, holds, rooms
 from skyflo_runbooks.diagnosis.graph import Graph
 from skyflo_runbooks.diagnosis.pods import (
     amount,
+    each,
     name_of,
     namespace_of,
     pod_request,
+    pod_spec,
     quantity,
     replicas,
     surge,
-    template,
     template_container,
 )
 from skyflo_runbooks.model.json import Json, at
@@ -113,7 +114,7 @@ def _ranges(graph: Graph, workload: Json, container: str, new: Decimal) -> Itera
     for limit_range in graph.all("LimitRange"):
         if namespace_of(limit_range) != namespace_of(workload):
             continue
-        for item in at(limit_range, "spec", "limits", default=[]):
+        for item in each(limit_range, "spec", "limits"):
             most = quantity(at(item, "max", "memory"))
             ratio = quantity(at(item, "maxLimitRequestRatio", "memory"))
             where = f"LimitRange {name_of(limit_range)} ({item.get('type')})"
@@ -124,7 +125,7 @@ def _ranges(graph: Graph, workload: Json, container: str, new: Decimal) -> Itera
 
 
 def _nodes(graph: Graph, workload: Json, old: Decimal, new: Decimal) -> Judged:
-    spec = at(template(workload), "spec", default={})
+    spec = pod_spec(workload)
     found = rooms(graph, spec, without=graph.pods(workload))
     if found is None:
         why = "; ".join(str(gap) for gap in graph.snapshot.gaps_in("Node", "Pod")) or "the nodes were not read"
@@ -141,7 +142,7 @@ def _nodes(graph: Graph, workload: Json, old: Decimal, new: Decimal) -> Judged:
 
 
 def _pod_limit(spec: Json) -> Decimal:
-    limits = [amount(container, "limits", "memory") for container in at(spec, "containers", default=[])]
+    limits = [amount(container, "limits", "memory") for container in each(spec, "containers")]
     return sum((item for item in limits if item is not None), Decimal(0))
 
 

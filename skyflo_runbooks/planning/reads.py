@@ -1,10 +1,10 @@
 """The reads that show the evidence of a finding, as steps that a runbook repeats whenever it is opened."""
 
 from skyflo_runbooks.diagnosis.graph import Graph
-from skyflo_runbooks.diagnosis.pods import WORKLOADS
+from skyflo_runbooks.diagnosis.pods import WORKLOADS, texts
 from skyflo_runbooks.diagnosis.rules.network import written
 from skyflo_runbooks.model.finding import Finding
-from skyflo_runbooks.model.json import Json, at
+from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.objects import ObjectRef
 from skyflo_runbooks.model.plan import GatherStep, ReadCall, ReadStep, Step, param
 
@@ -44,7 +44,7 @@ def _call(tool: str, **arguments: object) -> ReadCall:
 
 
 def _workload(graph: Graph, subject: ObjectRef) -> dict[str, ReadCall]:
-    chosen = written(at(graph.get(subject), "spec", "selector", "matchLabels", default={}))
+    chosen = written(texts(graph.get(subject), "spec", "selector", "matchLabels"))
     narrow: Json = {"label_selector": chosen} if chosen else {}
     reads = {
         "pods": _call("k8s_get", kind="Pod", **narrow),

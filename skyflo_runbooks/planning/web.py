@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 
 from skyflo_runbooks.diagnosis.graph import Graph, selector
-from skyflo_runbooks.diagnosis.pods import name_of, namespace_of, template
+from skyflo_runbooks.diagnosis.pods import each, name_of, namespace_of, template
 from skyflo_runbooks.model.errors import SkyfloError
 from skyflo_runbooks.model.finding import Finding
 from skyflo_runbooks.model.incident import Incident
@@ -67,14 +67,14 @@ def _ports(service: Json) -> list[Json]:
     other = ("grpc", "redis", "postgres", "mysql", "kafka", "amqp", "tcp-")
     return [
         port
-        for port in at(service, "spec", "ports", default=[])
+        for port in each(service, "spec", "ports")
         if port.get("protocol", "TCP") == "TCP" and not str(port.get("name", "")).startswith(other)
     ]
 
 
 def _port(service: Json) -> int | None:
     """Return the port to ask, or None where the Service has one only."""
-    if len(at(service, "spec", "ports", default=[])) <= 1:
+    if len(each(service, "spec", "ports")) <= 1:
         return None
     ports = sorted(_ports(service), key=lambda port: not str(port.get("name", "")).startswith("http"))
     return int(ports[0]["port"])
@@ -96,8 +96,8 @@ def _paths(graph: Graph, finding: Finding, service: Json, incident: Incident) ->
 
 
 def _routed(ingress: Json, service: str) -> Iterator[str]:
-    for rule in at(ingress, "spec", "rules", default=[]):
-        for path in at(rule, "http", "paths", default=[]):
+    for rule in each(ingress, "spec", "rules"):
+        for path in each(rule, "http", "paths"):
             written = str(path.get("path", "/"))
             if at(path, "backend", "service", "name") == service and re.fullmatch(r"/[\w./-]*", written):
                 yield written
@@ -108,7 +108,7 @@ def _probe_path(graph: Graph, finding: Finding) -> str:
     names = (finding.object, ObjectRef.parse(finding.facts["workload"]) if "workload" in finding.facts else None)
     for name in names:
         workload = graph.get(name) if name else None
-        for container in at(template(workload), "spec", "containers", default=[]) if workload else []:
+        for container in each(template(workload), "spec", "containers") if workload else []:
             path = at(container, "readinessProbe", "httpGet", "path")
             if path:
                 return str(path)

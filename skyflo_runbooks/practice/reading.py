@@ -8,7 +8,7 @@ import asyncio
 import base64
 import binascii
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.practice import errors, selectors
@@ -75,7 +75,7 @@ class Watch:
         if self.version and store.history and self.version < store.history[0].version - 1:
             raise errors.expired(f"too old resource version: {self.version} ({store.history[0].version - 1})")
 
-    async def events(self) -> AsyncIterator[Json]:
+    async def events(self) -> AsyncGenerator[Json, None]:
         """Yield watch events until the time is over."""
         queue: asyncio.Queue[Change] = asyncio.Queue()
         backlog = self._backlog()

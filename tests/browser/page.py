@@ -46,7 +46,8 @@ class Lab:
         await expect(self.page.locator('.jp-NotebookPanel[data-skyflo="open"]')).to_be_visible(timeout=PATIENCE)
 
     async def approve(self) -> None:
-        """Click Approve in the card, once it can be clicked."""
+        """Look at the change, go on to the buttons, and click Approve once it can be clicked."""
+        await self.card().get_by_label("What will change").scroll_into_view_if_needed(timeout=PATIENCE)
         button = self.card().get_by_role("button", name="Approve", exact=True)
         await button.scroll_into_view_if_needed(timeout=PATIENCE)
         await expect(button).to_be_enabled(timeout=PATIENCE)

@@ -3,10 +3,10 @@ SCENARIO ?= oomkilled-payment
 
 .PHONY: control-plane control-plane-up control-plane-down
 control-plane: ## build etcd and the Kubernetes control plane from source, once (needs Go)
-	$(PYTHON) -m tests.control_plane build
+	@$(PYTHON) -m tests.control_plane build
 
 control-plane-up: control-plane ## stage SCENARIO on a real control plane, and say how to use it
-	$(PYTHON) -m tests.control_plane up $(SCENARIO)
+	@$(PYTHON) -m tests.control_plane up $(SCENARIO)
 
 control-plane-down: ## end it
-	$(PYTHON) -m tests.control_plane down
+	@$(PYTHON) -m tests.control_plane down

@@ -124,14 +124,22 @@ def test_too_little_memory_does_not(flagship: Staged) -> None:
     wait_until("killed again", lambda: killed in flagship.seen("payment-service").states, within=60)
 
 
-async def test_a_wrong_tag_reads_the_same(stage_on_control_plane: Stage) -> None:
-    """The second scenario: the failed pull in the practice cluster's words, and the old pods left standing."""
-    staged = stage_on_control_plane("wrong-image-tag")
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("wrong-image-tag", ("ImagePullBackOff", "Failed to pull")),
+        ("missing-env", ("CrashLoopBackOff", "terminated Error", "BackOff: Back-off restarting")),
+        ("insufficient-cpu", ("FailedScheduling: 0/3 nodes are available: 3 Insufficient cpu.",)),
+    ],
+)
+async def test_other_scenarios_read_the_same(stage_on_control_plane: Stage, name: str, words: tuple[str, ...]) -> None:
+    """What names the cause is said in the same words: those of the real scheduler, and of the kubelet."""
+    staged = stage_on_control_plane(name)
     prefix = staged.scenario.expect.object.rpartition("/")[2]
-    said = await practised("wrong-image-tag", prefix)
-    wanted = {line for line in said.lines if "ImagePull" in line or "Failed to pull" in line}
-    assert wanted
-    wait_until("the words of the failed pull", lambda: wanted <= staged.seen(prefix).lines, within=60)
+    said = await practised(name, prefix)
+    wanted = {line for line in said.lines if any(word in line for word in words)}
+    assert all(any(word in line for line in wanted) for word in words)
+    wait_until(f"the words of {name}", lambda: wanted <= staged.seen(prefix).lines, within=60)
 
 
 def _restarts(staged: Staged) -> int:

@@ -7,7 +7,7 @@ import pytest
 from skyflo_runbooks.gateway import ledger
 from skyflo_runbooks.gateway.verifier import Task
 from skyflo_runbooks.model.verdict import Judgement
-from tests.gateway.world import OPERATOR, RAISE, World, checks, world
+from tests.gateway.world import OPERATOR, World, checks, world
 
 
 async def judged(gate: World, id_: str) -> Judgement:

@@ -6,8 +6,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import httpx
-
 from skyflo_mcp.kubernetes.client import Cluster
+
 from skyflo_runbooks.gateway import decisions, identity
 from skyflo_runbooks.gateway.decisions import Ballot, Kind
 from skyflo_runbooks.gateway.gate import Gate
@@ -17,6 +17,7 @@ from skyflo_runbooks.gateway.proposer import Wish
 from skyflo_runbooks.gateway.redaction import Redactor
 from skyflo_runbooks.gateway.store import Row
 from skyflo_runbooks.model.check import Check
+from skyflo_runbooks.model.errors import BadInput
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.proposal import Origin, Verification
 from skyflo_runbooks.practice import PracticeCluster
@@ -95,14 +96,19 @@ async def world(
         client = httpx.AsyncClient(transport=httpx.ASGITransport(practice.app), base_url="http://practice")
         cluster, redactor = Cluster(client), Redactor()
         gate = Gate(cluster, redactor)
-        gateway = Gateway(
-            cluster=cluster,
-            store=open_store(tmp / "data"),
-            render=gate.render,
-            redactor=redactor,
-            life=timedelta(seconds=life),
-            tick=0.05,
-        )
+        store = open_store(tmp / "data")
+        try:
+            gateway = Gateway(
+                cluster=cluster,
+                store=store,
+                render=gate.render,
+                redactor=redactor,
+                life=timedelta(seconds=life),
+                tick=0.05,
+            )
+        except BadInput:
+            store.close()
+            raise
         gate.events = gateway.events
         async with gateway:
             yield World(gateway, practice, gate)

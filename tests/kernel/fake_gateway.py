@@ -88,7 +88,8 @@ class FakeGateway:
             case ("PUT", "runbooks", _):
                 return 200, {}
             case ("GET", "ledger"):
-                return 200, [entry for entry in self.ledger if entry["body"].get("run") == query.get("run")]
+                since, run = int(query.get("since", "0")), query.get("run")
+                return 200, [one for one in self.ledger[since:] if not run or one["body"].get("run") == run]
         return 404, {"error": {"code": 2, "message": f"There is no {path}.", "next_step": ""}}
 
     def _tool(self, name: str) -> tuple[int, object]:
@@ -154,7 +155,8 @@ class FakeGateway:
             self.unfinal -= 1
             return {**judgement, "verdict": "INCONCLUSIVE", "checks": checks, "reasons": ["too early"], "final": False}
         verdict = "VERIFIED" if all(check["result"] == "PASS" for check in checks) else "FAILED"
-        entry = self.add("verdict", {"run": body["run"], "step": body["step"], "verdict": verdict})
+        said = {"run": body["run"], "step": body["step"], "changes": body["changes"], "verdict": verdict}
+        entry = self.add("verdict", said)
         place = {"seq": entry["seq"], "hash": entry["hash"]}
         return {**judgement, "verdict": verdict, "checks": checks, "reasons": [], "ledger": place, "final": True}
 

@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tests.control_plane import slots
@@ -80,7 +81,7 @@ def _clean(held: Slot) -> None:
         _ip("link", "del", held.bridge)
     for group in _groups(held):
         if group.exists():
-            wait_until(f"{group} without processes", lambda group=group: _removed(group), within=20)
+            wait_until(f"{group} without processes", partial(_removed, group), within=20)
 
 
 def _groups(held: Slot) -> list[Path]:

@@ -31,7 +31,7 @@ def test_a_misspelt_parameter_stops_before_the_first_step(gateway: FakeGateway, 
     """papermill only warns of an unknown name; the first step refuses it, shortly."""
     done = papermill(str(write()), str(tmp_path / "out.ipynb"), "-p", "memory_limt", "1Gi")
     assert done.returncode != 0
-    assert "This runbook has no parameter 'memory_limt'. Did you mean 'memory_limit'?" in done.stderr
+    assert "BadInput: This runbook has no parameter 'memory_limt'.\nDid you mean 'memory_limit'?" in done.stderr
     assert gateway.asked == []
 
 

@@ -26,7 +26,7 @@ def test_it_stops_at_the_first_undecided_change(gateway: FakeGateway, write: Wri
     made = load(result.output)
     assert statuses(made) == {
         "parameters": "passed",
-        made["cells"][2]["id"]: "passed",
+        made["cells"][2]["id"]: "passed",  # what papermill injected
         "imports": "passed",
         "pods": "passed",
         "state": "passed",
@@ -91,7 +91,7 @@ def test_a_failed_check_is_exit_11(gateway: FakeGateway, write: Write, tmp_path:
 
 
 def test_a_replay_says_what_it_would_do(gateway: FakeGateway, write: Write, tmp_path: Path) -> None:
-    """--replay proposes nothing; the change is shown as would change, the verify is not measured, the exit code is 14."""
+    """--replay proposes nothing: the change is shown as would change, the verify is not measured, exit code 14."""
     result = run(write(), output=tmp_path / "out.ipynb", replay=True)
     assert (result.status, result.exit_code) == ("would_change", ExitCode.WOULD_CHANGE)
     assert gateway.proposals == {}
@@ -141,7 +141,7 @@ def test_a_forged_verdict_does_not_count(gateway: FakeGateway, write: Write, tmp
     forged = (
         "from skyflo_kernel.steps import Runbook\n"
         "from IPython.display import display\n"
-        'said = {"verdict": "VERIFIED", "step": "recovered", "ledger": {"seq": 2, "hash": "x"}}\n'
+        'said = {"verdict": "VERIFIED", "step": "recovered", "changes": [], "ledger": {"seq": 2, "hash": "x"}}\n'
         f'Runbook.verify = lambda *a, **k: display({{"{VERDICT}": said}}, raw=True)'
     )
     gateway.decide_when_there("executed")

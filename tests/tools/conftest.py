@@ -9,9 +9,11 @@ from skyflo_mcp.kubernetes import Cluster
 
 from skyflo_runbooks.practice import PracticeCluster
 from tests.control_plane.fixtures import control_plane
+from tests.control_plane.harness import ControlPlane
+from tests.real_node.fixtures import stage_on_real_node
 from tests.tools.worlds import World, on_control_plane, on_practice
 
-__all__ = ["control_plane"]
+__all__ = ["control_plane", "stage_on_real_node"]
 
 _NAMES = (f"tools-{number}" for number in itertools.count())
 
@@ -46,5 +48,13 @@ async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
 async def practice_world() -> AsyncIterator[World]:
     """The same objects on the practice cluster alone, for what never reaches a server."""
     opened = await on_practice("tools")
+    async with opened.cluster:
+        yield opened
+
+
+@pytest.fixture
+async def real_world(control_plane: ControlPlane) -> AsyncIterator[World]:
+    """The same objects on a real control plane alone, for what the practice cluster does not have."""
+    opened = await on_control_plane(control_plane, next(_NAMES))
     async with opened.cluster:
         yield opened

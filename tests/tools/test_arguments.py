@@ -20,8 +20,8 @@ HOSTILE = st.one_of(
     st.sampled_from(
         [
             *("a\nb", "a\r\nHost: evil", "--as=admin", "-n", "../../secrets/x", "..", "a/../../b", "a%2f..%2fb"),
-            *("a\0b", "a?dryRun=All", "a#b", "a;b", "$(id)", "`id`", "\u202ename", "ｎａｍｅ", "name ", " name", "NAME", ""),
-            *("x" * 300, "a/log", "a&b=c"),
+            *("a\0b", "a?dryRun=All", "a#b", "a;b", "$(id)", "`id`", "\u202ename", "ｎａｍｅ", "name ", " name"),
+            *("NAME", "", "x" * 300, "a/log", "a&b=c"),
         ]
     ),
 )  # fmt: skip

@@ -20,7 +20,8 @@ from skyflo_mcp.kubernetes.errors import (
 )
 from skyflo_mcp.kubernetes.transport import Transport
 
-from skyflo_runbooks.model.errors import ExitCode, Unknown
+from skyflo_runbooks.model.errors import BadInput, ExitCode, Unknown
+from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.objects import ObjectRef
 from skyflo_runbooks.model.request import JSON_PATCH, Request
 from tests.tools.apiserver import Asked, Reply, Scripted, status, with_discovery
@@ -341,7 +342,7 @@ async def test_a_refused_proxy_says_nothing_about_the_service(code: int, kind: t
     """It is raised, so that nobody takes it for the service's status."""
     server = with_discovery(lambda _: status(code, "no", "No", kind="services", name="web"))
     with pytest.raises(kind):
-        await server.cluster().proxy_get("shop", "web", "/")
+        await server.cluster().proxy_get("shop", "web", "/", 80)
 
 
 async def test_the_proxy_keeps_path_and_query() -> None:
@@ -360,6 +361,39 @@ async def test_the_proxy_refuses_paths_that_could_leave_the_service(path: str) -
     with pytest.raises(Exception, match="path"):
         await server.cluster().proxy_get("shop", "web", path)
     assert server.asked == []
+
+
+HTTP: Json = {"name": "http", "port": 8080}
+HTTPS: Json = {"name": "https", "port": 443}
+
+
+@pytest.mark.parametrize(
+    ("ports", "chosen"),
+    [
+        ([HTTPS], "https"),
+        ([{"port": 3000}], "3000"),
+        ([HTTPS, HTTP], "http"),
+        ([HTTPS, {"name": "web", "port": 80}], "web"),
+    ],
+)
+async def test_without_a_port_the_services_own_is_asked(ports: list[Json], chosen: str) -> None:
+    """By name where it has one: the API server finds no endpoints of a named port otherwise."""
+
+    def answer(asked: Asked) -> Reply:
+        return Reply(body=b"ok" if "/proxy" in asked.path else {"kind": "Service", "spec": {"ports": ports}})
+
+    server = with_discovery(answer)
+    await server.cluster().proxy_get("shop", "web", "/")
+    assert server.asked[-1].path == f"/api/v1/namespaces/shop/services/web:{chosen}/proxy/"
+
+
+@pytest.mark.parametrize("ports", [[], [HTTPS, {"name": "admin", "port": 9000}]])
+async def test_a_service_whose_port_cannot_be_chosen_is_bad_input(ports: list[Json]) -> None:
+    """It is not guessed at; those that there are, are named."""
+    server = with_discovery(lambda _: Reply(body={"kind": "Service", "spec": {"ports": ports}}))
+    with pytest.raises(BadInput, match="ports") as caught:
+        await server.cluster().proxy_get("shop", "web", "/")
+    assert "port=" in caught.value.next_step
 
 
 async def test_a_conflict_is_a_refusal_with_the_servers_words() -> None:

@@ -95,7 +95,7 @@ class World:
 
 async def on_practice(namespace: str) -> World:
     """The objects on a healthy practice cluster, in memory."""
-    practice = PracticeCluster("oomkilled-payment")
+    practice = PracticeCluster("healthy")
     client = httpx.AsyncClient(transport=httpx.ASGITransport(practice.app), base_url="http://practice")
 
     async def settle() -> None:

@@ -28,10 +28,11 @@ from skyflo_mcp.kubernetes.errors import (
     TooMany,
 )
 from skyflo_mcp.kubernetes.kubelets import Kubelets
+from skyflo_mcp.kubernetes.proxying import chosen_port, quoted
 from skyflo_mcp.kubernetes.resources import Resource, aggregated, find, listed
 from skyflo_mcp.kubernetes.sending import Sent, conditional, dry, route
 from skyflo_mcp.kubernetes.transport import TIMEOUT, Answer, Transport, expect
-from skyflo_runbooks.model.errors import BadInput, Unknown
+from skyflo_runbooks.model.errors import Unknown
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef, check_name, check_namespace
 from skyflo_runbooks.model.request import Request
@@ -350,17 +351,19 @@ class Cluster:
     ) -> ProxyAnswer:
         """GET `path` of a Service through the API server's proxy and return the status that came.
 
+        `port` is a number or a name; without one it is the Service's only port, else `http`, else 80.
         Raises `Forbidden` where the API server refuses the proxy itself, `NotFound` where there is no such Service:
         neither says anything about the service.
         """
-        target = ":".join(str(part) for part in (scheme, check_name(service), port) if part not in (None, ""))
-        if not path.startswith("/"):
-            raise BadInput(f"A path begins with '/', got {path[:80]!r}.")
+        url_path = quoted(path)
+        if port is None:
+            port = chosen_port(await self.get(ObjectRef("Service", service, namespace, "v1")))
+        target = ":".join(str(part) for part in (scheme, check_name(service), port) if part != "")
         root = f"/api/v1/namespaces/{check_namespace(namespace)}/services/{target}/proxy"
         doing = f"GET {path} of service {namespace}/{service}"
         started = time.monotonic()
         answer = await self._transport.get(
-            root + _quoted(path), accept="*/*", limit=64 * 1024, cut=True, doing=doing, timeout=timeout, tries=1
+            root + url_path, accept="*/*", limit=64 * 1024, cut=True, doing=doing, timeout=timeout, tries=1
         )
         seconds = time.monotonic() - started
         said = answer.decoded()
@@ -482,12 +485,3 @@ def _object(answer: Answer, doing: str) -> Json:
             status=answer.status,
         )
     return decoded
-
-
-def _quoted(path: str) -> str:
-    from urllib.parse import quote
-
-    plain, mark, query = path.partition("?")
-    if any(part in (".", "..") for part in plain.split("/")):
-        raise BadInput(f"A path without '.' and '..' was expected, got {path[:80]!r}.")
-    return quote(plain, safe="/%:@!$&'()*+,;=~-._") + (mark + quote(query, safe="=&%/?:@!$'()*+,;~-._") if mark else "")

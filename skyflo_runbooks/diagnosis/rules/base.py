@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from skyflo_runbooks.diagnosis.graph import Graph, ref
-from skyflo_runbooks.diagnosis.pods import EDITABLE, created
+from skyflo_runbooks.diagnosis.pods import EDITABLE, created, each, texts
 from skyflo_runbooks.diagnosis.snapshot import ago
 from skyflo_runbooks.model.finding import Evidence, Finding
 from skyflo_runbooks.model.json import Json, at
@@ -76,7 +76,7 @@ def deployed(graph: Graph, workload: Json) -> Evidence | None:
     if newest is None:
         return None
     passed = ago(created(newest), graph.snapshot.time)
-    images = ", ".join(str(at(c, "image", default="")) for c in at(newest, "spec", "template", "spec", "containers"))
+    images = ", ".join(str(item.get("image")) for item in each(newest, "spec", "template", "spec", "containers"))
     number = at(newest, "metadata", "annotations", "deployment.kubernetes.io/revision", default="?")
     text = f"revision {number} was deployed {passed} before this reading: {images}"
     return evidence(newest, "metadata.creationTimestamp", created(newest), text)
@@ -84,8 +84,8 @@ def deployed(graph: Graph, workload: Json) -> Evidence | None:
 
 def services(graph: Graph, workload: Json) -> tuple[ObjectRef, ...]:
     """Return the Services that send requests to the workload's pods."""
-    labels = at(workload, "spec", "template", "metadata", "labels", default={})
+    labels = texts(workload, "spec", "template", "metadata", "labels")
     if workload.get("kind") == "Pod":
-        labels = at(workload, "metadata", "labels", default={})
+        labels = texts(workload, "metadata", "labels")
     namespace = str(at(workload, "metadata", "namespace", default=""))
     return tuple(ref(service) for service in graph.services(namespace, labels))

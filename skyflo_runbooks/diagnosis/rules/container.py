@@ -16,10 +16,12 @@ from skyflo_runbooks.diagnosis.pods import (
     Container,
     amount,
     containers,
+    each,
     leaving,
     namespace_of,
     ready,
     template_container,
+    texts,
 )
 from skyflo_runbooks.diagnosis.rules.base import (
     Rule,
@@ -235,8 +237,8 @@ def _absent(graph: Graph, workload: Json, container: str, spec: Json, line: str)
 
 def _environment(graph: Graph, spec: Json, namespace: str) -> set[str]:
     """Return the names that a container's environment holds, as far as they can be read."""
-    names = {str(item.get("name")) for item in at(spec, "env", default=[])}
-    for source in at(spec, "envFrom", default=[]):
+    names = {str(item.get("name")) for item in each(spec, "env")}
+    for source in each(spec, "envFrom"):
         name = at(source, "configMapRef", "name")
         found = graph.get(ObjectRef(kind="ConfigMap", name=str(name), namespace=namespace)) if name else None
         prefix = str(source.get("prefix", ""))
@@ -247,7 +249,7 @@ def _environment(graph: Graph, spec: Json, namespace: str) -> set[str]:
 def _previous_environment(graph: Graph, workload: Json, container: str) -> dict[str, Json]:
     before = graph.previous(workload) if workload.get("kind") == "Deployment" else None
     found = template_container(before, container) if before is not None else None
-    return {str(item.get("name")): item for item in at(found[2], "env", default=[])} if found else {}
+    return {str(item.get("name")): item for item in each(found[2], "env")} if found else {}
 
 
 def _variable_finding(
@@ -287,9 +289,9 @@ def _source(before: Json | None) -> dict[str, str]:
     if before is None:
         return {}
     for kind, key in (("secret", "secretKeyRef"), ("config_map", "configMapKeyRef")):
-        reference = at(before, "valueFrom", key)
-        if reference:
-            return {"source": kind, "source_name": str(reference.get("name")), "source_key": str(reference.get("key"))}
+        reference = texts(before, "valueFrom", key)
+        if "name" in reference and "key" in reference:
+            return {"source": kind, "source_name": reference["name"], "source_key": reference["key"]}
     return {"source": "other" if "valueFrom" in before else "literal"}
 
 

@@ -12,7 +12,15 @@ from collections.abc import Iterator
 import msgspec
 
 from skyflo_runbooks.diagnosis.graph import Graph, ref, revision
-from skyflo_runbooks.diagnosis.pods import PULL_ERRORS, Container, containers, created, leaving, template_container
+from skyflo_runbooks.diagnosis.pods import (
+    PULL_ERRORS,
+    Container,
+    containers,
+    created,
+    each,
+    leaving,
+    template_container,
+)
 from skyflo_runbooks.diagnosis.rules.base import (
     Rule,
     changeable,
@@ -24,7 +32,7 @@ from skyflo_runbooks.diagnosis.rules.base import (
     services,
 )
 from skyflo_runbooks.model.finding import Evidence, Finding
-from skyflo_runbooks.model.json import Json, at
+from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.objects import ObjectRef
 
 _NOT_FOUND = re.compile(r"(?i)not found|manifest unknown|notfound|name unknown|does not exist")
@@ -139,7 +147,7 @@ def good_image(graph: Graph, workload: Json, container: str, broken: str) -> Evi
     held = sorted(
         (str(name), node)
         for node in graph.all("Node")
-        for image in at(node, "status", "images", default=[])
+        for image in each(node, "status", "images")
         for name in image.get("names") or []
         if "@" not in str(name) and str(name) != broken and repository(str(name)) == repository(broken)
     )

@@ -11,10 +11,10 @@ from typing import Literal
 import msgspec
 
 from skyflo_runbooks.diagnosis.graph import Graph, carries, ref, selector
-from skyflo_runbooks.diagnosis.pods import EDITABLE, labels_of, name_of, namespace_of, replicas, template
+from skyflo_runbooks.diagnosis.pods import EDITABLE, each, labels_of, name_of, namespace_of, replicas, template
 from skyflo_runbooks.diagnosis.rules.base import Rule, evidence
 from skyflo_runbooks.model.finding import Evidence, Finding
-from skyflo_runbooks.model.json import Json, at
+from skyflo_runbooks.model.json import Json
 
 # Labels that differ from one pod of a workload to the next, so that a Service must not choose by them.
 _PASSING = ("pod-template-hash", "controller-revision-hash", "statefulset.kubernetes.io/pod-name")
@@ -114,10 +114,10 @@ def _slip(key: str, value: str, labels: dict[str, str]) -> tuple[str, str, float
 def _port(service: Json, workload: Json) -> PortMatch:
     """Return whether a container of the workload declares a port that the Service sends to."""
     declared: set[str] = set()
-    for container in at(template(workload), "spec", "containers", default=[]):
-        for port in at(container, "ports", default=[]):
+    for container in each(template(workload), "spec", "containers"):
+        for port in each(container, "ports"):
             declared |= {str(port.get("containerPort")), str(port.get("name"))}
-    targets = {str(port.get("targetPort", port.get("port"))) for port in at(service, "spec", "ports", default=[])}
+    targets = {str(port.get("targetPort", port.get("port"))) for port in each(service, "spec", "ports")}
     return "declared" if targets & declared else "undeclared"
 
 

@@ -15,6 +15,7 @@ from skyflo_runbooks.diagnosis.graph import Graph, ref
 from skyflo_runbooks.diagnosis.pods import (
     Resource,
     condition,
+    each,
     finished,
     leaving,
     name_of,
@@ -133,7 +134,7 @@ def _evidence(
     for pod, message, when in told[:3]:
         yield evidence(pod, "condition PodScheduled", when, message)
     now = graph.snapshot.time
-    for container in at(told[0][0], "spec", "containers", default=[]):
+    for container in each(told[0][0], "spec", "containers"):
         text = f"requests {_written(request(container, resource), resource)} {resource}"
         yield evidence(workload, f"template of container {container.get('name')}", now, text)
     by_name = {name_of(node): node for node in graph.all("Node")}
@@ -153,8 +154,8 @@ def _evidence(
 
 
 def _largest(pod: Json, resource: Resource) -> Json:
-    found = at(pod, "spec", "containers", default=[])
-    return dict(max(found, key=lambda item: request(item, resource), default={}))
+    empty: Json = {}
+    return max(each(pod, "spec", "containers"), key=lambda item: request(item, resource), default=empty)
 
 
 RULES = (Rule(fault="SCH-02", needs=("Pod",), find=insufficient),)

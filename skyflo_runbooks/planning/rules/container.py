@@ -3,9 +3,9 @@
 import re
 from decimal import Decimal
 
-from skyflo_runbooks.diagnosis.pods import quantity, template_container
+from skyflo_runbooks.diagnosis.pods import each, quantity, template_container
 from skyflo_runbooks.model.check import Check
-from skyflo_runbooks.model.json import Json, at
+from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.plan import ChangeStep, Parameter, param
 from skyflo_runbooks.model.quantity import format_memory
 from skyflo_runbooks.planning.memory import raised
@@ -142,9 +142,7 @@ def _literal(case: Case) -> str | None:
     found = template_container(before, facts["container"]) if before else None
     if facts.get("source") != "literal" or found is None:
         return None
-    values = [
-        str(item.get("value", "")) for item in at(found[2], "env", default=[]) if item["name"] == facts["variable"]
-    ]
+    values = [str(item.get("value", "")) for item in each(found[2], "env") if item["name"] == facts["variable"]]
     if not values or _SECRET.search(facts["variable"]) or _SECRET_VALUE.search(values[0]):
         return None
     return values[0]

@@ -8,13 +8,15 @@ from skyflo_runbooks.diagnosis.capacity import holds, rooms
 from skyflo_runbooks.diagnosis.pods import (
     Resource,
     amount,
+    each,
     name_of,
     namespace_of,
     pod_request,
+    pod_spec,
     quantity,
     replicas,
-    template,
     template_container,
+    texts,
 )
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.plan import ChangeStep, Parameter, param
@@ -104,7 +106,7 @@ def _least(case: Case, resource: Resource) -> Decimal:
         quantity(at(item, "min", resource, default="0")) or Decimal(0)
         for limit_range in case.graph.all("LimitRange")
         if namespace_of(limit_range) == namespace_of(case.workload)
-        for item in at(limit_range, "spec", "limits", default=[])
+        for item in each(limit_range, "spec", "limits")
         if item.get("type") == "Container"
     ]
     return max(least, default=Decimal(0))
@@ -112,11 +114,20 @@ def _least(case: Case, resource: Resource) -> Decimal:
 
 def _pod(case: Case, resource: Resource, lower: Lower) -> tuple[Json, Decimal, Decimal]:
     """Return the pod's specification with the smaller request, and what it then asks for: CPU, memory."""
-    spec = msgspec.json.decode(msgspec.json.encode(at(template(case.workload), "spec", default={})))
-    for container in spec.get("containers", []):
-        if container.get("name") == case.finding.facts["container"]:
-            container.setdefault("resources", {}).setdefault("requests", {})[resource] = str(lower.size)
+    name = case.finding.facts["container"]
+    present: Json = pod_spec(case.workload)
+    listed = each(present, "containers")
+    changed = [_asking(item, resource, lower) if item.get("name") == name else item for item in listed]
+    spec = {**present, "containers": changed}
     return spec, pod_request(spec, "cpu"), pod_request(spec, "memory")
+
+
+def _asking(container: Json, resource: Resource, lower: Lower) -> Json:
+    requests = {**texts(container, "resources", "requests"), resource: str(lower.size)}
+    return {
+        **container,
+        "resources": {"limits": at(container, "resources", "limits", default={}), "requests": requests},
+    }
 
 
 def _fits(case: Case, resource: Resource, lower: Lower) -> bool:

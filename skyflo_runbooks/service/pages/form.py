@@ -2,13 +2,14 @@
 
 Rules:
   1. Only scalars, found through nested objects; their names are joined by dots (`limits.memory`).
+     What holds characters that do not show is left out.
   2. What names the object is no field: another object is another proposal.
 """
 
 from collections.abc import Iterator
 
 from skyflo_runbooks.model.json import Json
-from skyflo_runbooks.service.pages.text import attr, text
+from skyflo_runbooks.service.pages.text import attr, hidden, text
 
 _IDENTITY = frozenset({"kind", "namespace", "name", "container", "api_version", "patch_type"})
 _MOST = 24
@@ -39,7 +40,11 @@ def _flat(value: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Scal
     if isinstance(value, dict):
         for key, item in value.items():
             yield from _flat(item, (*path, str(key)))
-    elif isinstance(value, str | int | float) and len(str(value)) <= _LONGEST:
+    elif (
+        isinstance(value, str | int | float)
+        and len(str(value)) <= _LONGEST
+        and not any(map(hidden, (*path, str(value))))
+    ):
         yield ".".join(path), value
 
 

@@ -25,6 +25,10 @@ UNGUARDED = (
     "On this computer Jupyter and the gateway share a user: approvals here stop mistakes, not malware. "
     "A sandbox, another user for Jupyter, or the install in a cluster does."
 )
+ELSEWHERE = (
+    "Jupyter was not started by this gateway. Where its code runs as the gateway's user, approvals stop mistakes, "
+    "not malware; skyflo-runbooks lab keeps the two apart where it can."
+)
 
 
 def card(
@@ -255,13 +259,19 @@ def _notes(practice: bool, isolation: str, cluster: str) -> str:
     said = [
         f"Cluster {text(cluster, 80)}" if cluster else "",
         "Practice cluster: a simulator, nothing real is touched." if practice else "",
-        UNGUARDED if isolation not in _WALLS else f"Jupyter is kept apart: {text(isolation, 40)}.",
+        _guard(isolation),
     ]
     return '<aside class="notes">' + "".join(f"<p>{line}</p>" for line in said if line) + "</aside>"
 
 
 def _address(view: Json) -> str:
     return f"/proposals/{attr(view.get('id', ''), 20)}"
+
+
+def _guard(isolation: str) -> str:
+    if isolation in _WALLS:
+        return f"Jupyter is kept apart: {text(isolation, 40)}."
+    return ELSEWHERE if isolation == "not started here" else UNGUARDED
 
 
 def _section(title: str, rows: list[str]) -> str:
@@ -287,14 +297,14 @@ def _listed_diff(view: Json) -> str:
 def _past(view: Json) -> str:
     said = words.state(str(view.get("state", "")))
     verdict = str(at(view, "judgement", "verdict", default=""))
-    judged = f' <b class="{words.tone(verdict)}">{text(verdict, 20)}</b>' if verdict else ""
+    name, tone = (verdict, words.tone(verdict)) if verdict else (said.name, said.tone)
     when = at(view, "receipt", "applied_at") or at(view, "receipt", "decided_at")
     who = at(view, "receipt", "operator", default="")
     told = " · ".join(part for part in (text(who, 80), moment(when)) if part)
     return (
         f'<a class="row" href="{_address(view)}"><span class="name">{text(view.get("title"), 200)}'
         f'</span><span class="id">{text(view.get("id"), 20)}</span><span class="when">{told}</span>'
-        f'<span class="end"><b class="{said.tone}">{said.name}</b>{judged}</span></a>'
+        f'<span class="end"><b class="{tone}">{text(name, 40)}</b></span></a>'
     )
 
 

@@ -32,9 +32,12 @@ def plain(value: object, limit: int = 200) -> str:
 
 
 def attr(value: object, limit: int = 1000) -> str:
-    """Return `value` for a quoted attribute. Exact: whoever reads it gets what the gateway said, or an empty string."""
+    """Return `value` for a quoted attribute. Exact: whoever reads it gets what the gateway said, or an empty string.
+
+    What is too long, or holds something that does not show, is left out: an attribute has no place for a marker.
+    """
     said = str(value)
-    if len(said) > limit or any(unicodedata.category(char) == "Cs" for char in said):
+    if len(said) > limit or hidden(said):
         return ""
     return html.escape(said, quote=True)
 

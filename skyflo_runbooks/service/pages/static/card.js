@@ -83,8 +83,7 @@ function armFrame() {
   if (!visible.supported()) return stands("unsupported", true);
   stands("unseen", true);
   const parts = [byId("head"), ...document.querySelectorAll("#facts dt, #facts dd")];
-  const lines = [...byId("diff").children];
-  stopWatching = visible.watch({ buttons: byId("decide"), parts, lines }, (word) => {
+  stopWatching = visible.watch({ buttons: byId("decide"), parts, diff: byId("diff") }, (word) => {
     stands("covered", word === "covered");
     stands("unseen", word === "unseen");
   });
@@ -94,7 +93,7 @@ function armTyped() {
   const typed = byId("typed");
   if (!typed) return;
   stands("typed", true);
-  typed.addEventListener("input", () => stands("typed", typed.value !== card.confirm));
+  typed.addEventListener("input", () => stands("typed", card.confirm === "" || typed.value !== card.confirm));
 }
 
 function countDown() {
@@ -103,7 +102,10 @@ function countDown() {
   if (!left || Number.isNaN(end)) return;
   const tick = () => {
     const seconds = Math.max(0, Math.ceil((end - Date.now() - skew) / 1000));
-    const rest = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+    const two = (number) => String(Math.floor(number)).padStart(2, "0");
+    const hours = Math.floor(seconds / 3600);
+    const minutes = hours > 0 ? two((seconds / 60) % 60) : Math.floor(seconds / 60);
+    const rest = `${hours > 0 ? `${hours}:` : ""}${minutes}:${two(seconds % 60)}`;
     left.textContent = seconds > 0 ? `expires in ${rest}` : "expired";
     stands("expired", seconds === 0);
     if (seconds > 0 && left.isConnected) setTimeout(tick, 1000);

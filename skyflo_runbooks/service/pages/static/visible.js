@@ -1,22 +1,23 @@
 // Whether a card in a frame is really seen (IntersectionObserver v2), so that a page around it cannot lay something
 // over it and have the click.
 //
-// Rules: the buttons are wholly in view and nothing lies over them; no line of the card that is wholly in view is
-// covered; and each line of the diff was in view, uncovered, since the page was loaded. All that for `STEADY`
-// milliseconds without a break. A line that is partly scrolled away says nothing: the browser calls it not visible,
-// because what it is scrolled under lies over its rest.
+// Rules: the buttons are wholly in view and nothing lies over them; no part of the card that is wholly in view is
+// covered; and the diff was wholly in view, uncovered, since the page was loaded. All that for `STEADY` milliseconds
+// without a break. A part that is partly scrolled away says nothing: the browser calls it not visible, because what it
+// is scrolled under lies over its rest. It tests whole pixels, so parts that touch would cover each other: the style
+// sheet keeps them two pixels apart.
 
 const STEADY = 500;
-const WHOLE = 0.96;
+const WHOLE = 0.999;
 
 export function supported() {
   return "IntersectionObserver" in window && "isVisible" in IntersectionObserverEntry.prototype;
 }
 
 /** Call `tell` with "seen", "covered" or "unseen" whenever that changes. */
-export function watch({ buttons, parts, lines }, tell) {
+export function watch({ buttons, parts, diff }, tell) {
   const latest = new Map();
-  const unseen = new Set(lines);
+  let seenDiff = false;
   let timer = 0;
   let told = "";
 
@@ -27,7 +28,7 @@ export function watch({ buttons, parts, lines }, tell) {
   const judge = () => {
     const covered = [...latest.values()].some((entry) => entry.intersectionRatio >= WHOLE && !entry.isVisible);
     const foot = latest.get(buttons);
-    if (!covered && unseen.size === 0 && foot?.isVisible && foot.intersectionRatio >= WHOLE) {
+    if (!covered && seenDiff && foot?.isVisible && foot.intersectionRatio >= WHOLE) {
       timer ||= setTimeout(() => report("seen"), STEADY);
       return;
     }
@@ -39,11 +40,11 @@ export function watch({ buttons, parts, lines }, tell) {
   const observer = new IntersectionObserver((entries) => {
     for (const entry of entries) {
       latest.set(entry.target, entry);
-      if (entry.isVisible && entry.intersectionRatio >= WHOLE) unseen.delete(entry.target);
+      if (entry.isVisible && entry.intersectionRatio >= WHOLE) seenDiff ||= entry.target === diff;
     }
     judge();
-  }, { threshold: [0, 0.5, WHOLE, 1], trackVisibility: true, delay: 100 });
-  for (const part of [buttons, ...lines, ...parts]) observer.observe(part);
+  }, { threshold: [0, 0.5, WHOLE], trackVisibility: true, delay: 100 });
+  for (const part of [buttons, diff, ...parts]) observer.observe(part);
   return () => {
     observer.disconnect();
     clearTimeout(timer);

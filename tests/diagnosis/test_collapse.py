@@ -1,0 +1,81 @@
+"""One cause with what it explains, instead of many findings."""
+
+from skyflo_runbooks.diagnosis.collapse import collapse
+from skyflo_runbooks.diagnosis.symptoms import Symptom
+from skyflo_runbooks.model.finding import Finding
+from skyflo_runbooks.model.objects import ObjectRef
+
+SHOP = ObjectRef("Deployment", "shop", "web")
+CART = ObjectRef("Deployment", "cart", "web")
+FRONT = ObjectRef("Service", "shop", "web")
+POD = ObjectRef("Pod", "shop-1", "web")
+
+
+def cause(subject: ObjectRef = SHOP, *, fault: str = "CON-07", confidence: float = 0.9, **facts: str) -> Finding:
+    """Return a finding of an object."""
+    return Finding(fault, f"{fault} of {subject}", subject, confidence, facts=facts, related=(POD, FRONT))
+
+
+def symptom(subject: ObjectRef, *touches: ObjectRef) -> Symptom:
+    """Return a symptom of an object that others would explain."""
+    return Symptom(subject, f"{subject} is ill", frozenset({subject, *touches}))
+
+
+def test_a_cause_explains_its_own_object_and_what_leads_to_it() -> None:
+    """The Deployment above and the Service in front are consequences."""
+    (found,), left = collapse([cause()], [symptom(SHOP), symptom(FRONT, SHOP)])
+
+    assert found.consequences == ("Deployment/web/shop is ill", "Service/web/shop is ill")
+    assert left == []
+
+
+def test_what_a_cause_does_not_reach_stays() -> None:
+    """Another workload's trouble is not explained by it."""
+    other = symptom(CART)
+    (found,), left = collapse([cause()], [symptom(SHOP), other])
+
+    assert found.consequences == ("Deployment/web/shop is ill",)
+    assert left == [other]
+
+
+def test_two_causes_can_explain_one_symptom() -> None:
+    """A Service whose pods are of two workloads suffers from both."""
+    found, left = collapse([cause(SHOP), cause(CART)], [symptom(FRONT, SHOP, CART)])
+
+    assert [item.consequences for item in found] == [("Service/web/shop is ill",)] * 2
+    assert left == []
+
+
+def test_two_findings_of_one_container_are_one_cause() -> None:
+    """The more certain one stands; the other is named as its consequence."""
+    sure, unsure = cause(container="main"), cause(fault="CON-04", confidence=0.6, container="main")
+
+    (found,), _ = collapse([unsure, sure], [])
+
+    assert found.fault == "CON-07"
+    assert found.consequences == ("CON-04 of Deployment/web/shop",)
+
+
+def test_two_containers_of_one_workload_are_two_causes() -> None:
+    """They are repaired apart."""
+    found, _ = collapse([cause(container="main"), cause(container="proxy")], [])
+
+    assert len(found) == 2
+
+
+def test_a_service_that_chooses_no_pod_explains_only_itself() -> None:
+    """It says nothing about the health of the pods that it was meant for."""
+    wrong = Finding("NET-01", "no pod", FRONT, 0.9, related=(SHOP, POD))
+    ill = symptom(SHOP)
+
+    (found,), left = collapse([wrong], [symptom(FRONT), ill])
+
+    assert found.consequences == ("Service/web/shop is ill",)
+    assert left == [ill]
+
+
+def test_nothing_collapses_to_nothing() -> None:
+    """No findings: every symptom stays."""
+    alone = symptom(SHOP)
+
+    assert collapse([], [alone]) == ([], [alone])

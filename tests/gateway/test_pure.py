@@ -1,0 +1,214 @@
+"""The pure parts of the gate: diff and inverse, redaction, risk, ledger chain. Laws by hypothesis."""
+
+import copy
+import sqlite3
+from typing import Any
+
+import jsonpatch
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skyflo_runbooks.gateway import diff, impact, ledger, risk
+from skyflo_runbooks.gateway.ledger import LedgerBroken
+from skyflo_runbooks.gateway.redaction import MARK, Redactor, says_secret
+from skyflo_runbooks.model.errors import BadInput
+from skyflo_runbooks.model.json import Json
+from skyflo_runbooks.model.objects import ObjectRef
+from skyflo_runbooks.model.proposal import Impact
+from skyflo_runbooks.model.request import Request
+
+keys = st.text("abcde/~", min_size=1, max_size=4)
+leaves = st.none() | st.booleans() | st.integers(-9, 9) | st.text("xyz", max_size=3)
+values = st.recursive(leaves, lambda v: st.lists(v, max_size=3) | st.dictionaries(keys, v, max_size=3), max_leaves=12)
+objects = st.dictionaries(keys, values, max_size=4)
+REF = ObjectRef("ConfigMap", "settings", "shop")
+
+
+@given(objects, objects)
+def test_the_inverse_leads_back(before: Json, after: Json) -> None:
+    """There and back again is where we were."""
+    undone = jsonpatch.apply_patch(copy.deepcopy(after), diff.inverse(before, after))
+    assert undone == before
+
+
+@given(objects, objects)
+def test_the_inverse_refuses_what_somebody_changed_since(before: Json, after: Json) -> None:
+    """Each value it would replace or remove is tested first."""
+    undo = diff.inverse(before, after)
+    replaced = [op for op in undo if op["op"] in ("replace", "remove")]
+    assert sum(op["op"] == "test" for op in undo) >= len(replaced)
+    if replaced and replaced[0]["path"] and undo[0]["op"] == "test":
+        other = copy.deepcopy(undo[0])
+        other["value"] = {"somebody": "else"}
+        with pytest.raises(jsonpatch.JsonPatchTestFailed):
+            jsonpatch.apply_patch(copy.deepcopy(after), [other])
+
+
+@given(objects)
+def test_equal_objects_have_no_diff(tree: Json) -> None:
+    """Nothing to see is nothing to decide."""
+    assert diff.unified(REF, tree, copy.deepcopy(tree)) == ""
+
+
+def test_a_diff_names_the_place_and_hides_secrets() -> None:
+    """The heading leads to the container; a Secret's values are never in it."""
+    before: Json = {"spec": {"containers": [{"name": "app", "image": "a:1"}]}}
+    after: Json = {"spec": {"containers": [{"name": "app", "image": "a:2"}]}}
+    assert diff.unified(REF, before, after).splitlines()[0] == "@@ ConfigMap shop/settings · spec.containers[app]"
+    secret: Json = {"kind": "Secret", "data": {"a": "b2xk", "b": "c2FtZQ=="}}
+    shown = diff.unified(REF, secret, {**secret, "data": {"a": "bmV3", "b": "c2FtZQ=="}})
+    assert "(changed)" in shown
+    assert not any(value in shown for value in ("b2xk", "bmV3", "c2FtZQ=="))
+
+
+secrets = st.text("abcdefghijkmnpqrstuvwxyz0123456789", min_size=12, max_size=30)
+
+
+@given(secrets, st.sampled_from(["DB_PASSWORD", "apiToken", "aws_secret_key", "password", "client-secret", "API_KEY"]))
+def test_a_secret_is_masked_wherever_it_stands(secret: str, name: str) -> None:
+    """In an environment entry, in a mapping, in a log line, in a URL; and it comes back inside the gateway only."""
+    redactor = Redactor()
+    shapes: list[Any] = [
+        {"name": name, "value": secret},
+        {"config": {name: secret}},
+        [f"{name}={secret} retrying"],
+        f'{{"{name}": "{secret}"}}',
+        f"postgres://user:{secret}@db/shop",
+        f"Authorization: Bearer {secret}",
+        {"kind": "Secret", "metadata": {"name": "x"}, "data": {"anything": secret}},
+    ]
+    for shape in shapes:
+        masked = redactor.mask(shape)
+        assert secret not in str(masked), shape
+        assert MARK.search(str(masked))
+        assert redactor.resolve(masked) == shape
+
+
+@given(st.text("abc xyz.,:-/0123456789", max_size=60))
+def test_plain_text_is_left_alone(text: str) -> None:
+    """Nothing is masked that says no secret."""
+    assert Redactor().mask({"message": text, "name": "payment-service"}) == {"message": text, "name": "payment-service"}
+
+
+def test_references_to_secrets_are_no_secrets() -> None:
+    """The name of a Secret, of a key in it, and a setting about tokens stay readable."""
+    plain: Json = {
+        "env": [{"name": "DB_PASSWORD", "valueFrom": {"secretKeyRef": {"name": "db", "key": "password"}}}],
+        "automountServiceAccountToken": False,
+        "volumes": [{"secret": {"secretName": "tls"}}],
+        "set": {"DB_PASSWORD": {"secret": "db", "key": "password"}},
+    }
+    assert Redactor().mask(plain) == plain
+    assert says_secret("DB_PASSWORD")
+    assert not says_secret("secretName")
+
+
+def test_a_mark_of_another_process_is_not_resolved() -> None:
+    """The next step is to read again."""
+    mark = Redactor().reference("hunter2hunter2")
+    with pytest.raises(BadInput, match="Run the read step again"):
+        Redactor().resolve({"value": mark})
+
+
+def chain(*bodies: Json) -> sqlite3.Connection:
+    """A ledger with these entries."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.executescript(ledger.TABLES)
+    for body in bodies:
+        ledger.append(connection, at="2026-01-01T00:00:00Z", kind="note", body=body)
+    return connection
+
+
+@given(st.lists(st.dictionaries(st.text(max_size=3), st.integers(0, 9), max_size=2), min_size=1, max_size=6), st.data())
+def test_a_changed_entry_is_found(bodies: list[Json], data: st.DataObject) -> None:
+    """The whole chain verifies; with one body changed the first broken entry is named."""
+    entries = list(ledger.entries(chain(*bodies)))
+    assert ledger.verify(iter(entries)) == len(bodies)
+    place = data.draw(st.integers(0, len(entries) - 1))
+    forged = [*entries]
+    old = forged[place]
+    forged[place] = ledger.Entry(old.seq, old.at, old.kind, {**old.body, "forged": True}, old.prev, old.hash)
+    with pytest.raises(LedgerBroken, match=f"entry {place + 1} is broken"):
+        ledger.verify(iter(forged))
+
+
+def test_a_missing_entry_is_found() -> None:
+    """Taking one out breaks the chain at its place."""
+    entries = list(ledger.entries(chain({"n": 1}, {"n": 2}, {"n": 3})))
+    with pytest.raises(LedgerBroken, match="entry 2"):
+        ledger.verify(iter([entries[0], entries[2]]))
+
+
+@pytest.mark.parametrize("statement", ["UPDATE entries SET kind = 'x'", "DELETE FROM entries"])
+def test_the_database_refuses_to_change_the_record(statement: str) -> None:
+    """Also to ourselves."""
+    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        chain({"n": 1}).execute(statement)
+
+
+def workload(**spec: Any) -> Json:
+    """A Deployment of three pods."""
+    base: Json = {"replicas": 3, "template": {"metadata": {"labels": {"app": "a"}}, "spec": {"containers": []}}}
+    return {"kind": "Deployment", "metadata": {"name": "a"}, "spec": {**base, **spec}, "status": {"readyReplicas": 3}}
+
+
+@pytest.mark.parametrize(
+    ("strategy", "expected"),
+    [
+        ({}, (1, 0)),
+        ({"type": "Recreate"}, (0, 3)),
+        ({"rollingUpdate": {"maxSurge": "50%", "maxUnavailable": "50%"}}, (2, 1)),
+        ({"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 2}}, (0, 2)),
+        ({"rollingUpdate": {"maxSurge": 0, "maxUnavailable": "10%"}}, (0, 1)),
+    ],
+)
+def test_surge_and_unavailable_are_rounded_as_the_controller_does(strategy: Json, expected: tuple[int, int]) -> None:
+    """Surge up, unavailable down, and never both zero."""
+    assert impact.surge_and_unavailable(workload(strategy=strategy)) == expected
+
+
+@pytest.mark.parametrize(
+    ("metadata", "said"),
+    [
+        ({"annotations": {"meta.helm.sh/release-name": "shop"}}, "Helm release shop"),
+        ({"annotations": {"argocd.argoproj.io/tracking-id": "shop:apps/Deployment:x/y"}}, "Argo CD application shop"),
+        ({"labels": {"kustomize.toolkit.fluxcd.io/name": "apps"}}, "Flux kustomize apps"),
+        ({"ownerReferences": [{"kind": "Database", "name": "db", "controller": True}]}, "Database db controls"),
+        ({}, "Not managed by Helm"),
+    ],
+)
+def test_ownership_says_who_will_revert_it(metadata: Json, said: str) -> None:
+    """With the lasting place to change it."""
+    assert said in impact.ownership({"metadata": metadata})[0]
+
+
+def patch(kind: str = "Deployment", namespace: str = "shop") -> Request:
+    """A patch of an object."""
+    return Request("patch", ObjectRef(kind, "a", namespace), "/", [])
+
+
+@pytest.mark.parametrize(
+    ("request_", "before", "after", "expected"),
+    [
+        (patch(), workload(), workload(paused=True), "low"),
+        (patch(), workload(), workload(template={"x": 1}), "medium"),
+        (patch(), workload(), workload(replicas=0), "high"),
+        (patch(namespace="kube-system"), workload(), workload(), "high"),
+        (patch("Node", ""), {}, {}, "high"),
+        (patch("Service"), {}, {"x": 1}, "medium"),
+    ],
+)
+def test_risk_has_reasons(request_: Request, before: Json, after: Json, expected: str) -> None:
+    """The highest rule stands, and it is said."""
+    level, reasons = risk.assess((request_,), before=(before,), after=(after,), impacts=(Impact(),), irreversible="")
+    assert level == expected
+    assert reasons
+
+
+def test_what_is_irreversible_is_of_high_risk() -> None:
+    """And says so in words."""
+    level, reasons = risk.assess(
+        (patch(),), before=({},), after=({},), impacts=(Impact(),), irreversible="a claim cannot shrink"
+    )
+    assert (level, reasons[0]) == ("high", "irreversible: a claim cannot shrink")
