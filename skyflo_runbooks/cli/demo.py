@@ -94,14 +94,7 @@ def stage(screen: Screen) -> Iterator[tuple[Gateway, str, Path]]:
             options = ["--port", "0", "--kubeconfig", practice.kubeconfig]
             served, said = launch.gateway(options, environment=launch.bare(home), log=home / "gateway.log")
             stack.enter_context(served)
-        yield Gateway(said.url, kernel_token(home)), said.login, home
-
-
-def kernel_token(home: Path) -> str:
-    """Return the kernel token that the gateway of `home` wrote."""
-    import json
-
-    return str(json.loads((home / "run" / "gateway.json").read_text(encoding="utf-8"))["token"])
+        yield Gateway(said.url, launch.kernel_token(home)), said.login, home
 
 
 def _restored(gateway: Gateway) -> str:

@@ -7,6 +7,7 @@ Rules:
   3. Where Jupyter runs as another user it works in a folder of its own, in which the named file is a copy.
 """
 
+import json
 import shutil
 import tempfile
 import threading
@@ -29,6 +30,7 @@ from skyflo_runbooks.cli.jupyter import Room
 from skyflo_runbooks.cli.launch import Announcement, Child
 from skyflo_runbooks.cli.screen import Screen
 from skyflo_runbooks.model.errors import ExitCode, OurBug
+from skyflo_runbooks.model.json import Json
 
 _WARNING = (
     "Jupyter runs as this user without a sandbox: approvals here stop mistakes, not malware. "
@@ -93,7 +95,7 @@ def demonstrate(screen: Screen, *, name: str, browser: bool, jupyter_user: str) 
         )
         served, said = _gateway(made, ["--port", "0", "--kubeconfig", practice.kubeconfig], home)
         stack.enter_context(served)
-        gateway = Gateway(said.url, demo.kernel_token(home))
+        gateway = Gateway(said.url, launch.kernel_token(home))
         opened = _generate(gateway, made)
         screen.line(f"In another terminal: export SKYFLO_HOME={home}", "dim")
         return _open(screen, stack, served, said, made, opened, home, name, browser=browser)
@@ -101,16 +103,25 @@ def demonstrate(screen: Screen, *, name: str, browser: bool, jupyter_user: str) 
 
 def _generate(gateway: Gateway, made: Room) -> str:
     """Write the flagship's runbook, with the demo's short window, into Jupyter's folder; return its name."""
-    import json
-
     answer = gateway.post("/api/v1/incidents", {"text": demo.TEXT, "namespaces": [demo.NAMESPACE]}, timeout=120.0)
     notebook = answer["notebook"]
     if notebook is None:
         raise OurBug("The practice cluster's incident gave no runbook.")
+    _shorten(notebook)
     path = made.work / "payment-service.ipynb"
     path.write_text(json.dumps(notebook, indent=1), encoding="utf-8")
     jupyter.hand_over(path, made.user, made.mode)
     return path.name
+
+
+def _shorten(notebook: Json) -> None:
+    """Set the demo's window as the runbook's default, and the digest of that."""
+    from skyflo_runbooks.notebook.digest import runbook_digest, source, tags
+
+    for cell in notebook["cells"]:
+        if "parameters" in tags(cell):
+            cell["source"] = source(cell).replace('settle: str = "5m"', f'settle: str = "{demo.SETTLE}"')
+    notebook["metadata"]["skyflo"]["digest"] = runbook_digest(notebook)
 
 
 def _gateway(made: Room, options: list[str], home: Path) -> tuple[Child, Announcement]:
@@ -133,7 +144,7 @@ def _open(
     """Start Jupyter beside the gateway, show the way in, and stay until one of them ends."""
     with screen.progress("Starting JupyterLab…"):
         child = jupyter.start(
-            made, gateway=said.url, kernel_token=demo.kernel_token(home), log=home / "run" / "jupyter.log"
+            made, gateway=said.url, kernel_token=launch.kernel_token(home), log=home / "run" / "jupyter.log"
         )
     stack.enter_context(child)
     query = urlencode({"name": name or operator.system_user(), "auto": "1"})

@@ -152,6 +152,11 @@ def for_home(home: Path) -> dict[str, str]:
     return {**os.environ, "SKYFLO_HOME": str(home)}
 
 
+def kernel_token(home: Path) -> str:
+    """Return the kernel token that the gateway of `home` wrote."""
+    return str(json.loads((home / "run" / "gateway.json").read_text(encoding="utf-8"))["token"])
+
+
 def free_port() -> int:
     """Return a port that is free on the loopback addresses now."""
     import socket

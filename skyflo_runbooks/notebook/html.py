@@ -90,7 +90,7 @@ def code(text: str) -> Markup:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Markup]]) -> Markup:
     """Return a table; its cells are pieces already."""
-    cell = f"text-align:left;padding:3px 12px 3px 0;vertical-align:top;border-bottom:{LINE}"
+    cell = f"text-align:left;padding:3px 12px 3px 0;vertical-align:top;overflow-wrap:anywhere;border-bottom:{LINE}"
     head = join(tag("th", f"{cell};opacity:.65;font-weight:500", said(name)) for name in columns)
     body = [tag("tr", "background:none", join(tag("td", cell, item) for item in row)) for row in rows]
     whole = tag("thead", "", tag("tr", "background:none", head)) + tag("tbody", "", join(body))

@@ -98,7 +98,7 @@ def would_bundle(step: str, tool: str, answer: Json) -> Bundle:
     markup = html.article(
         html.header(word, colour, tool, step), html.paragraph(message), html.diff(diff), html.paragraph(note)
     )
-    text = "\n".join(part for part in (f"{word}  {tool}  [{step}]", message, diff.rstrip(), note) if part)
+    text = "\n".join(part for part in (f"{word}  {clean(tool)}  [{clean(step)}]", message, diff.rstrip(), note) if part)
     return {WOULD: {"step": step, "tool": tool, **answer}, "text/html": markup, "text/plain": text}
 
 
@@ -114,11 +114,8 @@ def verdict_bundle(judgement: Json) -> Bundle:
         ("Measured", " to ".join(part for part in (_get(judgement, "started"), _get(judgement, "finished")) if part)),
         ("Record", _place(judgement.get("ledger"))),
     ]
-    rows = [
-        [_mark(check), *(html.said(_get(check, name)) for name in ("check", "expected", "observed", "at"))]
-        for check in checks
-    ]
-    listing = html.table(["", "check", "expected", "observed", "at"], rows) if rows else Markup("")
+    rows = [[_mark(check), html.said(_check_name(check)), _observed(check)] for check in checks]
+    listing = html.table(["", "check", "observed"], rows) if rows else Markup("")
     inner = html.tag("div", "padding:0 18px", listing)
     head = html.header(verdict or "NO VERDICT", _VERDICTS.get(verdict, html.AMBER), step, "")
     lines = [f"{_RESULTS.get(_get(check, 'result'), ('?', ''))[0]} {_check_line(check)}" for check in checks]
@@ -156,7 +153,7 @@ def gather_bundle(
             found = (table.Part(text=f"{_UNKNOWN}: {clean(result)}"),)
         title = html.tag("p", f"margin:8px 0 2px;font-weight:600;{html.SANS}", html.said(name))
         pieces += [title, _result(found), html.soft(said)]
-        texts.append(f"{name}\n{table.plain(found)}\n{said}")
+        texts.append(f"{clean(name)}\n{table.plain(found)}\n{said}")
     results = {
         name: {"tool": tool, "at": when, **({"unknown": clean(result)} if name in unknown else {"result": result})}
         for name, (tool, result, when) in parts.items()
@@ -279,13 +276,27 @@ def _place(ledger: object) -> str:
 
 def _mark(check: Json) -> Markup:
     sign, colour = _RESULTS.get(_get(check, "result"), ("?", html.AMBER))
-    return html.tag("span", f"color:{colour};font-weight:650", html.said(f"{sign} {_get(check, 'result')}"))
+    return html.tag(
+        "span", f"color:{colour};font-weight:650", html.said(f"{sign}\N{NO-BREAK SPACE}{_get(check, 'result')}")
+    )
+
+
+def _check_name(check: Json) -> str:
+    """The check's name in words; its arguments stand in the JSON and in the cell above."""
+    return _get(check, "check").split("(")[0].replace("_", " ")
+
+
+def _observed(check: Json) -> Markup:
+    seen = html.said(_get(check, "observed") or "nothing observed")
+    when = f", at {_get(check, 'at')}" if _get(check, "at") else ""
+    soft = html.tag("div", "opacity:.65;font-size:12px", html.said(f"expected {_get(check, 'expected')}{when}"))
+    evidence = [clean(item) for item in check.get("evidence") or []] if _get(check, "result") != "PASS" else []
+    return html.join([seen, soft, *(html.tag("div", "font-size:12px", html.said(item)) for item in evidence[:5])])
 
 
 def _check_line(check: Json) -> str:
-    return (
-        f"{_get(check, 'check')}: {_get(check, 'observed') or 'nothing observed'} (expected {_get(check, 'expected')})"
-    )
+    seen = _get(check, "observed") or "nothing observed"
+    return f"{_check_name(check)}: {seen} (expected {_get(check, 'expected')})"
 
 
 def _entry(entry: Json) -> str:

@@ -155,6 +155,8 @@ class PracticeCluster:
     def due(self) -> datetime | None:
         """Return the next moment at which something happens by itself."""
         now = self.clock.now()
+        if self._changed or self.controllers.busy():
+            return now
         moments = [self.controllers.due(), self.kubelet.due(now), self._heartbeat + HEARTBEAT]
         return min(moment for moment in moments if moment is not None)
 
@@ -191,6 +193,10 @@ class PracticeCluster:
             self._settle(self.clock.now())
 
     async def advance(self, seconds: float) -> None:
+        """Let `seconds` of cluster time pass at once, for callers in async code."""
+        self.play(seconds)
+
+    def play(self, seconds: float) -> None:
         """Let `seconds` of cluster time pass at once."""
         if self.clock.running:
             raise RuntimeError("Expected a standing clock: a running cluster moves on by itself.")

@@ -45,13 +45,17 @@ class Lab:
         """Wait until nothing more begins by itself in this tab."""
         await expect(self.page.locator('.jp-NotebookPanel[data-skyflo="open"]')).to_be_visible(timeout=PATIENCE)
 
-    async def approve(self) -> None:
-        """Look at the change, go on to the buttons, and click Approve once it can be clicked."""
+    async def look(self) -> Locator:
+        """Look at the change, go on to the buttons, and give Approve once it can be clicked."""
         await self.card().get_by_label("What will change").scroll_into_view_if_needed(timeout=PATIENCE)
         button = self.card().get_by_role("button", name="Approve", exact=True)
         await button.scroll_into_view_if_needed(timeout=PATIENCE)
         await expect(button).to_be_enabled(timeout=PATIENCE)
-        await button.click()
+        return button
+
+    async def approve(self) -> None:
+        """Click Approve in the card."""
+        await (await self.look()).click()
 
     async def save(self) -> None:
         """Save with the keyboard and wait until the tab shows no unsaved mark."""

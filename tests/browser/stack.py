@@ -26,9 +26,7 @@ from skyflo_runbooks.practice import PracticeCluster
 from skyflo_runbooks.practice.kinds import DEPLOYMENT
 from skyflo_runbooks.practice.server import Server
 
-TEXT = (
-    "payment-service pods are crash-looping in the checkout namespace. Customers are getting 500 errors on checkout."
-)
+TEXT = "payment-service pods are crash-looping in the checkout namespace. Customers are getting 500 errors on checkout."
 NOTEBOOK = "runbook.ipynb"
 ISOLATION = {"user": "other user", "landlock": "sandbox", "none": "none"}
 
@@ -112,7 +110,7 @@ def practice_cluster(folder: Path, *, speed: float) -> Iterator[tuple[PracticeCl
 
 
 @contextmanager
-def stack(*, speed: float = 20.0, settle: str = "20s", mode: str | None = None) -> Iterator[Stack]:
+def stack(*, speed: float = 5.0, settle: str = "10s", mode: str | None = None) -> Iterator[Stack]:
     """Start everything on the flagship, with its generated notebook in Jupyter's folder."""
     with ExitStack() as exits:
         # Not pytest's folder: another user must be able to walk to Jupyter's.

@@ -133,7 +133,7 @@ def test_a_failed_check_fails_without_raising(gateway: FakeGateway, capsys: pyte
     gateway.facts["endpoints_ready"] = False
     failed = runbook.verify(READY, within="1m")
     assert failed.verdict == "FAILED"
-    assert "✗ endpoints_ready" in capsys.readouterr().out
+    assert "✗ endpoints ready" in capsys.readouterr().out
 
 
 def test_a_verify_follows_a_modified_proposal(gateway: FakeGateway) -> None:

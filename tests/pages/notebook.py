@@ -30,7 +30,7 @@ class Notebook:
 
     def __init__(self) -> None:
         self.card = ""
-        self.height = 700
+        self.height = 800
 
     def app(self) -> Starlette:
         """The application."""

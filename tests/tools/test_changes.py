@@ -206,6 +206,7 @@ async def test_a_patch_of_a_secret_does_not_carry_its_value(world: World) -> Non
         world, "k8s_patch", {"kind": "Secret", "name": "password", "patch": patch, "patch_type": "json"}
     )
     assert change.requests[0].body == patch
+    assert "bmV3" not in change.equivalent + change.title
 
 
 @pytest.mark.parametrize(

@@ -295,6 +295,16 @@ async def test_logs_that_are_no_utf8_can_be_read() -> None:
     assert log.text == "ok \ufffd\ufffd end"
 
 
+async def test_of_a_long_log_the_newest_is_kept() -> None:
+    """What was said last is what one reads first."""
+    log = (
+        await with_discovery(lambda _: Reply(body=b"old " * 100 + b"newest"))
+        .cluster()
+        .logs("shop", "web-1", limit_bytes=6)
+    )
+    assert (log.text, log.cut) == ("newest", True)
+
+
 async def test_logs_ask_for_what_was_wanted() -> None:
     """Container, previous, tail and since go to the server as it calls them."""
     server = with_discovery(lambda _: Reply(body=b"line"))

@@ -103,6 +103,10 @@ class Controllers:
         if change.type != "MODIFIED":
             for item in self.store.list(QUOTA, namespace):
                 self._add("ResourceQuota", item)
+        if change.type == "DELETED":
+            # A Deployment that recreates waits for the last pod of its old ReplicaSets.
+            for item in self.store.list(DEPLOYMENT, namespace):
+                self._add("Deployment", item)
         if change.type == "DELETED" or not quota.alive(pod):
             self._pending()
             if at(self.store.find(NAMESPACE, "", namespace), "metadata", "deletionTimestamp"):

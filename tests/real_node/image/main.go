@@ -67,8 +67,8 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // takeMemory holds, page by page, as much as the behaviour wants of the process as a whole, until it is at its peak.
 func (s *service) takeMemory() {
 	const mebibyte = 1 << 20
-	for resident() < s.does.Memory.Peak-mebibyte {
-		for wanted := s.does.wanted(time.Since(s.started)); resident() < wanted-mebibyte; {
+	for anonymous() < s.does.Memory.Peak-mebibyte {
+		for wanted := s.does.wanted(time.Since(s.started)); anonymous() < wanted-mebibyte; {
 			s.held = append(s.held, touched(mebibyte))
 		}
 		time.Sleep(20 * time.Millisecond)
@@ -101,17 +101,17 @@ func touched(size int) []byte {
 	return block
 }
 
-// resident is how many bytes of memory the kernel counts for this process.
-func resident() int64 {
-	var total, pages int64
+// anonymous is how many bytes of memory of its own the process has; what it shares with the image's file is not counted.
+func anonymous() int64 {
+	var total, resident, shared int64
 	content, err := os.ReadFile("/proc/self/statm")
 	if err == nil {
-		_, err = fmt.Sscan(string(content), &total, &pages)
+		_, err = fmt.Sscan(string(content), &total, &resident, &shared)
 	}
 	if err != nil {
 		end(1, err.Error())
 	}
-	return pages * int64(os.Getpagesize())
+	return (resident - shared) * int64(os.Getpagesize())
 }
 
 // pause is the program of a pod's sandbox: it waits to be told to stop, and reaps what is handed to it.

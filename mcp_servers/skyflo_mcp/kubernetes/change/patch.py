@@ -14,6 +14,7 @@ import msgspec
 
 from skyflo_mcp.kubernetes.change import target
 from skyflo_mcp.kubernetes.change.operations import Operation, Target
+from skyflo_mcp.kubernetes.cleaning import MASKED
 from skyflo_mcp.kubernetes.client import Cluster
 from skyflo_runbooks.model.errors import BadInput
 from skyflo_runbooks.model.json import Json, at
@@ -61,7 +62,8 @@ async def k8s_patch(
         _check_object(patch)
         body = patch
     request = Request("patch", found.ref, found.path, body, _TYPES[patch_type])
-    text = msgspec.json.encode(patch).decode()
+    # The line is shown and recorded; a Secret's new values are not to be read there.
+    text = MASKED if found.ref.kind == "Secret" else msgspec.json.encode(patch).decode()
     return Rendered(
         (request,),
         title=f"{found.kubectl_name}: patch {', '.join(_touched(patch))}",

@@ -1,0 +1,124 @@
+"""A practice cluster with a gateway of its own, to try attacks on: what `verify-promises` runs against.
+
+Everything is real but the cluster: the gateway is a process that can be killed, the operator has a key and signs, and a
+foreign hand writes to the cluster past the gateway.
+"""
+
+import os
+import signal
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+from urllib.parse import quote
+
+from skyflo_runbooks.cli import launch, operator
+from skyflo_runbooks.cli.client import Gateway
+from skyflo_runbooks.cli.launch import Child
+from skyflo_runbooks.cli.operator import DecisionKind, Operator
+from skyflo_runbooks.model.errors import OurBug
+from skyflo_runbooks.model.json import Json, at
+
+SCENARIO, NAMESPACE, NAME = "oomkilled-payment", "checkout", "payment-service"
+SPEED = 5.0
+_DEPLOYMENT = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{NAME}"
+
+
+class Bench:
+    """A staged flagship and its gateway; use it as a context."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.data = home / "data"
+        self._stack = ExitStack()
+        self._port = launch.free_port()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as starting:
+            log = self.home / "practice.log"
+            child, self.practice = launch.practice(SCENARIO, self.home / "practice", speed=SPEED, log=log)
+            starting.enter_context(child)
+            login = self._serve()
+            starting.callback(lambda: self._child.stop())
+            self.operator: Operator = operator.pair(operator.read_link(login), "promises")
+            self._stack = starting.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _serve(self) -> str:
+        options = ["--port", str(self._port), "--kubeconfig", self.practice.kubeconfig, "--data-dir", str(self.data)]
+        self._child: Child
+        self._child, said = launch.gateway(options, environment=launch.bare(self.home), log=self.home / "gateway.log")
+        self.kernel = Gateway(said.url, launch.kernel_token(self.home))
+        return said.login
+
+    @property
+    def as_operator(self) -> Gateway:
+        """The gateway, called with the operator's session."""
+        return self.kernel.using(self.operator.session)
+
+    def kill_and_restart(self) -> None:
+        """End the gateway by SIGKILL, and start it again on the same record."""
+        os.kill(self._child.process.pid, signal.SIGKILL)
+        self._child.process.wait(10)
+        self._child.stop()
+        self._serve()
+
+    def propose(self, memory: str, step: str) -> Json:
+        """Propose another memory limit, as a kernel does."""
+        arguments = {"kind": "Deployment", "namespace": NAMESPACE, "name": NAME, "container": NAME}
+        body = {"tool": "k8s_set_resources", "arguments": {**arguments, "limits": {"memory": memory}}}
+        view: Json = self.kernel.post("/api/v1/proposals", {**body, "why": "a promise is tried", "step": step})
+        return view
+
+    def decide(self, view: Json, decision: DecisionKind = "approve") -> Json:
+        """Decide as the operator, and return the proposal's view once nothing is under way."""
+        operator.decide(self.as_operator, self.operator, view=view, decision=decision)
+        return self.as_operator.proposal(str(view["id"]), wait=20)
+
+    def judge(self, view: Json, *, wait: float) -> Json:
+        """Ask for the verdict over a change."""
+        place = {"kind": "Deployment", "name": NAME, "namespace": NAMESPACE}
+        checks = [
+            {"name": "rollout_complete", "arguments": place},
+            {"name": "no_oom_kills", "arguments": {**place, "window": "20s"}},
+        ]
+        body = {"step": f"check-{view['id']}", "changes": [view["id"]], "checks": checks, "within": "2m"}
+        judged: Json = self.kernel.post("/api/v1/verdicts", {**body, "wait": wait}, timeout=wait + 30)
+        return judged
+
+    def limit(self) -> str:
+        """Return the memory limit that the cluster itself has."""
+        found = self._cluster("GET", _DEPLOYMENT)
+        return str(at(found, "spec", "template", "spec", "containers", 0, "resources", "limits", "memory"))
+
+    def writes(self) -> int:
+        """Return the Deployment's generation: each change of its spec raises it by one."""
+        return int(at(self._cluster("GET", _DEPLOYMENT), "metadata", "generation"))
+
+    def foreign_hand(self) -> None:
+        """Change the object past the gateway, as somebody with kubectl does."""
+        self._cluster("PATCH", _DEPLOYMENT, {"metadata": {"labels": {"touched": "by-somebody-else"}}})
+
+    def secrets(self) -> dict[str, str]:
+        """Return the Secrets' values as the cluster has them, by namespace/name."""
+        import base64
+
+        items = self._cluster("GET", f"/api/v1/namespaces/{NAMESPACE}/secrets")["items"]
+        return {
+            f"{item['metadata']['name']}": base64.b64decode(value).decode()
+            for item in items
+            for value in (item.get("data") or {}).values()
+        }
+
+    def _cluster(self, method: str, path: str, body: Json | None = None) -> Json:
+        from skyflo_runbooks.practice.server import client_of
+
+        with client_of(Path(self.practice.kubeconfig), 20.0) as client:
+            headers = {"content-type": "application/merge-patch+json"} if body else {}
+            answer = client.request(method, quote(path), json=body, headers=headers)
+        if answer.is_error:
+            raise OurBug(f"The practice cluster answered {answer.status_code}: {answer.text[:200]}")
+        found: Json = answer.json()
+        return found

@@ -1,0 +1,246 @@
+"""What tries to approve and must not: everything that passes through the notebook page, its kernel, or a cookie.
+
+Each test first lets the attack do its best beside an operator who is signed in, and then looks at the gateway: the
+proposal still waits, no decision is in the record, and the cluster is as it was.
+"""
+
+import asyncio
+import json
+from collections.abc import Sequence
+
+import pytest
+from playwright.async_api import BrowserContext, expect
+
+from skyflo_runbooks.model.json import Json, at
+from tests.browser.page import PATIENCE, Lab, pair
+from tests.browser.stack import NOTEBOOK, Stack
+
+pytestmark = pytest.mark.browser
+# What a script of a page can send: every form of the call, with the page's own cookies.
+FORGED = """
+async (gateway, id) => {
+  const view = await fetch(`${gateway}/api/v1/proposals/${id}`, {credentials: "include"}).then(r => r.status, () => 0);
+  const body = JSON.stringify({decision: "approve", reason: "", digest: "sha256:0", nonce: "n", signature: "c2ln"});
+  const url = `${gateway}/api/v1/proposals/${id}/decision`;
+  const sent = [view];
+  for (const init of [
+    {mode: "no-cors", headers: {"Content-Type": "text/plain"}},
+    {mode: "cors", headers: {"Content-Type": "application/json", "X-Skyflo-Page": "1"}},
+  ]) {
+    sent.push(await fetch(url, {method: "POST", credentials: "include", body, ...init}).then(r => r.status, () => 0));
+  }
+  const form = document.createElement("form");
+  form.method = "POST"; form.action = url; form.enctype = "text/plain"; form.target = "nowhere";
+  document.body.append(form); form.submit(); form.remove();
+  for (const frame of document.querySelectorAll("iframe.skyflo-frame")) {
+    frame.contentWindow.postMessage({type: "skyflo.approve", id}, "*");
+    try { frame.contentWindow.document.getElementById("approve").click(); sent.push("clicked"); } catch { sent.push(0); }
+  }
+  return sent;
+}
+"""
+
+
+def code(source: str) -> Json:
+    """A cell that is no step."""
+    return {
+        "cell_type": "code",
+        "id": "attack",
+        "metadata": {},
+        "outputs": [],
+        "execution_count": None,
+        "source": source,
+    }
+
+
+def plant(stack: Stack, source: str) -> None:
+    """Add the attacker's cell to the notebook, at its end."""
+    path = stack.work / NOTEBOOK
+    notebook = json.loads(path.read_text())
+    notebook["cells"].append(code(source))
+    stack.write_notebook(notebook)
+
+
+async def waiting(stack: Stack, browser: BrowserContext) -> tuple[Lab, str]:
+    """A signed-in operator with the notebook open and the card waiting; gives the proposal's id."""
+    await pair(browser, stack.login)
+    lab = await Lab.open(browser, stack)
+    await lab.reads_done()
+    await lab.run(lab.step("change"))
+    await expect(lab.card().get_by_label("What will change")).to_be_visible(timeout=PATIENCE)
+    return lab, str(stack.proposals()[0]["id"])
+
+
+async def run_attack(lab: Lab) -> str:
+    """Run the planted cell and give what it printed."""
+    cell = lab.page.locator(".jp-Notebook .jp-CodeCell").last
+    await lab.run(cell)
+    done = cell.locator(".jp-OutputArea-output").filter(has_text="attack done")
+    await expect(done).to_be_visible(timeout=PATIENCE)
+    return (await done.text_content()) or ""
+
+
+def assert_untouched(stack: Stack) -> None:
+    """Nothing was decided and nothing was written."""
+    assert [proposal["state"] for proposal in stack.proposals()] == ["proposed"]
+    assert stack.ledger("decision") == []
+    assert stack.limit() == "256Mi"
+    assert stack.writes() == 0
+
+
+async def test_a_script_in_a_cells_output_cannot_approve(flagship: Stack, browser: BrowserContext) -> None:
+    """It acts with the page's cookies, reaches into the frame, and gets nowhere."""
+    script = f"""
+from IPython.display import HTML
+HTML('''<p id="said"></p><script>
+({FORGED})("{flagship.gateway}", PROPOSAL).then(sent => {{
+  document.getElementById("said").textContent = "attack done " + JSON.stringify(sent);
+}});
+</script>'''.replace("PROPOSAL", repr(raise_memory.id)))
+"""
+    plant(flagship, script)
+    lab, _ = await waiting(flagship, browser)
+    said = await run_attack(lab)
+    assert "200" not in said
+    assert "clicked" not in said
+    assert_untouched(flagship)
+
+
+async def test_a_widgets_module_cannot_approve(flagship: Stack, browser: BrowserContext) -> None:
+    """A module that a kernel's widget brings runs in the page like the page's own code, and can no more."""
+    widget = f"""
+import json
+from IPython.display import HTML
+esm = '''export async function render({{model, el}}) {{
+  const attack = {FORGED};
+  el.textContent = "attack done " + JSON.stringify(await attack("{flagship.gateway}", model.get("id")));
+}}'''
+# The way an anywidget's `_esm` gets into the page: a module from a blob, given the page's element and the model.
+HTML('''<div id="widget"></div><script type="module">
+const url = URL.createObjectURL(new Blob([ESM], {{type: "text/javascript"}}));
+const model = {{get: () => PROPOSAL}};
+(await import(url)).render({{model, el: document.getElementById("widget")}});
+</script>'''.replace("ESM", json.dumps(esm)).replace("PROPOSAL", repr(raise_memory.id)))
+"""
+    plant(flagship, widget)
+    lab, _ = await waiting(flagship, browser)
+    assert "200" not in await run_attack(lab)
+    assert_untouched(flagship)
+
+
+async def test_a_forged_comm_message_cannot_approve(flagship: Stack, browser: BrowserContext) -> None:
+    """No comm target approves: what a page or a kernel sends over one changes what is shown, and nothing else."""
+    forged = """
+from comm import create_comm
+from skyflo_runbooks.notebook import render
+from IPython.display import display
+for target in ("skyflo", "skyflo.approval", "jupyter.widget", "skyflo.decision"):
+    create_comm(target_name=target, data={"id": raise_memory.id, "decision": "approve", "state": "executed"})
+view = {**raise_memory.view, "state": "executed"}
+display(render.receipt_bundle(view), raw=True)
+print("attack done")
+"""
+    plant(flagship, forged)
+    lab, _ = await waiting(flagship, browser)
+    await run_attack(lab)
+    assert_untouched(flagship)
+
+
+async def test_a_kernel_with_everything_it_can_find_cannot_approve(flagship: Stack, browser: BrowserContext) -> None:
+    """Its token decides nothing, no operator credential or kubeconfig is found, and the command says so."""
+    if flagship.mode == "none":
+        pytest.skip("no sandbox on this machine: hostile code in a kernel is not excluded, and the page says so")
+    hunt = f"""
+import json, os, pathlib, subprocess, sys, urllib.request
+found = []
+for place in ({str(flagship.home)!r}, {str(flagship.home / "kubeconfig")!r}, "/root/.kube", os.path.expanduser("~/.kube")):
+    path = pathlib.Path(place)
+    try:
+        found += [str(p) for p in path.iterdir()] if path.is_dir() else [path.read_text()]
+    except OSError:
+        pass
+for name in os.listdir("/proc"):
+    if name.isdigit() and int(name) != os.getpid():
+        try:
+            said = pathlib.Path("/proc", name, "environ").read_bytes()
+        except OSError:
+            continue
+        found += [name] if b"KUBECONFIG=" in said else []
+token, gateway = os.environ["SKYFLO_KERNEL_TOKEN"], os.environ["SKYFLO_GATEWAY_URL"]
+def post(path, body):
+    headers = {{"Authorization": "Bearer " + token, "Content-Type": "application/json"}}
+    request = urllib.request.Request(gateway + path, json.dumps(body).encode(), headers)
+    try:
+        return urllib.request.urlopen(request).status
+    except urllib.error.HTTPError as error:
+        return error.code
+decision = {{"decision": "approve", "reason": "", "digest": raise_memory.view["digest"], "nonce": "n", "signature": "cw"}}
+status = [post(f"/api/v1/proposals/{{raise_memory.id}}/decision", decision), post("/api/v1/links", {{}})]
+command = [sys.executable, "-m", "skyflo_runbooks.cli", "approve", raise_memory.id, "--yes"]
+exit = subprocess.run(command, capture_output=True).returncode
+print("attack done", json.dumps([found, status, exit]))
+"""
+    plant(flagship, hunt)
+    lab, _ = await waiting(flagship, browser)
+    found, status, code_ = json.loads((await run_attack(lab)).partition("attack done")[2])
+    assert found == []
+    assert all(one >= 400 for one in status)
+    assert code_ == 5
+    assert_untouched(flagship)
+
+
+async def test_a_stolen_cookie_cannot_approve(flagship: Stack, browser: BrowserContext) -> None:
+    """Another port of localhost is sent the session cookie; with it one can look, and no more."""
+    caught: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def squat(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        cookies = [line[8:] for line in head.split("\r\n") if line.lower().startswith("cookie: ")]
+        if cookies and not caught.done():
+            caught.set_result(cookies[0])
+        writer.write(b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    lab, id_ = await waiting(flagship, browser)
+    async with await asyncio.start_server(squat, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        await lab.page.evaluate(f"new Image().src = 'http://localhost:{port}/x'")
+        cookie = await asyncio.wait_for(caught, 30)
+    assert "skyflo_session=" in cookie
+    assert all(one >= 400 for one in await with_cookie(flagship, id_, cookie))
+    assert_untouched(flagship)
+
+
+async def with_cookie(stack: Stack, id_: str, cookie: str) -> Sequence[int]:
+    """Everything that could decide or grant, sent from outside with the cookie and the page's own headers."""
+    import httpx
+
+    headers = {"Cookie": cookie, "Origin": stack.gateway, "X-Skyflo-Page": "1"}
+    async with httpx.AsyncClient(base_url=f"{stack.gateway}/api/v1", headers=headers) as client:
+        asked = await client.get(f"/proposals/{id_}/nonce", params={"decision": "approve", "reason": ""})
+        nonce = asked.json() if asked.status_code == 200 else {}
+        body = {"decision": "approve", "reason": "", "digest": at(nonce, "digest", default="sha256:0")}
+        body |= {"nonce": at(nonce, "nonce", default="n"), "signature": "A" * 86}
+        decided = await client.post(f"/proposals/{id_}/decision", json=body)
+        unsigned = await client.post(f"/proposals/{id_}/decision", json={**body, "signature": ""})
+        return [decided.status_code, unsigned.status_code]
+
+
+async def test_a_covered_card_cannot_be_clicked(flagship: Stack, browser: BrowserContext) -> None:
+    """A page that lays something over the card, to have the click, finds the button off; uncovered, it comes back."""
+    lab, _ = await waiting(flagship, browser)
+    button = await lab.look()
+    await lab.page.evaluate(
+        """() => {
+          const veil = document.createElement("div");
+          veil.id = "veil";
+          veil.style.cssText = "position:fixed;inset:0;z-index:9999;opacity:0.02;background:#fff;pointer-events:none";
+          document.body.append(veil);
+        }"""
+    )
+    await expect(button).to_be_disabled(timeout=PATIENCE)
+    await expect(lab.card().get_by_text("Covered")).to_be_visible(timeout=PATIENCE)
+    await lab.page.evaluate("document.getElementById('veil').remove()")
+    await expect(button).to_be_enabled(timeout=PATIENCE)
+    assert_untouched(flagship)

@@ -1,0 +1,158 @@
+"""A check observes its whole window: a gap is UNKNOWN, one lucky look is no PASS, one bad look is a FAIL."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skyflo_runbooks.gateway import watch
+from skyflo_runbooks.gateway.checks.view import Holds, Observation
+from skyflo_runbooks.gateway.watch import Series
+from skyflo_runbooks.model import check
+from skyflo_runbooks.model.check import Check
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+STEADY = check.http_ok(service="s", namespace="n", window="60s")
+EVENTUAL = check.pods_ready("Deployment", "a", namespace="n")
+RESTARTS = check.no_restarts("Deployment", "a", namespace="n", window="60s")
+OOM = check.no_oom_kills("Deployment", "a", namespace="n", window="60s")
+
+
+def series(claim: Check, *looks: tuple[float, Holds] | tuple[float, Holds, str]) -> Series:
+    """A series of looks at seconds after the start; the third member is the evidence."""
+    seen = [
+        Observation(look[1], f"seen {look[1]}", START + timedelta(seconds=look[0]), tuple(str(x) for x in look[2:]))
+        for look in looks
+    ]
+    return Series(claim, seen)
+
+
+def every(step: float, until: float, holds: Holds = "yes") -> list[tuple[float, Holds]]:
+    """Looks at even distances."""
+    return [(i * step, holds) for i in range(int(until / step) + 1)]
+
+
+def result(one: Series, begin: datetime | None = START, *, late: bool = False) -> str:
+    """What the series came to when the looking ended."""
+    return watch.outcome(one, begin, over=True, late=late).result
+
+
+def test_a_whole_window_that_holds_passes() -> None:
+    """From its beginning to its end, without a gap."""
+    one = series(STEADY, *every(5, 60))
+    assert watch.complete(one, START)
+    assert result(one) == "PASS"
+
+
+def test_one_lucky_look_is_unknown() -> None:
+    """However good it was."""
+    one = series(STEADY, (0, "yes"))
+    assert not watch.complete(one, START)
+    assert result(one) == "UNKNOWN"
+
+
+def test_one_bad_look_in_the_window_fails() -> None:
+    """And it is the evidence."""
+    looks = every(5, 60)
+    looks[4] = (20, "no")
+    found = watch.outcome(series(STEADY, *looks), START, over=True)
+    assert (found.result, found.observed) == ("FAIL", "seen no")
+
+
+def test_a_bad_look_before_the_window_does_not_fail() -> None:
+    """The old pods still answered."""
+    one = series(STEADY, (0, "no"), *[(t + 10, h) for t, h in every(5, 60)])
+    assert result(one, START + timedelta(seconds=10)) == "PASS"
+
+
+def test_a_gap_is_unknown() -> None:
+    """A third of the window was not observed."""
+    one = series(STEADY, *every(5, 20), *[(t + 45, h) for t, h in every(5, 30)])
+    assert result(one) == "UNKNOWN"
+    assert "not observed for 25 s" in watch.outcome(one, START, over=True).observed
+
+
+def test_reads_that_fail_make_a_gap() -> None:
+    """Unknown looks are no looks."""
+    one = series(STEADY, *every(5, 20), *[(t + 25, "unknown") for t, _ in every(5, 15)], *[(45, "yes"), (60, "yes")])
+    assert result(one) == "UNKNOWN"
+
+
+def test_a_window_that_ends_in_the_dark_is_unknown() -> None:
+    """The last looks failed."""
+    one = series(STEADY, *every(5, 60), *[(60 + t, "unknown") for t in (10, 20, 30)])
+    assert result(one) == "UNKNOWN"
+
+
+def test_nothing_seen_is_unknown() -> None:
+    """Also where the window never began."""
+    assert result(series(STEADY)) == "UNKNOWN"
+    assert result(series(STEADY, *every(5, 60)), None) == "UNKNOWN"
+
+
+def test_an_eventual_check_may_take_its_time() -> None:
+    """It waits, and counts when it holds at the end."""
+    one = series(EVENTUAL, (0, "no"), (5, "no"))
+    assert not watch.settled([one])
+    one.seen.append(Observation("yes", "3 of 3", START + timedelta(seconds=10)))
+    assert watch.settled([one])
+    assert result(one, START + timedelta(seconds=10)) == "PASS"
+
+
+def test_an_eventual_check_that_never_holds_fails_when_its_time_is_over() -> None:
+    """And is unknown where the looking ended for another reason."""
+    one = series(EVENTUAL, (0, "no"), (600, "no"))
+    assert result(one, None, late=True) == "FAIL"
+    assert result(one, None, late=False) == "UNKNOWN"
+
+
+def test_an_eventual_check_that_is_lost_again_fails() -> None:
+    """It must still hold at the last look."""
+    assert result(series(EVENTUAL, (0, "yes"), (30, "no")), START) == "FAIL"
+
+
+def test_what_cannot_be_read_does_not_hold_up_the_others() -> None:
+    """After a minute of nothing the window begins without it, and it is unknown."""
+    one = series(EVENTUAL, *every(10, 60, "unknown"))
+    assert watch.hopeless(one)
+    assert watch.settled([one])
+    assert result(one) == "UNKNOWN"
+
+
+def test_restarts_are_compared_over_the_window() -> None:
+    """A count that moves, or a pod that is replaced, is a restart; standing counts are none, whatever they are."""
+    same = [(t, h, "pod-1/app=7") for t, h in every(5, 60)]
+    assert result(series(RESTARTS, *same)) == "PASS"
+    moved = [*same[:6], *[(t, h, "pod-1/app=8") for t, h, _ in same[6:]]]
+    found = watch.outcome(series(RESTARTS, *moved), START, over=True)
+    assert found.result == "FAIL"
+    assert "pod-1/app=8" in found.observed
+    other = [*same[:6], *[(t, h, "pod-2/app=0") for t, h, _ in same[6:]]]
+    assert result(series(RESTARTS, *other)) == "FAIL"
+
+
+def test_an_oom_kill_since_the_change_fails_at_once() -> None:
+    """Also before the window began: waiting cannot heal it."""
+    one = series(OOM, (0, "yes"), (2, "no"))
+    assert watch.broken(one, None)
+    assert result(one, None) == "FAIL"
+
+
+@given(st.lists(st.tuples(st.integers(0, 100), st.sampled_from(["yes", "no", "unknown"])), max_size=25))
+def test_pass_needs_a_seen_window(looks: list[tuple[int, Holds]]) -> None:
+    """Whatever was seen in whatever order of time: no PASS without a known window of 60 s, nor with one bad look."""
+    ordered = sorted(looks)
+    found = result(series(STEADY, *ordered))
+    known = [t for t, h in ordered if h == "yes"]
+    if found == "PASS":
+        assert known[-1] - known[0] >= 60
+        assert all(h != "no" for _, h in ordered)
+    if any(h == "no" for _, h in ordered):
+        assert found == "FAIL"
+
+
+@pytest.mark.parametrize("name", sorted(check.CATALOGUE))
+def test_every_check_says_what_is_expected(name: str) -> None:
+    """No check without words."""
+    assert name in watch._EXPECTED
