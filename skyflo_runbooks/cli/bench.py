@@ -97,9 +97,9 @@ class Bench:
         """Return the Deployment's generation: each change of its spec raises it by one."""
         return int(at(self._cluster("GET", _DEPLOYMENT), "metadata", "generation"))
 
-    def foreign_hand(self) -> None:
-        """Change the object past the gateway, as somebody with kubectl does."""
-        self._cluster("PATCH", _DEPLOYMENT, {"metadata": {"labels": {"touched": "by-somebody-else"}}})
+    def foreign_hand(self, value: str = "by-somebody-else") -> None:
+        """Change a label of the object past the gateway, as somebody with kubectl does."""
+        self._cluster("PATCH", _DEPLOYMENT, {"metadata": {"labels": {"touched": value}}})
 
     def secrets(self) -> dict[str, str]:
         """Return the Secrets' values as the cluster has them, by namespace/name."""

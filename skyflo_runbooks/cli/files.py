@@ -17,7 +17,7 @@ def write_new(path: Path, text: str, *, mode: int = 0o644) -> None:
         raise BadInput(f"{path} is there already.", next_step="Name another file with -o.") from None
     try:
         _temporary(path, text, mode).replace(path)
-    except OSError:
+    except (OSError, ValueError):
         path.unlink(missing_ok=True)
         raise
 
@@ -36,7 +36,7 @@ def _temporary(path: Path, text: str, mode: int) -> Path:
             handle.flush()
             os.fsync(handle.fileno())
         Path(name).chmod(mode)
-    except OSError:
+    except (OSError, ValueError):
         Path(name).unlink(missing_ok=True)
         raise
     return Path(name)

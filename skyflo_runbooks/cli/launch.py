@@ -89,14 +89,14 @@ class Child:
         """Tell whether the process still runs."""
         return self.process.poll() is None
 
-    def stop(self) -> None:
-        """End the process: asked first, then killed, with everything it started."""
+    def stop(self, *, patience: float = _STOP_SECONDS) -> None:
+        """End the process: asked first, after `patience` seconds killed, with everything it started."""
         for number in (signal.SIGTERM, signal.SIGKILL):
             if self.process.poll() is None:
                 with suppress(ProcessLookupError):
                     os.killpg(self.process.pid, number)
                 with suppress(subprocess.TimeoutExpired):
-                    self.process.wait(_STOP_SECONDS)
+                    self.process.wait(patience)
         if self.process.stdout is not None:
             self.process.stdout.close()
 

@@ -117,14 +117,15 @@ def about(
 def main(arguments: list[str]) -> int:
     """Run one command and return its exit code: the boundary of rule 2 and 3."""
     try:
-        return _guarded(lambda: typer.main.get_command(app).main(arguments, prog_name=NAME, standalone_mode=False))
+        return guarded(lambda: typer.main.get_command(app).main(arguments, prog_name=NAME, standalone_mode=False))
     except BrokenPipeError:
         # Whoever read our output went away; Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.OUR_ERROR
 
 
-def _guarded(call: Callable[[], object]) -> int:
+def guarded(call: Callable[[], object]) -> int:
+    """Return the exit code of a call, with every error told."""
     try:
         code = _spoken(call)
         sys.stdout.flush()

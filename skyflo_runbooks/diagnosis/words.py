@@ -43,9 +43,11 @@ _ENGLISH = (
 )
 _COMMON = frozenset(_ENGLISH.split())
 _NOT_A_NAMESPACE = frozenset({"the", "this", "that", "a", "my", "our", "which", "every", "any", "is", "and", "are"})
+# A full stop inside a name or number ends no phrase.
+_PHRASES = re.compile(r"[.;!?](?:\s|$)|\n")
 _REPORTED = re.compile(
-    r"(?i)[^.;!?\n]*\b(?:50[0-9]s?|5xx|errors?|time-?outs?|timing out|slow|unavailable|down|unreachable|refused"
-    r"|not respond\w*|no response|cannot reach|can't reach)\b[^.;!?\n]*"
+    r"(?i)\b(?:50[0-9]s?|5xx|errors?|time-?outs?|timing out|slow|unavailable|down|unreachable|refused"
+    r"|not respond\w*|no response|cannot reach|can't reach)\b"
 )
 
 
@@ -113,7 +115,8 @@ def place(
         named = tuple(item for item in named if item.namespace in found)
     elif named:
         found = tuple(sorted({item.namespace for item in named if item.namespace}))
-    reported = tuple(" ".join(phrase.split()) for phrase in _REPORTED.findall(text))
+    phrases = (" ".join(phrase.split()) for phrase in _PHRASES.split(text))
+    reported = tuple(phrase for phrase in phrases if _REPORTED.search(phrase))
     hints = () if found else hinted(text, namespaces)
     return Place(namespaces=found, hinted=hints, objects=named, notes=notes, reported=reported)
 

@@ -24,7 +24,7 @@ def unified(ref: ObjectRef, before: Json | None, after: Json | None) -> str:
     """Return the lines that differ, with two lines around them, headed by the object and the place in it."""
     shown_before, shown_after = _without_secrets(before, after)
     old, new = _lines(shown_before), _lines(shown_after)
-    lines = [line for line in difflib.unified_diff(old, new, n=2, lineterm="")][2:]
+    lines = list(difflib.unified_diff(old, new, n=2, lineterm=""))[2:]
     if not lines:
         return ""
     where = _place(shown_before, shown_after)

@@ -67,8 +67,8 @@ class Events:
                 reached = number
                 yield event
             async with self._news:
-                position = reached
-                await self._news.wait_for(lambda: self._number > position)
+                while self._number <= reached:
+                    await self._news.wait()
 
     def _position(self, last_id: str) -> int | None:
         epoch, _, number = last_id.rpartition("-")

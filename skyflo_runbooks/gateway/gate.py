@@ -14,9 +14,9 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable
 
 import msgspec
-
 from skyflo_mcp.kubernetes.catalogue import TOOLS, Tool, call, tool
 from skyflo_mcp.kubernetes.client import Cluster
+
 from skyflo_runbooks.gateway.events import Events
 from skyflo_runbooks.gateway.identity import Identity
 from skyflo_runbooks.gateway.redaction import Redactor

@@ -30,7 +30,7 @@ from skyflo_runbooks.gateway.view import view
 from skyflo_runbooks.model.errors import BadInput
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.lifecycle import REFUSED
-from skyflo_runbooks.model.plan import bind
+from skyflo_runbooks.model.plan import bind, parameters_in
 from skyflo_runbooks.model.proposal import Verification
 from skyflo_runbooks.model.verdict import Judgement
 
@@ -81,9 +81,17 @@ class Gateway:
 
     async def modify(self, id_: str, changes: Json, who: Identity) -> Row:
         """Return the new proposal that replaces `id_`."""
-        row = await self.proposer.modify(id_, changes, requester=str(who))
+        wish = self._with_values(self.proposer.modified(id_, changes, requester=str(who)))
+        row = await self.proposer.propose(wish, supersedes=id_)
         self._tell(row)
         self._tell(self.store.get(id_))
+        return row
+
+    async def again(self, id_: str, changes: Json, requester: str) -> Row:
+        """Return a new proposal of a change that was made before, with other values."""
+        wish = self._with_values(self.proposer.wish_with(self.store.get(id_), changes, requester=requester))
+        row = await self.proposer.propose(wish)
+        self._tell(row)
         return row
 
     async def roll_back(self, id_: str, who: Identity) -> Row:
@@ -178,6 +186,19 @@ class Gateway:
                 verification = msgspec.convert(bind(given, wish.parameters), Verification)
                 return msgspec.structs.replace(wish, origin=origin, verification=verification)
         return msgspec.structs.replace(wish, origin=origin)
+
+    def _with_values(self, wish: Wish) -> Wish:
+        """Let parameters follow argument values that a person changed, and what is verified follow the parameters.
+
+        Where the runbook's step says `{"$param": "memory_limit"}` and the argument there is another value now, that
+        value is the parameter's in this proposal.
+        """
+        known = self.runbook(wish.origin.runbook) if wish.origin.runbook else None
+        step = next((s for s in (known or {}).get("steps", []) if s.get("id") == wish.origin.step), None)
+        if step is None or step.get("kind") != "change":
+            return wish
+        values = {**wish.parameters, **parameters_in(step["arguments"], wish.arguments)}
+        return self._with_verification(msgspec.structs.replace(wish, parameters=values, verification=None))
 
     async def _finish(self, row: Row) -> None:
         """Dispatch an approved proposal and see it through to its verdict."""

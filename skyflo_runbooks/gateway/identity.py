@@ -111,7 +111,7 @@ def pair(store: Store, *, link: str, name: str, key: PublicKey) -> str:
         if used != 1:
             raise NotAllowed(
                 "This link was used already or has ended.",
-                next_step="Ask a logged-in operator for 'skyflo-runbooks login --new-link', or start the gateway again.",
+                next_step="Ask an operator for 'skyflo-runbooks login --new-link', or start the gateway again.",
             )
         db.execute(
             "INSERT INTO tokens VALUES (?, 'operator', ?, ?)",

@@ -75,7 +75,7 @@ class Sealed(msgspec.Struct, frozen=True):
 
 
 class Proposer:
-    """Turns wishes into stored proposals. `render` calls a change tool; `life` is how long a proposal may be decided."""
+    """Turns wishes into stored proposals. `render` calls a change tool; `life` is how long one may be decided."""
 
     def __init__(
         self,
@@ -131,19 +131,23 @@ class Proposer:
         wish = Wish(ROLLBACK, {"of": id_}, origin, why=f"The way back of {id_} for {names}.")
         return await self._propose(wish, rendered, rollback_of=id_)
 
-    async def modify(self, id_: str, changes: Json, *, requester: str) -> Row:
-        """Return a new proposal with other argument values, which supersedes the open one `id_`."""
+    def modified(self, id_: str, changes: Json, *, requester: str) -> Wish:
+        """Return the wish that an open proposal becomes with other argument values; names are dotted."""
         row = self._store.get(id_)
         if row.state not in ("proposed", "approved"):
             raise Refused(f"{id_} is {row.state}; only an open proposal is modified.")
-        if row.proposal.tool == ROLLBACK:
+        return self.wish_with(row, changes, requester=requester)
+
+    def wish_with(self, row: Row, changes: Json, *, requester: str) -> Wish:
+        """Return the wish of a proposal again, with other argument values."""
+        proposal = row.proposal
+        if proposal.tool == ROLLBACK:
             raise BadInput("The way back is not modified.", next_step="Reject it, or write your own change.")
-        arguments = row.proposal.arguments
+        arguments = proposal.arguments
         for name, value in changes.items():
             arguments = replaced(arguments, name.split("."), value)
-        origin = msgspec.structs.replace(row.proposal.origin, requester=requester)
-        wish = Wish(row.proposal.tool, arguments, origin, row.proposal.why, row.proposal.verification)
-        return await self.propose(wish, supersedes=id_)
+        origin = msgspec.structs.replace(proposal.origin, requester=requester)
+        return Wish(proposal.tool, arguments, origin, proposal.why, proposal.verification, proposal.parameters)
 
     async def rehearse(self, wish: Wish) -> Rehearsal:
         """Dry-run a wish and say what it would do, without proposing it (a replay, a plan being made)."""
@@ -240,6 +244,7 @@ class Proposer:
             warnings=tuple(mask.text(warning) for item in prepared for warning in item.warnings) + rendered.notes,
             unstable=tuple(".".join(path) for item in prepared for path in item.unstable),
             verification=wish.verification,
+            parameters=wish.parameters,
             rollback_of=rollback_of,
             supersedes=supersedes,
         )

@@ -39,7 +39,9 @@ CREATE TABLE preimages (proposal TEXT NOT NULL, place INTEGER NOT NULL, sealed B
   PRIMARY KEY (proposal, place)) STRICT;
 CREATE TABLE operators (key TEXT PRIMARY KEY, name TEXT NOT NULL, jwk TEXT NOT NULL, paired TEXT NOT NULL) STRICT;
 CREATE TABLE tokens (hash TEXT PRIMARY KEY, role TEXT NOT NULL, name TEXT NOT NULL, expires TEXT NOT NULL) STRICT;
-CREATE TABLE nonces (nonce TEXT PRIMARY KEY, proposal TEXT NOT NULL, operator TEXT NOT NULL, until TEXT NOT NULL) STRICT;
+CREATE TABLE nonces (
+  nonce TEXT PRIMARY KEY, proposal TEXT NOT NULL, operator TEXT NOT NULL, until TEXT NOT NULL
+) STRICT;
 CREATE TABLE verdicts (key TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT;
 CREATE TABLE runbooks (id TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT;
 CREATE TABLE leases (key TEXT PRIMARY KEY, until TEXT NOT NULL) STRICT;
@@ -275,7 +277,7 @@ class Store:
         done = self._db.execute("PRAGMA user_version").fetchone()[0]
         if done > len(MIGRATIONS):
             raise BadInput(
-                f"The record in {self.directory} was written by a newer version (schema {done}, known {len(MIGRATIONS)}).",
+                f"A newer version wrote the record in {self.directory} (schema {done}, known {len(MIGRATIONS)}).",
                 next_step="Start the newer version, or choose another --data-dir.",
             )
         for number, script in enumerate(MIGRATIONS[done:], start=done + 1):

@@ -55,7 +55,7 @@ class Verifier:
         self._store = store
         self._proposer = proposer
         self._redactor = redactor
-        self._tick = tick
+        self.tick = tick
         self._running: dict[str, asyncio.Task[Judgement]] = {}
         self.progress: dict[str, tuple[Outcome, ...]] = {}
 
@@ -139,7 +139,7 @@ class Verifier:
                     break
             elif asyncio.get_running_loop().time() >= patience:
                 break
-            await asyncio.sleep(self._tick)
+            await asyncio.sleep(self.tick)
         return self._outcomes(series, begin, over=True, late=late), disturbed
 
     async def _round(self, series: list[Series], rows: list[Row], now: datetime, start: datetime) -> tuple[str, ...]:

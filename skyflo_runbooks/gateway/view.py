@@ -29,6 +29,7 @@ def view(row: Row, judgement: Judgement | None) -> Json:
         "assessment": plain["assessment"],
         "verification": plain["verification"],
         "objects": [str(request.target) for request in proposal.requests],
+        "confirm": next((request.target.name for request in proposal.requests if request.verb == "delete"), ""),
         "verbs": [request.verb for request in proposal.requests],
         "supersedes": proposal.supersedes,
         "superseded_by": row.superseded_by,

@@ -141,6 +141,16 @@ def bind(value: object, values: dict[str, str | int | float | bool]) -> object:
     return value
 
 
+def parameters_in(template: object, value: object) -> dict[str, str | int | float | bool]:
+    """Return the values that `value` has where `template` refers to parameters."""
+    if not isinstance(template, dict):
+        return {}
+    if set(template) == {PARAMETER}:
+        return {str(template[PARAMETER]): value} if isinstance(value, str | int | float | bool) else {}
+    inner = value if isinstance(value, dict) else {}
+    return {name: found for key in template for name, found in parameters_in(template[key], inner.get(key)).items()}
+
+
 def defaults(plan: Plan) -> dict[str, str | int | float | bool]:
     """Return each parameter's default by name."""
     return {parameter.name: parameter.default for parameter in plan.parameters}

@@ -77,6 +77,7 @@ class Proposal(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...] = ()
     unstable: tuple[str, ...] = ()
     verification: Verification | None = None
+    parameters: dict[str, str | int | float | bool] = {}
     rollback_of: str = ""
     supersedes: str = ""
 

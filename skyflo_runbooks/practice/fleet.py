@@ -10,7 +10,6 @@ import json
 import os
 import select
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -161,17 +160,21 @@ def _spawn(home: Path, name: str, speed: float, port: int) -> Json:
     log = folder / "log"
     command = [sys.executable, "-m", "skyflo_runbooks.practice.serve", name, "--folder", str(folder)]
     command += ["--speed", str(speed), "--port", str(port)]
-    with log.open("ab") as errors:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
-        )
-    assert process.stdout is not None  # it was asked for
-    with process.stdout as said:
+    # Not subprocess.Popen: it wants to wait for its child, and this one is to outlive us.
+    reading, writing = os.pipe()
+    with log.open("ab") as errors, os.fdopen(reading, "rb") as said:
+        actions = [
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_DUP2, writing, 1),
+            (os.POSIX_SPAWN_DUP2, errors.fileno(), 2),
+        ]
+        pid = os.posix_spawn(sys.executable, command, os.environ, file_actions=actions, setsid=True)
+        os.close(writing)
         ready, _, _ = select.select([said], [], [], START_WITHIN)
         line = said.readline() if ready else b""
     if not line:
-        process.kill()
-        process.wait()
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
         last = log.read_text(errors="replace").strip().splitlines()[-1:]
         raise BadInput(f"The practice cluster did not start: {' '.join(last)}", next_step=f"Its log: {log}")
     state: Json = json.loads(line)

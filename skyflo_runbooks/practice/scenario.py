@@ -174,7 +174,7 @@ def parse(text: str, source: str) -> Scenario:
     try:
         scenario = msgspec.convert(raw, Scenario, dec_hook=_read)
     except msgspec.ValidationError as wrong:
-        raise BadInput(f"{source} is not a scenario: {wrong}", next_step="See docs/scenarios.md.") from wrong
+        raise BadInput(f"{source} is not a scenario: {wrong}", next_step="See runbooks/scenarios/README.md.") from wrong
     _check(scenario, source)
     return scenario
 

@@ -104,9 +104,9 @@ def write_private(path: Path, text: str) -> None:
         with os.fdopen(handle, "w") as file:
             file.write(text)
         Path(temporary).replace(path)
-    except BaseException:
+    finally:
+        # Gone already where the replacement worked.
         Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 class Server:

@@ -18,7 +18,8 @@ from skyflo_runbooks.practice.kinds import EVENT, Kind
 from skyflo_runbooks.practice.ownership import record_fields
 
 _Value = TypeVar("_Value")
-HISTORY = 20_000
+# Enough for a watch that comes back after minutes; each entry keeps a whole object alive.
+HISTORY = 2_000
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,10 @@ It is the one module of a run that knows papermill and nbclient. Ways to end, an
 
 import os
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+import nbformat
 from jupyter_core.paths import jupyter_runtime_dir
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode, from_dict
@@ -51,9 +53,13 @@ class Manager(NotebookExecutionManager):  # type: ignore[misc]  # papermill has 
         self.notebook_start()
 
     def save(self, **kwargs: Any) -> None:
-        """Save the notebook with the run's record as it stands."""
+        """Save the notebook with the run's record as it stands; a local file is replaced, never cut short."""
         self._record()
-        super().save(**kwargs)
+        if not self.output_path or "://" in self.output_path:
+            super().save(**kwargs)
+            return
+        replace(Path(self.output_path), nbformat.writes(self.nb))  # type: ignore[no-untyped-call]
+        self.last_save_time = self.now()
 
     def notebook_complete(self, **_: Any) -> None:
         """Finish papermill's times, and leave the statuses as they are."""
@@ -138,6 +144,17 @@ def execute(manager: Manager, course: Course, kernel_name: str, **settings: Any)
         **passed,
     )
     client.execute(env=variables)
+
+
+def replace(path: Path, text: str) -> None:
+    """Give `path` a new content, all or nothing."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def _output(bundle: render.Bundle) -> NotebookNode:

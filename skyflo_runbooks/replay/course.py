@@ -23,6 +23,8 @@ from skyflo_runbooks.notebook.cell import Classified
 from skyflo_runbooks.replay.status import CellRecord, CellStatus, ProposalRecord, conclude
 
 REST = 1.0
+# What is approved is applied within seconds: even a run that does not wait for people waits for that.
+GRACE = 15.0
 _REFUSED: dict[str, CellStatus] = {
     "rejected": "rejected",
     "expired": "expired",
@@ -152,22 +154,25 @@ class Course:
 
     def _settled(self, id_: str) -> Json:
         """Return the proposal's view as it is, or after waiting as long as the run may."""
-        ends = self._clock() + self.options.wait
-        said = False
+        begun = self._clock()
+        told = ""
+        wait = 0.0
         while True:
-            left = ends - self._clock()
-            view = self._gateway.proposal(id_, wait=max(0.0, min(WAIT, left)))
+            view = self._gateway.proposal(id_, wait=wait)
             state, successor = str(view.get("state", "")), view.get("superseded_by")
             if state == "superseded" and successor:
-                id_, said = str(successor), False
+                id_, wait = str(successor), 0.0
                 continue
+            patience = self.options.wait if state == "proposed" else max(self.options.wait, GRACE)
+            left = begun + patience - self._clock()
             if state not in OPEN or left <= 0:
                 return view
-            if not said:
+            if state == "proposed" and told != id_:
                 self._say(f"{id_} waits for a decision: {view.get('url', '')} or 'skyflo-runbooks approve {id_}'")
-                said = True
+                told = id_
             if state == "unknown":
-                threading.Event().wait(min(REST, max(0.0, left)))
+                threading.Event().wait(min(REST, left))
+            wait = min(WAIT, left)
 
     def _finish_verify(self, id_: str, outputs: list[Json]) -> None:
         judgement = data_of(outputs, (render.VERDICT,))

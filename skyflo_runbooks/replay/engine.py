@@ -91,6 +91,6 @@ def register(nb: Json, gateway: Gateway) -> None:
         return
     steps = [msgspec.to_builtins(step) for step in runbook.plan.steps]
     try:
-        gateway.register(runbook.id, {"digest": runbook.digest, "steps": steps})
+        gateway.register(runbook.id, {"digest": runbook.digest, "steps": steps, "generator": runbook.plan.generator})
     except SkyfloError:
         return

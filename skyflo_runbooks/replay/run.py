@@ -173,15 +173,19 @@ def _execute(file: Path, part: Path, values: dict[str, Value], course: Course, c
 
 
 def _finish(part: Path, file: Path, to: Path) -> None:
-    """Give the record its name, with the paths that it was asked for."""
-    with contextlib.suppress(FileNotFoundError):
+    """Give the record its name, with the paths that it was asked for; where those cannot be written, without them."""
+    if not part.exists():
+        return
+    with contextlib.suppress(OSError, ValueError):
         notebook = json.loads(part.read_bytes())
         notebook["metadata"].setdefault("papermill", {}).update(input_path=str(file), output_path=str(to))
-        with part.open("w", encoding="utf-8") as written:
+        other = part.with_suffix(".tmp")
+        with other.open("w", encoding="utf-8") as written:
             json.dump(notebook, written, indent=1, ensure_ascii=False)
             written.flush()
             os.fsync(written.fileno())
-        part.replace(to)
+        other.replace(part)
+    part.replace(to)
 
 
 def _result(to: Path, course: Course) -> RunResult:

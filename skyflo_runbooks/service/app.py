@@ -7,7 +7,7 @@ from pathlib import Path
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -36,9 +36,6 @@ def build(desk: Desk) -> Starlette:
 
     async def pair(request: Request) -> Response:
         return await api.pair(desk, request)
-
-    async def to_mcp(request: Request) -> Response:
-        return RedirectResponse("/mcp/", status_code=307)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, object]]:

@@ -2,8 +2,8 @@
 
 import time
 
-
 from skyflo_mcp.kubernetes.client import Cluster
+
 from skyflo_runbooks.gateway.gate import Gate
 from skyflo_runbooks.gateway.gateway import Gateway
 from skyflo_runbooks.model.errors import SkyfloError

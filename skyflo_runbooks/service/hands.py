@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from skyflo_runbooks.gateway.identity import Identity
-from skyflo_runbooks.gateway.proposer import Wish, replaced
+from skyflo_runbooks.gateway.proposer import Wish
 from skyflo_runbooks.model.errors import BadInput, SkyfloError
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.plan import bind
@@ -57,13 +57,7 @@ class GatewayHands:
         gateway = self._desk.gateway
         if choice.get("option") == "rollback":
             return [(await gateway.proposer.roll_back(before, requester=requester)).proposal.id]
-        failed = gateway.store.get(before).proposal
-        arguments = failed.arguments
-        for name, value in choice.get("set", {}).items():
-            arguments = replaced(arguments, name.split("."), value)
-        origin = msgspec.structs.replace(failed.origin, requester=requester)
-        row = await gateway.propose(Wish(failed.tool, arguments, origin, failed.why, failed.verification))
-        return [row.proposal.id]
+        return [(await gateway.again(before, choice.get("set", {}), requester)).proposal.id]
 
     async def current(self, proposal: str) -> tuple[str, str]:
         """Follow modifications to the proposal that stands now."""

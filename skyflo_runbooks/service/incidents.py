@@ -29,6 +29,7 @@ from skyflo_runbooks.model.plan import (
 )
 from skyflo_runbooks.model.proposal import Origin
 from skyflo_runbooks.notebook.compile import Observed, compile_plan
+from skyflo_runbooks.planning.drawing import drawing
 from skyflo_runbooks.planning.planner import plan as make_plan
 from skyflo_runbooks.planning.way import DryRun
 from skyflo_runbooks.service.desk import Desk
@@ -54,7 +55,8 @@ async def open_case(desk: Desk, *, text: str, namespaces: tuple[str, ...], who: 
         found, incident, snapshot, DryRunOn(desk, who), target=target, probe=ProbeOn(desk), insist=always
     )
     plan = None if plan is None else _masked(desk, plan)
-    notebook = None if plan is None else await _compile(desk, plan, who)
+    graph = desk.gateway.redactor.text(drawing(snapshot, found.findings[0])) if found.findings else ""
+    notebook = None if plan is None else await _compile(desk, plan, graph, who)
     elapsed = round((time.monotonic() - started) * 1000, 1)
     masked = msgspec.convert(desk.gateway.redactor.mask(msgspec.to_builtins(found)), Diagnosis)
     case = Case(masked, plan, notebook, elapsed)
@@ -106,11 +108,11 @@ def _masked(desk: Desk, plan: Plan) -> Plan:
     return msgspec.convert(desk.gateway.redactor.mask(msgspec.to_builtins(plan)), Plan)
 
 
-async def _compile(desk: Desk, plan: Plan, who: Identity) -> Json:
+async def _compile(desk: Desk, plan: Plan, graph: str, who: Identity) -> Json:
     reads = [step for step in plan.steps if isinstance(step, ReadStep | GatherStep)]
     answers = await asyncio.gather(*(_observe(desk, step, plan, who) for step in reads))
     observed = {step.id: seen for step, seen in zip(reads, answers, strict=True) if seen is not None}
-    return compile_plan(plan, observed=observed)
+    return compile_plan(plan, observed=observed, graph=graph)
 
 
 async def _observe(desk: Desk, step: ReadStep | GatherStep, plan: Plan, who: Identity) -> Observed | None:

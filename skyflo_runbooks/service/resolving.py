@@ -30,10 +30,10 @@ from skyflo_runbooks.service.openapi import Described
 _STATES = {
     "discover": "diagnosing",
     "model": "diagnosing",
-    "gate": "waiting",
+    "gate": "executing",
     "execute": "executing",
     "verify": "verifying",
-    "choose": "waiting",
+    "choose": "verifying",
     "report": "verifying",
 }
 
@@ -49,6 +49,7 @@ class Sessions:
         self._graph: Any = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._choices: dict[str, asyncio.Future[Json]] = {}
+        self._waiting: set[str] = set()
 
     async def start(self, asked: bodies.Resolve, who: Identity) -> str:
         """Start a session and return its id."""
@@ -109,6 +110,7 @@ class Sessions:
         future = self._choices.get(session)
         if future is None or future.done():
             raise Refused(f"Session {session} does not wait for a choice.", next_step="Look where it stands.")
+        self._waiting.discard(session)
         future.set_result(choice)
 
     async def graph(self) -> Any:
@@ -156,21 +158,28 @@ class Sessions:
         self._desk.gateway.events.publish("thought", {"session": session, "node": "end", "text": ""})
 
     async def _answer(self, session: str, asked: Json) -> Json:
-        self._desk.gateway.events.publish(
-            "thought", {"session": session, "node": str(asked["wait"]), "text": "waiting"}
-        )
-        if asked["wait"] == "decision":
-            await decided(self._desk, self.hands, asked["proposals"])
-            return {"decided": True}
-        future: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
-        self._choices[session] = future
-        return await future
+        """Wait for the person that the graph waits for."""
+        self._waiting.add(session)
+        self._desk.gateway.events.publish("thought", {"session": session, "node": str(asked["wait"]), "text": "waits"})
+        try:
+            if asked["wait"] == "decision":
+                await decided(self._desk, self.hands, asked["proposals"])
+                return {"decided": True}
+            future: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
+            self._choices[session] = future
+            return await future
+        finally:
+            self._waiting.discard(session)
 
     def _state(self, session: str, node: str, unfinished: bool) -> str:
         task = self._tasks.get(session)
         if task is not None and task.done() and not task.cancelled() and task.exception() is not None:
             return "failed"
-        return _STATES[node] if unfinished or (task is not None and not task.done()) and node in _STATES else "done"
+        if session in self._waiting:
+            return "waiting"
+        if not unfinished and (task is None or task.done()):
+            return "done"
+        return _STATES.get(node, "diagnosing")
 
 
 async def start(desk: Desk, request: Request, who: Identity) -> Response:

@@ -3,7 +3,8 @@
 Rules:
   1. On localhost it listens on 127.0.0.1 and on ::1 at the same port, or not at all: with one of them free, another
      process could own the origin there. Where the machine has no ::1, 127.0.0.1 alone is bound.
-  2. `home/run/gateway.json` (mode 0600) holds the address and a kernel token, nothing stronger; it goes with the process.
+  2. `home/run/gateway.json` (mode 0600) holds the address and a kernel token, nothing stronger; it goes with the
+     process.
 """
 
 import asyncio
@@ -16,8 +17,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import uvicorn
-
 from skyflo_mcp.kubernetes.client import Cluster
+
 from skyflo_runbooks.gateway import identity
 from skyflo_runbooks.gateway.gate import Gate
 from skyflo_runbooks.gateway.gateway import Gateway, new_link, open_store

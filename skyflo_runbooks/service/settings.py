@@ -11,10 +11,11 @@ import msgspec
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Where the gateway listens, where its record lies, and which cluster it serves.
 
-    `kubeconfig` holds the credential that writes; `read_kubeconfig`, where given, the one that reads. `home` is `$SKYFLO_HOME`; the record lies in `data_dir`, `gateway.json` always in `home/run`. `jupyter_origin` is
-    the one origin that may frame the card (`http://localhost:8888`), empty for none. `isolation` says how Jupyter is
-    kept from the gateway's credentials (`other user`, `sandbox`, `none`, `not started here`). `expires` is the life
-    of a proposal in seconds (at most 24 h).
+    `kubeconfig` holds the credential that writes; `read_kubeconfig`, where given, the one that reads. `home` is
+    `$SKYFLO_HOME`; the record lies in `data_dir`, `gateway.json` always in `home/run`. `jupyter_origin` is the one
+    origin that may frame the card (`http://localhost:8888`), empty for none. `isolation` says how Jupyter is kept from
+    the gateway's credentials (`other user`, `sandbox`, `none`, `not started here`). `expires` is the life of a proposal
+    in seconds (at most 24 h).
     """
 
     home: Path

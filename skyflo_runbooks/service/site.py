@@ -31,7 +31,16 @@ async def listing(desk: Desk, request: Request) -> str:
     if operator is None:
         return render.message("Not logged in", "This page shows changes that wait for a decision.", next_step=LOOK)
     views = [desk.view(row.proposal.id) for row in desk.gateway.store.find(limit=100)]
-    return render.listing(views, operator=operator, practice=desk.settings.practice, isolation=desk.settings.isolation)
+    verdicts = [entry.body for entry in desk.gateway.store.entries() if entry.kind == "verdict"]
+    status = await desk.status()
+    return render.listing(
+        views,
+        verdicts=verdicts[::-1][:20],
+        operator=operator,
+        practice=desk.settings.practice,
+        isolation=desk.settings.isolation,
+        cluster=str(status["cluster"]["context"]),
+    )
 
 
 async def card(desk: Desk, request: Request) -> str:

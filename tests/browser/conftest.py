@@ -1,4 +1,4 @@
-"""A stack for each test, and a fresh browser profile on it. Both are started only where everything they need is there."""
+"""A stack for each test, and a fresh browser profile on it. Where something is missing the test is skipped."""
 
 from collections.abc import AsyncIterator, Iterator
 

@@ -36,10 +36,10 @@ class Lab:
         """The gateway's page in the change cell."""
         return self.page.frame_locator("iframe.skyflo-frame")
 
-    async def run(self, cell: Locator) -> None:
-        """Click into a cell and press Shift+Enter, as one does."""
+    async def run(self, cell: Locator, *, keys: str = "Shift+Enter") -> None:
+        """Click into a cell and run it with the keyboard, as one does."""
         await cell.locator(".jp-InputArea-editor").click()
-        await self.page.keyboard.press("Shift+Enter")
+        await self.page.keyboard.press(keys)
 
     async def reads_done(self) -> None:
         """Wait until nothing more begins by itself in this tab."""

@@ -1,7 +1,7 @@
 """What a browser test looks at: a practice cluster, the gateway and JupyterLab, as a person would have them.
 
-The practice cluster is served from a thread of this process, so that a test can look into it. Gateway and JupyterLab are
-processes of their own, Jupyter behind the strongest sandbox that this machine has. Token and XSRF checks are on.
+The practice cluster is served from a thread of this process, so that a test can look into it. Gateway and JupyterLab
+are processes of their own, Jupyter behind the strongest sandbox that this machine has. Token and XSRF checks are on.
 """
 
 import asyncio
@@ -18,8 +18,8 @@ from pathlib import Path
 
 import httpx
 import msgspec
-
 from skyflo_kernel.sandbox import available_modes
+
 from skyflo_runbooks.cli.launch import Announcement, Child, free_port, gateway
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.practice import PracticeCluster

@@ -34,7 +34,10 @@ async (gateway, id) => {
   document.body.append(form); form.submit(); form.remove();
   for (const frame of document.querySelectorAll("iframe.skyflo-frame")) {
     frame.contentWindow.postMessage({type: "skyflo.approve", id}, "*");
-    try { frame.contentWindow.document.getElementById("approve").click(); sent.push("clicked"); } catch { sent.push(0); }
+    try {
+      frame.contentWindow.document.getElementById("approve").click();
+      sent.push("clicked");
+    } catch { sent.push(0); }
   }
   return sent;
 }
@@ -74,7 +77,7 @@ async def waiting(stack: Stack, browser: BrowserContext) -> tuple[Lab, str]:
 async def run_attack(lab: Lab) -> str:
     """Run the planted cell and give what it printed."""
     cell = lab.page.locator(".jp-Notebook .jp-CodeCell").last
-    await lab.run(cell)
+    await lab.run(cell, keys="Control+Enter")
     done = cell.locator(".jp-OutputArea-output").filter(has_text="attack done")
     await expect(done).to_be_visible(timeout=PATIENCE)
     return (await done.text_content()) or ""
@@ -153,7 +156,8 @@ async def test_a_kernel_with_everything_it_can_find_cannot_approve(flagship: Sta
     hunt = f"""
 import json, os, pathlib, subprocess, sys, urllib.request
 found = []
-for place in ({str(flagship.home)!r}, {str(flagship.home / "kubeconfig")!r}, "/root/.kube", os.path.expanduser("~/.kube")):
+home = {str(flagship.home)!r}
+for place in (home, home + "/kubeconfig", "/root/.kube", os.path.expanduser("~/.kube")):
     path = pathlib.Path(place)
     try:
         found += [str(p) for p in path.iterdir()] if path.is_dir() else [path.read_text()]
@@ -174,7 +178,8 @@ def post(path, body):
         return urllib.request.urlopen(request).status
     except urllib.error.HTTPError as error:
         return error.code
-decision = {{"decision": "approve", "reason": "", "digest": raise_memory.view["digest"], "nonce": "n", "signature": "cw"}}
+digest = raise_memory.view["digest"]
+decision = {{"decision": "approve", "reason": "", "digest": digest, "nonce": "n", "signature": "cw"}}
 status = [post(f"/api/v1/proposals/{{raise_memory.id}}/decision", decision), post("/api/v1/links", {{}})]
 command = [sys.executable, "-m", "skyflo_runbooks.cli", "approve", raise_memory.id, "--yes"]
 exit = subprocess.run(command, capture_output=True).returncode

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-
 from skyflo_kernel.sandbox import Mode, available_modes, landlock
 from skyflo_kernel.sandbox.landlock import without
 from skyflo_kernel.sandbox.modes import Plan, check_denied, clear
 from skyflo_kernel.sandbox.mounts import outermost
+
 from skyflo_runbooks.model.errors import NotAllowed
 from tests import needs
 

@@ -73,6 +73,7 @@ class FakeGateway:
         """Return status and JSON for a request."""
         with self.changed:
             self.asked.append((method, path, body))
+            self.changed.notify_all()
         part = path.removeprefix("/api/v1/").split("/")
         match (method, *part):
             case ("GET", "status"):

@@ -200,6 +200,8 @@ def test_the_page_says_what_guards_it() -> None:
     assert "kept apart: sandbox" in _card(view())
     unguarded = pages.card(view(), operator="k.ops", framed=False, practice=False, isolation="none")
     assert "not malware" in unguarded
+    elsewhere = pages.card(view(), operator="k.ops", framed=False, practice=False, isolation="not started here")
+    assert "not started by this gateway" in elsewhere
 
 
 @pytest.mark.parametrize(

@@ -43,10 +43,10 @@ class Staged(msgspec.Struct):
         answer = await self.cluster.proxy_get(namespace, service, path)
         return answer.status if answer.by == "service" else None
 
-    async def apply(self, made: Plan) -> None:
-        """Send the plan's change with its defaults, as an approval would."""
+    async def apply(self, made: Plan, **values: str) -> None:
+        """Send the plan's change with its defaults, or with other values, as an approval would."""
         (change,) = (step for step in made.steps if isinstance(step, ChangeStep))
-        arguments = bind(change.arguments, defaults(made))
+        arguments = bind(change.arguments, {**defaults(made), **values})
         assert isinstance(arguments, dict)
         await send(self.cluster, change.tool, arguments, dry_run=False)
 

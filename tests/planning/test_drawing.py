@@ -6,9 +6,11 @@ import msgspec
 
 from skyflo_runbooks.diagnosis import diagnose
 from skyflo_runbooks.model.incident import Incident
+from skyflo_runbooks.notebook.compile import compile_plan
 from skyflo_runbooks.planning.drawing import MOST, PODS, drawing
 from tests.diagnosis import world
 from tests.diagnosis.world import Names
+from tests.planning.tries import planned
 
 
 def drawn(names: Names = Names(), *, pods: int = 3) -> str:  # noqa: B008  (a frozen value)
@@ -62,3 +64,12 @@ def test_one_object_alone_is_no_drawing() -> None:
     alone = msgspec.structs.replace(found, objects={"Deployment": found.objects["Deployment"]})
 
     assert drawing(alone, msgspec.structs.replace(finding, related=())) == ""
+
+
+async def test_a_notebook_takes_the_drawing() -> None:
+    """It stands in the first cell, in place of the one that is drawn from the finding alone."""
+    found = world.oom_killed()
+    made = await planned(found)
+    said = drawing(found, made.findings[0])
+
+    assert f"```mermaid\n{said}\n```" in compile_plan(made, graph=said)["cells"][0]["source"]

@@ -25,7 +25,7 @@ def test_durations_and_sizes_are_read() -> None:
     scenario = parse(GOOD, "good")
     memory = scenario.registry["app:v1"].memory
     assert (memory.peak, memory.peak_after) == (2 * 2**20, 90.0)
-    assert scenario.history[0].ago == 3600
+    assert float(scenario.history[0].ago) == 3600
 
 
 @pytest.mark.parametrize(

@@ -30,9 +30,9 @@ def names(items: list[Json]) -> list[str]:
 # StatefulSets
 
 
-def stateful(replicas: int, image: str = "app:v1", **spec: object) -> Json:
+def stateful(replicas: int) -> Json:
     """Return a StatefulSet."""
-    body = deployment("db", replicas=replicas, image=image, serviceName="db", **spec)
+    body = deployment("db", replicas=replicas, serviceName="db")
     return {**body, "kind": "StatefulSet"}
 
 

@@ -255,6 +255,16 @@ async def test_a_list_is_read_in_pages_to_its_end() -> None:
     assert (listing.resource_version, listing.more) == ("7", False)
 
 
+async def test_items_of_a_list_come_without_their_managed_fields() -> None:
+    """They are half of its weight; the object alone has them."""
+    pod: Json = {"metadata": {"name": "web-1", "managedFields": [{"manager": "kubelet"}]}}
+    cluster = with_discovery(
+        lambda asked: Reply(body=pod if asked.path.endswith("web-1") else {"items": [pod]})
+    ).cluster()
+    assert (await cluster.list("Pod", "shop")).items[0]["metadata"] == {"name": "web-1"}
+    assert "managedFields" in (await cluster.get(ObjectRef("Pod", "web-1", "shop")))["metadata"]
+
+
 async def test_a_limit_ends_a_list_and_says_that_there_is_more() -> None:
     """What was left unread is said, with the number where the server knows it."""
 

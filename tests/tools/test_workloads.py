@@ -5,7 +5,6 @@ import copy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from skyflo_mcp.kubernetes.cleaning import MASKED, cleaned
 from skyflo_mcp.kubernetes.history import amounts, current, images
 from skyflo_mcp.kubernetes.workload import (
@@ -20,6 +19,7 @@ from skyflo_mcp.kubernetes.workload import (
     restarts,
     selector_text,
 )
+
 from skyflo_runbooks.model.errors import BadInput
 from skyflo_runbooks.model.json import Json, at
 

@@ -237,7 +237,8 @@ class Cluster:
         """Return the objects of a kind: of one namespace, or of all where `namespace` is None or empty.
 
         Reads in pages. Where the server forgot the list in between (410) it starts again, at most three times. With
-        `limit`, at most so many; `more` then says that there are others.
+        `limit`, at most so many; `more` then says that there are others. Items come without managedFields; `get` has
+        them.
         """
         resource = await self.resource(kind)
         path = resource.collection(namespace)
@@ -269,7 +270,9 @@ class Cluster:
             answer = expect(await self._transport.get(path, page_query, doing=doing, timeout=timeout), doing=doing)
             page = _object(answer, doing)
             for item in page.get("items") or []:
-                # Items of a list carry neither; everything after this reads them.
+                # managedFields are half of what a list weighs, and nobody reads them from lists.
+                item.get("metadata", {}).pop("managedFields", None)
+                # Items of a list carry neither of these; everything after this reads them.
                 items.append({"kind": resource.kind, "apiVersion": resource.api_version, **item})
             token = at(page, "metadata", "continue", default="")
             if not token or (limit is not None and len(items) >= limit):

@@ -152,7 +152,7 @@ def _latest(workload: Json, revisions: Sequence[Json]) -> str:
 def _given_up(workload: Json) -> str:
     for one in at(workload, "status", "conditions", default=[]):
         if one.get("type") == "Progressing" and one.get("reason") == "ProgressDeadlineExceeded":
-            return f"ProgressDeadlineExceeded: {one.get('message', '')}"
+            return f"ProgressDeadlineExceeded: {str(one.get('message', '')).rstrip('.')}"
     return ""
 
 

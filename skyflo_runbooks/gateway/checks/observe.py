@@ -33,7 +33,7 @@ def _seen(ok: bool, observed: str, *evidence: str) -> Seen:
 
 
 async def rollout_complete(view: View, *, kind: str, name: str, namespace: str) -> Seen:
-    """Rule: https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#complete-deployment, and no old pod."""
+    """https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#complete-deployment, and no old pod."""
     pods = await view.pods(kind, name, namespace)
     status: Json = pods.workload.get("status") or {}
     generation = at(pods.workload, "metadata", "generation", default=0)

@@ -1,0 +1,28 @@
+"""The flagship headless (`new`, `run --wait`, `approve`) on a real node: the kernel kills, the patch recovers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.control_plane import flagship
+from tests.control_plane.command import FLAGSHIP
+from tests.control_plane.fixtures import Stage
+from tests.control_plane.headless import headless
+
+pytestmark = [pytest.mark.real_node, pytest.mark.timeout(400)]
+
+
+def test_enough_memory_is_verified(stage_on_real_node: Stage, tmp_path: Path) -> None:
+    """Memory by the kubelet's own figures, HTTP 200 through the API server's proxy, applied once."""
+    staged = stage_on_real_node(FLAGSHIP)
+    with headless(tmp_path, staged.plane.kubeconfig("operator")) as terminal:
+        flagship.recovers(terminal, staged)
+
+
+def test_too_little_memory_fails_and_goes_back(stage_on_real_node: Stage, tmp_path: Path) -> None:
+    """300Mi is killed by the kernel again, and nobody can talk the verdict up."""
+    staged = stage_on_real_node(FLAGSHIP)
+    with headless(tmp_path, staged.plane.kubeconfig("operator")) as terminal:
+        flagship.fails_and_goes_back(terminal, staged)
