@@ -171,7 +171,7 @@ class Proposer:
         return [await prepare(self._cluster, item, secret_key=self.secret_key) for item in rendered.requests]
 
     async def _propose(self, wish: Wish, rendered: Rendered, *, supersedes: str = "", rollback_of: str = "") -> Row:
-        key = same_key(wish, rendered, await self._cluster.uid())
+        key = same_key(wish, await self._cluster.uid())
         async with self._making:
             # One after another, so that two equal wishes at once make one proposal.
             prepared = await self._prepare(rendered)
@@ -195,7 +195,8 @@ class Proposer:
         An open one whose object moved meanwhile is void. One with another verify step is replaced.
         """
         for row in self._store.find(same_key=key, states=OPEN):
-            moved = row.proposal.binding.requests != tuple(item.bound for item in prepared)
+            before = [(bound.uid, bound.desired_state) for bound in row.proposal.binding.requests]
+            moved = before != [(item.bound.uid, item.bound.desired_state) for item in prepared]
             if row.state != "proposed" or (not moved and row.proposal.verification == wish.verification):
                 return row, ""
             if not moved:
@@ -250,10 +251,12 @@ class Proposer:
         )
 
 
-def same_key(wish: Wish, rendered: Rendered, cluster: str) -> str:
-    """Return what makes two wishes the same: cluster, runbook, step and exact requests."""
-    asked = [msgspec.to_builtins(request) for request in rendered.requests]
-    return sha256([cluster, wish.origin.runbook, wish.origin.step, wish.tool, asked])
+def same_key(wish: Wish, cluster: str) -> str:
+    """Return what makes two wishes the same: cluster, runbook, step, tool and arguments.
+
+    Not the rendered requests: a restart carries the time at which it was rendered.
+    """
+    return sha256([cluster, wish.origin.runbook, wish.origin.step, wish.tool, wish.arguments])
 
 
 def new_id(store: Store) -> ProposalId:

@@ -16,9 +16,11 @@ VERIFY = Classified("verify", "recovered", ("raise_memory",))
 OTHER = Classified("change", "other")
 
 
-def course(*, wait: float = 0.0, said: list[str] | None = None, replay: bool = False) -> Course:
-    """A course whose clock moves almost the grace each time that it is read: it asks again once, and briefly."""
-    ticks = itertools.count(step=GRACE - 0.1)
+def course(
+    *, wait: float = 0.0, said: list[str] | None = None, replay: bool = False, tick: float = GRACE - 0.1
+) -> Course:
+    """A course whose clock moves by `tick` each time that it is read; by default it asks again once, and briefly."""
+    ticks = itertools.count(step=tick)
     lines = said if said is not None else []
     made = Course(Options("run-1", wait, replay), Gateway(), lines.append, clock=lambda: float(next(ticks)))
     made.expect("c", CHANGE)
@@ -84,8 +86,9 @@ def test_who_waits_says_where_to_decide_once(gateway: FakeGateway) -> None:
     """One line with the page and the command, not one per round."""
     outputs = propose(gateway)
     said: list[str] = []
-    made = course(wait=2 * GRACE, said=said)
+    made = course(wait=0.32, said=said, tick=0.1)
     made.finish("c", CHANGE, outputs)
+    assert len([path for method, path, _ in gateway.asked if method == "GET"]) == 4
     assert len(said) == 1
     assert "skyflo-runbooks approve ap-000000" in said[0]
     assert "/proposals/ap-000000" in said[0]
