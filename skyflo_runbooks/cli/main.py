@@ -176,6 +176,7 @@ def of_system(error: OSError) -> tuple[str, str, int]:
         errno.ENOENT: "Check the path.",
         errno.EISDIR: "Name a file, not a folder.",
         errno.ENOTDIR: "Part of that path is a file.",
+        errno.EEXIST: "Part of that path is a file already: name another place.",
     }
     if error.errno in hints:
         return said, hints[error.errno], ExitCode.BAD_INPUT

@@ -374,7 +374,17 @@ def _write(request: Request, target: Target) -> writing.Request:
     author = Author(query.get("fieldManager") or agent, target.sub if target.sub in {"status", "scale"} else "")
     dry = query.getlist("dryRun")
     if dry and dry != ["All"]:
-        raise errors.bad_request(f'invalid dryRun value: {dry}: supported values: "All"')
+        shown = " ".join(dry)
+        options = Kind(
+            "meta.k8s.io",
+            "v1",
+            {"POST": "CreateOptions", "PATCH": "PatchOptions"}.get(request.method, "UpdateOptions"),
+            "",
+        )
+        cause = errors.Cause(
+            "dryRun", f'Unsupported value: ["{shown}"]: supported values: "All"', "FieldValueNotSupported"
+        )
+        raise errors.invalid(options, "", [cause])
     return writing.Request(author, dry == ["All"], query.get("fieldValidation") or "Warn")
 
 

@@ -73,6 +73,16 @@ def precondition(kind: Kind, name: str, field: str, expected: str, found: str) -
     return conflict(kind, name, why)
 
 
+def stale_delete(kind: Kind, name: str, field: str, expected: str, found: str) -> ApiError:
+    """A delete whose precondition does not hold; the real server names the kind here, not the resource."""
+    since = "deleted and then recreated" if field == "UID" else "modified"
+    message = (
+        f'Operation cannot be fulfilled on {kind.kind} "{name}": the {field} in the precondition ({expected}) does not '
+        f"match the {field} in record ({found}). The object might have been {since}"
+    )
+    return ApiError(409, "Conflict", message, _details(kind, name))
+
+
 def invalid(kind: Kind, name: str, causes: list[Cause]) -> ApiError:
     texts = [f"{cause.field}: {cause.message}" for cause in causes]
     listed = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"

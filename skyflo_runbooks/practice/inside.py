@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.practice import errors
 from skyflo_runbooks.practice.clock import parse
-from skyflo_runbooks.practice.kinds import POD, SERVICE
+from skyflo_runbooks.practice.kinds import ENDPOINTS, POD, SERVICE
 from skyflo_runbooks.practice.kubelet import HttpAnswer, LogLine
 
 if TYPE_CHECKING:
@@ -95,12 +95,13 @@ def proxy_service(cluster: "PracticeCluster", namespace: str, target: str, path:
     """Ask a Service, named `name`, `name:port` or `http:name:port`, for a path."""
     name, _, port = target.removeprefix("http:").partition(":")
     service = cluster.store.get(SERVICE, namespace, name)
-    ports = at(service, "spec", "ports", default=[])
-    if port and not any(port in {str(item["port"]), item.get("name", "")} for item in ports):
-        raise errors.unavailable(f'no service port "{port}" found for service "{name}"')
-    reached = cluster.backend(namespace, name, port)
-    if reached is None:
+    endpoints = cluster.store.find(ENDPOINTS, namespace, name)
+    if not any(subset.get("addresses") for subset in at(endpoints, "subsets", default=[])):
         raise errors.unavailable(f'no endpoints available for service "{name}"')
+    ports = at(service, "spec", "ports", default=[])
+    reached = cluster.backend(namespace, name, port)
+    if reached is None or (port and not any(port in {str(item["port"]), item.get("name", "")} for item in ports)):
+        raise errors.unavailable(f'no service port "{port}" found for service "{name}"')
     return _ask(cluster, reached[0], reached[1], path)
 
 

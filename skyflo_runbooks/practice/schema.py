@@ -56,11 +56,14 @@ class _Reader:
     def __init__(self, kind: str, unknown: list[str]) -> None:
         self.kind = kind
         self.unknown = unknown
+        # The Go struct whose field is being read, as the decoder's errors name it.
+        self.holder = kind
 
     def struct(self, model: str, value: Any, path: str) -> Json:
         if not isinstance(value, dict):
-            raise self.mismatch(value, path, model)
-        known = fields()[model]
+            raise self.mismatch(value, path, f"v1.{model.removeprefix('V1')}")
+        known, outer = fields()[model], self.holder
+        self.holder = model.removeprefix("V1")
         out: Json = {}
         for name, item in value.items():
             where = f"{path}.{name}" if path else name
@@ -68,6 +71,7 @@ class _Reader:
                 self.unknown.append(where)
             elif item is not None:
                 out[name] = self.read(known[name], item, where, name)
+        self.holder = outer
         return out
 
     def read(self, kind: str, value: Any, path: str, name: str) -> Any:
@@ -112,5 +116,5 @@ class _Reader:
         got = {dict: "object", list: "array", str: "string", bool: "bool"}.get(type(value), "number")
         return errors.bad_request(
             f'{self.kind} in version "v1" cannot be handled as a {self.kind}: json: cannot unmarshal {got} '
-            f"into Go struct field {self.kind}.{path} of type {expected}"
+            f"into Go struct field {self.holder}.{path} of type {expected}"
         )

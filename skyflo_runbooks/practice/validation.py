@@ -24,6 +24,11 @@ _SUBDOMAIN_RULE = (
     "end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
     r"'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
 )
+_LABEL_RULE = (
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with "
+    "an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
+    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
+)
 _VALUE_RULE = (
     "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and "
     "end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
@@ -42,7 +47,9 @@ def check(kind: Kind, obj: Json, before: Json | None = None) -> list[Cause]:
 
 
 def _bad(field: str, value: Any, why: str) -> Cause:
-    shown = json.dumps(value) if isinstance(value, str | int | bool | dict | list) else str(value)
+    shown = (
+        json.dumps(value, separators=(",", ":")) if isinstance(value, str | int | bool | dict | list) else str(value)
+    )
     return Cause(field, f"Invalid value: {shown}: {why}")
 
 
@@ -127,8 +134,7 @@ def _container(container: Json, where: str, volumes: set[Any]) -> Causes:
         yield _bad(
             f"{where}.name",
             container["name"],
-            "a lowercase RFC 1123 label must consist of lower case "
-            "alphanumeric characters or '-', and must start and end with an alphanumeric character",
+            _LABEL_RULE,
         )
     image = container.get("image", "")
     if not image:

@@ -83,6 +83,9 @@ def patch(store: Store, kind: Kind, before: Json, content_type: str, body: bytes
     """Patch an object, or return what would be stored."""
     shown = patching.patched(before, content_type, body)
     meta = shown.setdefault("metadata", {})
+    if meta.get("uid", before["metadata"]["uid"]) != before["metadata"]["uid"]:
+        cause = errors.Cause("metadata.uid", f'Invalid value: "{meta["uid"]}": field is immutable')
+        raise errors.invalid(kind, before["metadata"]["name"], [cause])
     if at(shown, "metadata", "managedFields") == before["metadata"].get("managedFields"):
         meta.pop("managedFields", None)
     return replace(store, kind, before, shown, request, patch=True)
@@ -94,7 +97,7 @@ def delete(store: Store, kind: Kind, namespace: str, name: str, options: Json, r
     wanted = options.get("preconditions") or {}
     for key, field_name in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
         if wanted.get(key) and wanted[key] != before["metadata"][key]:
-            raise errors.precondition(kind, name, field_name, wanted[key], before["metadata"][key])
+            raise errors.stale_delete(kind, name, field_name, wanted[key], before["metadata"][key])
     if options.get("dryRun") == ["All"] or request.dry_run:
         return before
     if options.get("propagationPolicy") == "Orphan":

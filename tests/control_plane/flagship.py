@@ -1,4 +1,4 @@
-"""The flagship told headless, on whichever rung it is staged: the same words for the control plane and the real node."""
+"""The flagship told headless on whichever rung it is staged: one story for the control plane and the real node."""
 
 from __future__ import annotations
 

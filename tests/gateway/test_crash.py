@@ -13,6 +13,7 @@ import uvicorn
 from skyflo_runbooks.model.json import at
 from skyflo_runbooks.practice import PracticeCluster
 from skyflo_runbooks.practice.kinds import DEPLOYMENT
+from skyflo_runbooks.service.server import Announcing
 from tests.gateway.dying import STEPS
 
 NEVER_APPLIED = {"before approve"}
@@ -25,10 +26,10 @@ async def served() -> AsyncIterator[tuple[PracticeCluster, str]]:
     """A practice cluster on a real socket, which outlives the gateways that die."""
     practice = PracticeCluster("oomkilled-payment")
     config = uvicorn.Config(practice.app, port=0, log_level="error", lifespan="off")
-    server = uvicorn.Server(config)
+    listening = asyncio.Event()
+    server = Announcing(config, listening.set)
     task = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
+    await asyncio.wait_for(listening.wait(), 20)
     port = server.servers[0].sockets[0].getsockname()[1]
     async with practice.running():
         yield practice, f"http://127.0.0.1:{port}"

@@ -17,7 +17,7 @@ from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.practice import PracticeCluster
 from skyflo_runbooks.service.app import build
 from skyflo_runbooks.service.desk import Desk
-from skyflo_runbooks.service.server import bind, open_desk
+from skyflo_runbooks.service.server import Announcing, bind, open_desk
 from skyflo_runbooks.service.settings import Settings
 from tests.gateway.operator import Key
 
@@ -108,11 +108,12 @@ async def running(
     settings = Settings(home=home, data_dir=home / "data", practice=True, jupyter_origin="http://localhost:8888")
     desk = open_desk(settings, open_store(settings.data_dir), sockets[0].getsockname()[1], cluster=cluster)
     desk.gateway.verifier.tick = 0.05
-    server = uvicorn.Server(uvicorn.Config(build(desk), log_level="error", timeout_graceful_shutdown=1))
+    listening = asyncio.Event()
+    server = Announcing(uvicorn.Config(build(desk), log_level="error", timeout_graceful_shutdown=1), listening.set)
     async with own.running() if practice is None else _nothing():
         task = asyncio.create_task(server.serve(sockets=sockets))
         try:
-            await _started(server, task)
+            await _started(listening, task)
             yield Service(desk, own)
         finally:
             server.should_exit = True
@@ -120,12 +121,12 @@ async def running(
             _close(sockets)
 
 
-async def _started(server: uvicorn.Server, task: "asyncio.Task[None]") -> None:
-    async with asyncio.timeout(20):
-        while not server.started:
-            if task.done():
-                task.result()
-            await asyncio.sleep(0.01)
+async def _started(listening: asyncio.Event, task: "asyncio.Task[None]") -> None:
+    waiting = asyncio.create_task(listening.wait())
+    await asyncio.wait({waiting, task}, timeout=20, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if task.done():
+        task.result()
 
 
 def _close(sockets: list[socket.socket]) -> None:
