@@ -180,7 +180,7 @@ class Runbook:
         return Result(tool, answer.get("result"), str(answer.get("at", "")))
 
     def _judge(self, body: Json, shown: Shown, longest: float) -> Verdict:
-        """Ask in slices until the verdict is final, or nothing more can come."""
+        """Ask in slices until the verdict is final, or a person has to decide first."""
         import time
 
         ends = time.monotonic() + longest
@@ -188,7 +188,8 @@ class Runbook:
             while True:
                 judgement = self._gateway.verdict(body, wait=WAIT)
                 final = judgement.pop("final", True)
-                if final or time.monotonic() > ends:
+                undecided = judgement.pop("undecided", [])
+                if final or undecided or time.monotonic() > ends:
                     break
                 shown.replace(render.progress_bundle(judgement))
         except KeyboardInterrupt:

@@ -148,6 +148,11 @@ def _read(url: str, status: int, payload: bytes) -> Any:
     said = body.get("error") if isinstance(body, dict) else None
     if not isinstance(said, dict):
         raise Unreachable(f"What answers at {url} (status {status}) is not a gateway of ours.", next_step=START)
-    message = str(said.get("message") or f"The gateway answered {status}.")
+    raise error_of(said)
+
+
+def error_of(said: Json) -> SkyfloError:
+    """Return the error of the one tree that `{"code", "kind"?, "message", "next_step"}` tells of."""
+    message = str(said.get("message") or "The gateway gave an error without words.")
     kind = OutcomeUnknown if said.get("kind") == "OutcomeUnknown" else _BY_CODE.get(int(said.get("code", 1)), OurBug)
-    raise kind(message, next_step=str(said.get("next_step") or ""))
+    return kind(message, next_step=str(said.get("next_step") or ""))

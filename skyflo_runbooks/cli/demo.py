@@ -113,7 +113,7 @@ class Player:
         self.ending = ending
         self._lowered = False
 
-    def card(self, view: Json, status: Json) -> CardAnswer:  # noqa: ARG002  # a Decider's signature
+    def card(self, view: Json, status: Json) -> CardAnswer:  # a Decider's signature
         """Answer a card, and say so as a person would type it."""
         if self.ending is Ending.TOO_SMALL and not self._lowered:
             self._lowered = True

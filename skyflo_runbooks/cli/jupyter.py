@@ -107,7 +107,7 @@ def start(made: Room, *, gateway: str, kernel_token: str, log: Path) -> Child:
 def _sandbox(made: Room) -> list[str]:
     denied = [text for path in made.denied for text in ("--deny", str(path))] if made.mode != "none" else []
     wall = ["--mode", made.mode, "--jupyter-user", made.user, "--work", str(made.work)]
-    return [sys.executable, "-m", "skyflo_kernel.sandbox", *wall, *denied]
+    return [sys.executable, "-P", "-m", "skyflo_kernel.sandbox", *wall, *denied]
 
 
 def _lab(made: Room) -> list[str]:

@@ -62,7 +62,7 @@ def lab(
     if file is not None:
         read_notebook(file)
     mode = jupyter.choose_mode(isolation, jupyter_user)
-    folder, opened = _work(work, file, mode, jupyter_user)
+    folder, opened = work_folder(work, file, mode, jupyter_user)
     made = jupyter.room(
         port=jupyter_port or launch.free_port(),
         mode=mode,
@@ -163,11 +163,19 @@ def _open(
 
 
 def _show(home: Path, *addresses: str) -> None:
+    for page in pages(home, *addresses):
+        webbrowser.open(page.as_uri())
+
+
+def pages(home: Path, *addresses: str) -> list[Path]:
+    """Write a private page for each address that leads there, by rule 1."""
+    made = []
     for number, address in enumerate(addresses):
         page = home / "run" / f"open-{number}.html"
         meta = f'<meta http-equiv="refresh" content="0;url={escape(address, quote=True)}">'
         write_over(page, f"<!doctype html><title>Skyflo Runbooks</title>{meta}\n", mode=0o600)
-        webbrowser.open(page.as_uri())
+        made.append(page)
+    return made
 
 
 def _stay(children: dict[str, Child]) -> ExitCode:
@@ -183,7 +191,7 @@ def _log(child: Child) -> str:
     return f"See {child.log}." if child.log else ""
 
 
-def _work(work: Path | None, file: Path | None, mode: Mode, user: str) -> tuple[Path, str]:
+def work_folder(work: Path | None, file: Path | None, mode: Mode, user: str) -> tuple[Path, str]:
     """Return Jupyter's folder and the name of the opened file in it, by rule 3."""
     if mode != "user":
         folder = (work or (file.parent if file else Path.cwd())).resolve()

@@ -109,7 +109,7 @@ class Child:
 
 def gateway(options: Sequence[str], *, environment: Mapping[str, str], log: Path) -> tuple[Child, Announcement]:
     """Start `serve` as a process and return it with what it announced."""
-    arguments = [sys.executable, "-m", "skyflo_runbooks.cli", "serve", "--json", *options]
+    arguments = [sys.executable, "-P", "-m", "skyflo_runbooks.cli", "serve", "--json", *options]
     child = Child(arguments, environment=environment, log=log)
     line = child.first_line(60.0, what="The gateway")
     try:

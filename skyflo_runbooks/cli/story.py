@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple, Protocol
 from urllib.parse import quote
 
 from skyflo_runbooks.cli import card, decide, incident
-from skyflo_runbooks.cli.client import Gateway
+from skyflo_runbooks.cli.client import Gateway, error_of
 from skyflo_runbooks.cli.files import free_name, write_new
 from skyflo_runbooks.cli.new import tell
 from skyflo_runbooks.cli.operator import Operator
@@ -79,10 +79,12 @@ class Story:
     _last: Json = field(default_factory=dict)
 
     def follow(self) -> ExitCode:
-        """Tell the story until it ends or is left, and return its exit code."""
+        """Tell the story until it ends or is left, and return its exit code; raises what ended it otherwise."""
         try:
             while True:
                 self._last = status = self._next()
+                if status.get("error"):
+                    raise error_of(status["error"])
                 self._tell(status)
                 if not self._act(status):
                     return self._end(status)

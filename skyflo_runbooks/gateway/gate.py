@@ -75,7 +75,7 @@ class Gate:
             )
         answer = Answer(
             result=masked,
-            at=rfc3339(await self._cluster.now()),
+            at=rfc3339(await self._cluster.time_since(started)),
             elapsed_ms=round((time.monotonic() - started) * 1000, 1),
             redacted=masked != result,
         )

@@ -149,6 +149,10 @@ class Gateway:
             return await asyncio.wait_for(asyncio.shield(running), seconds), True
         return self.verifier.under_way(task), False
 
+    def undecided(self, ids: tuple[str, ...]) -> list[str]:
+        """Return which of these proposals wait for a person."""
+        return [id_ for id_ in ids if self.store.get(id_).state == "proposed"]
+
     def register(self, id_: str, body: Json) -> None:
         """Keep a runbook's steps, so that a card can show what will be verified."""
         if not id_.startswith("rb-") or len(id_) > 80:

@@ -158,7 +158,7 @@ def _spawn(home: Path, name: str, speed: float, port: int) -> Json:
     """Start the process and return the line it prints when it is ready."""
     folder = folder_of(home)
     log = folder / "log"
-    command = [sys.executable, "-m", "skyflo_runbooks.practice.serve", name, "--folder", str(folder)]
+    command = [sys.executable, "-P", "-m", "skyflo_runbooks.practice.serve", name, "--folder", str(folder)]
     command += ["--speed", str(speed), "--port", str(port)]
     # Not subprocess.Popen: it wants to wait for its child, and this one is to outlive us.
     reading, writing = os.pipe()

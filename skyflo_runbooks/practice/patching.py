@@ -2,7 +2,7 @@
 
 Server-side apply is refused by name. Rules of strategic merge: objects merge, lists with a merge key merge item by
 item, other lists are replaced; `$patch: delete|replace`, `$deleteFromPrimitiveList` and `$setElementOrder` directives
-as in k8s.io/apimachinery/pkg/util/strategicpatch (the order directive is read and ignored).
+as in k8s.io/apimachinery/pkg/util/strategicpatch.
 """
 
 import json
@@ -86,11 +86,11 @@ def _strategic_object(target: Json, patch: Json) -> Json:
         elif key.startswith("$retainKeys"):
             target = {name: item for name, item in target.items() if name in value}
         elif not key.startswith("$"):
-            _strategic_field(target, key, value)
+            _strategic_field(target, key, value, patch.get(f"$setElementOrder/{key}", []))
     return target
 
 
-def _strategic_field(target: Json, key: str, value: Any) -> None:
+def _strategic_field(target: Json, key: str, value: Any, order: list[Any]) -> None:
     if value is None:
         target.pop(key, None)
     elif isinstance(value, dict):
@@ -98,12 +98,12 @@ def _strategic_field(target: Json, key: str, value: Any) -> None:
         target[key] = _strategic_object(held if isinstance(held, dict) else {}, value)
     elif isinstance(value, list):
         held = target.get(key)
-        target[key] = _strategic_list(held if isinstance(held, list) else [], value, key)
+        target[key] = _strategic_list(held if isinstance(held, list) else [], value, key, order)
     else:
         target[key] = value
 
 
-def _strategic_list(target: list[Any], patch: list[Any], field: str) -> list[Any]:
+def _strategic_list(target: list[Any], patch: list[Any], field: str, order: list[Any]) -> list[Any]:
     if field in MERGED_SETS:
         return target + [item for item in patch if item not in target]
     key = patch_key(field, target + patch)
@@ -122,4 +122,21 @@ def _strategic_list(target: list[Any], patch: list[Any], field: str) -> list[Any
             merged.append(_strategic_object({}, item))
         else:
             merged[place] = _strategic_object(merged[place], item)
-    return merged
+    return _ordered(merged, order or patch, target, key)
+
+
+def _ordered(merged: list[Any], patch: list[Any], target: list[Any], key: str) -> list[Any]:
+    """Return the items as the real server orders them: the patch's in the patch's order, new ones first.
+
+    Source: normalizeElementOrder and mergeSortedSlice in strategicpatch/patch.go.
+    """
+    wanted = [item.get(key) for item in patch]
+    there = [item.get(key) for item in target]
+    left = [item for item in merged if item.get(key) not in wanted]
+    right = sorted((item for item in merged if item.get(key) in wanted), key=lambda item: wanted.index(item.get(key)))
+    out: list[Any] = []
+    while left and right:
+        first, second = left[0].get(key), right[0].get(key)
+        ahead = first in there and second in there and there.index(first) < there.index(second)
+        out.append((left if ahead else right).pop(0))
+    return out + left + right

@@ -151,9 +151,11 @@ def _decode(kind: Kind, body: Json, request: Request, *, patch: bool) -> Json:
 def _same_kind(kind: Kind, body: Json) -> None:
     given = (body.get("apiVersion") or kind.api_version, body.get("kind") or kind.kind)
     if given != (kind.api_version, kind.kind):
+        version = given[0].rpartition("/")[2]
+        target = f"{kind.group.partition('.')[0] or 'core'}.{kind.kind}"
         raise errors.bad_request(
-            f"the API version or kind in the data ({given[0]}, {given[1]}) does not match the expected "
-            f"({kind.api_version}, {kind.kind})"
+            f'{given[1]} in version "{version}" cannot be handled as a {kind.kind}: '
+            f"converting ({version}.{given[1]}) to ({target}): unknown conversion"
         )
 
 

@@ -158,7 +158,8 @@ async def verdict(desk: Desk, request: Request, who: Identity) -> Response:
         run=asked.run,
     )
     judgement, final = await desk.gateway.verify(task, asked.after, min(max(asked.wait, 0.0), LONGEST_WAIT))
-    return answer({**msgspec.to_builtins(judgement), "final": final})
+    undecided = [] if final else desk.gateway.undecided(asked.changes)
+    return answer({**msgspec.to_builtins(judgement), "final": final, "undecided": undecided})
 
 
 async def runbook(desk: Desk, request: Request, who: Identity) -> Response:

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from skyflo_runbooks.gateway.identity import Identity
-from skyflo_runbooks.model.errors import BadInput, Refused
+from skyflo_runbooks.model.errors import BadInput, Refused, SkyfloError
 from skyflo_runbooks.model.incident import read_text
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.planning.graph import build
@@ -86,7 +86,7 @@ class Sessions:
             "diagnosis": kept.get("diagnosis"),
             "plan": kept.get("plan"),
             "notebook": kept.get("notebook"),
-            "error": kept.get("error"),
+            "error": kept.get("error") or self._error(session),
             "elapsed_ms": kept.get("elapsed_ms"),
             "proposals": views,
             "judgement": views[-1]["judgement"] if views else None,
@@ -170,6 +170,16 @@ class Sessions:
             return await future
         finally:
             self._waiting.discard(session)
+
+    def _error(self, session: str) -> Json | None:
+        """Return what ended a session, in the form of an error body."""
+        task = self._tasks.get(session)
+        if task is None or not task.done() or task.cancelled():
+            return None
+        error = task.exception()
+        if isinstance(error, SkyfloError):
+            return {"code": int(error.exit_code), "message": error.message, "next_step": error.next_step}
+        return None if error is None else {"code": 1, "message": type(error).__name__, "next_step": ""}
 
     def _state(self, session: str, node: str, unfinished: bool) -> str:
         task = self._tasks.get(session)

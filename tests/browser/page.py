@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from playwright.async_api import BrowserContext, FrameLocator, Locator, Page, expect
 
-if TYPE_CHECKING:
-    from tests.browser.stack import Stack
+from tests.browser.stack import NOTEBOOK, Stack
 
 # A kernel takes seconds to start on a small machine that does other things too.
 PATIENCE = 60_000
@@ -20,10 +17,12 @@ class Lab:
         self.page = page
 
     @classmethod
-    async def open(cls, context: BrowserContext, stack: Stack, *, workspace: str = "default") -> Lab:
+    async def open(
+        cls, context: BrowserContext, stack: Stack, *, notebook: str = NOTEBOOK, workspace: str = "default"
+    ) -> Lab:
         """Open the runbook in a tab and wait until its steps are marked."""
         page = await context.new_page()
-        await page.goto(stack.lab(workspace=workspace))
+        await page.goto(stack.lab(notebook, workspace))
         lab = cls(page)
         await expect(lab.step("change")).to_be_visible(timeout=PATIENCE)
         return lab

@@ -182,7 +182,7 @@ def _jupyter(made: Stack, port: int) -> Child:
     bin_ = Path(sys.executable).parent
     if made.mode == "user":
         shutil.chown(made.work, "nobody")
-    sandbox = [sys.executable, "-m", "skyflo_kernel.sandbox", "--mode", made.mode, "--work", str(made.work)]
+    sandbox = [sys.executable, "-P", "-m", "skyflo_kernel.sandbox", "--mode", made.mode, "--work", str(made.work)]
     lab = [str(bin_ / "jupyter"), "lab", "--no-browser", "--ServerApp.ip=localhost", f"--ServerApp.port={port}"]
     rooted = ["--allow-root"] if made.mode != "user" and os.geteuid() == 0 else []
     arguments = [*sandbox, "--deny", str(made.home), "--", *lab, f"--ServerApp.root_dir={made.work}", *rooted]

@@ -6,16 +6,22 @@ proposal still waits, no decision is in the record, and the cluster is as it was
 
 import asyncio
 import json
-from collections.abc import Sequence
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from typing import NamedTuple
 
+import msgspec
 import pytest
+import pytest_asyncio
 from playwright.async_api import BrowserContext, expect
 
 from skyflo_runbooks.model.json import Json, at
+from tests import needs
+from tests.browser.conftest import chromium
 from tests.browser.page import PATIENCE, Lab, pair
-from tests.browser.stack import NOTEBOOK, Stack
+from tests.browser.stack import NOTEBOOK, Stack, stack
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 # What a script of a page can send: every form of the call, with the page's own cookies.
 FORGED = """
 async (gateway, id) => {
@@ -44,6 +50,12 @@ async (gateway, id) => {
 """
 
 
+# Neither the answer of the gateway may be read, nor a decision sent, nor the frame reached into: 0 is a refusal by the
+# browser. What was sent without being readable, the gateway's record shows to be refused too.
+REFUSED = [0, 0, 0, 0]
+Hunt = tuple[list[str], list[int], int]
+
+
 def code(source: str) -> Json:
     """A cell that is no step."""
     return {
@@ -56,31 +68,45 @@ def code(source: str) -> Json:
     }
 
 
-def plant(stack: Stack, source: str) -> None:
-    """Add the attacker's cell to the notebook, at its end."""
-    path = stack.work / NOTEBOOK
-    notebook = json.loads(path.read_text())
-    notebook["cells"].append(code(source))
-    stack.write_notebook(notebook)
+class Night(NamedTuple):
+    """One incident for all attacks, since none of them changes anything, with an operator signed in."""
+
+    stack: Stack
+    browser: BrowserContext
 
 
-async def waiting(stack: Stack, browser: BrowserContext) -> tuple[Lab, str]:
-    """A signed-in operator with the notebook open and the card waiting; gives the proposal's id."""
-    await pair(browser, stack.login)
-    lab = await Lab.open(browser, stack)
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def night() -> AsyncIterator[Night]:
+    """The flagship, and a browser that is paired with its gateway."""
+    needs.labextension()
+    path = needs.chromium()
+    with stack() as made:
+        async with chromium(path) as context:
+            await pair(context, made.login)
+            yield Night(made, context)
+
+
+async def waiting(night: Night, attack: str = "") -> Lab:
+    """A copy of the notebook with the attacker's cell at its end is open, and its card waits."""
+    notebook = json.loads((night.stack.work / NOTEBOOK).read_text())
+    notebook["cells"].append(code(attack))
+    name = f"{uuid.uuid4().hex}.ipynb"
+    night.stack.write_notebook(notebook, name)
+    lab = await Lab.open(night.browser, night.stack, notebook=name)
     await lab.reads_done()
     await lab.run(lab.step("change"))
     await expect(lab.card().get_by_label("What will change")).to_be_visible(timeout=PATIENCE)
-    return lab, str(stack.proposals()[0]["id"])
+    return lab
 
 
-async def run_attack(lab: Lab) -> str:
-    """Run the planted cell and give what it printed."""
+async def run_attack(lab: Lab) -> object:
+    """Run the planted cell and give the JSON that it told of itself."""
     cell = lab.page.locator(".jp-Notebook .jp-CodeCell").last
     await lab.run(cell, keys="Control+Enter")
-    done = cell.locator(".jp-OutputArea-output").filter(has_text="attack done")
+    done = cell.locator(".jp-OutputArea-output").filter(has_text="attack done [")
     await expect(done).to_be_visible(timeout=PATIENCE)
-    return (await done.text_content()) or ""
+    said = (await done.text_content()) or ""
+    return json.JSONDecoder().raw_decode(said, said.index("attack done [") + len("attack done "))[0]
 
 
 def assert_untouched(stack: Stack) -> None:
@@ -91,32 +117,29 @@ def assert_untouched(stack: Stack) -> None:
     assert stack.writes() == 0
 
 
-async def test_a_script_in_a_cells_output_cannot_approve(flagship: Stack, browser: BrowserContext) -> None:
+async def test_a_script_in_a_cells_output_cannot_approve(night: Night) -> None:
     """It acts with the page's cookies, reaches into the frame, and gets nowhere."""
     script = f"""
 from IPython.display import HTML
 HTML('''<p id="said"></p><script>
-({FORGED})("{flagship.gateway}", PROPOSAL).then(sent => {{
+({FORGED})("{night.stack.gateway}", PROPOSAL).then(sent => {{
   document.getElementById("said").textContent = "attack done " + JSON.stringify(sent);
 }});
 </script>'''.replace("PROPOSAL", repr(raise_memory.id)))
 """
-    plant(flagship, script)
-    lab, _ = await waiting(flagship, browser)
-    said = await run_attack(lab)
-    assert "200" not in said
-    assert "clicked" not in said
-    assert_untouched(flagship)
+    said = await run_attack(await waiting(night, script))
+    assert said == REFUSED
+    assert_untouched(night.stack)
 
 
-async def test_a_widgets_module_cannot_approve(flagship: Stack, browser: BrowserContext) -> None:
+async def test_a_widgets_module_cannot_approve(night: Night) -> None:
     """A module that a kernel's widget brings runs in the page like the page's own code, and can no more."""
     widget = f"""
 import json
 from IPython.display import HTML
 esm = '''export async function render({{model, el}}) {{
   const attack = {FORGED};
-  el.textContent = "attack done " + JSON.stringify(await attack("{flagship.gateway}", model.get("id")));
+  el.textContent = "attack done " + JSON.stringify(await attack("{night.stack.gateway}", model.get("id")));
 }}'''
 # The way an anywidget's `_esm` gets into the page: a module from a blob, given the page's element and the model.
 HTML('''<div id="widget"></div><script type="module">
@@ -125,13 +148,11 @@ const model = {{get: () => PROPOSAL}};
 (await import(url)).render({{model, el: document.getElementById("widget")}});
 </script>'''.replace("ESM", json.dumps(esm)).replace("PROPOSAL", repr(raise_memory.id)))
 """
-    plant(flagship, widget)
-    lab, _ = await waiting(flagship, browser)
-    assert "200" not in await run_attack(lab)
-    assert_untouched(flagship)
+    assert await run_attack(await waiting(night, widget)) == REFUSED
+    assert_untouched(night.stack)
 
 
-async def test_a_forged_comm_message_cannot_approve(flagship: Stack, browser: BrowserContext) -> None:
+async def test_a_forged_comm_message_cannot_approve(night: Night) -> None:
     """No comm target approves: what a page or a kernel sends over one changes what is shown, and nothing else."""
     forged = """
 from comm import create_comm
@@ -141,22 +162,20 @@ for target in ("skyflo", "skyflo.approval", "jupyter.widget", "skyflo.decision")
     create_comm(target_name=target, data={"id": raise_memory.id, "decision": "approve", "state": "executed"})
 view = {**raise_memory.view, "state": "executed"}
 display(render.receipt_bundle(view), raw=True)
-print("attack done")
+print("attack done []")
 """
-    plant(flagship, forged)
-    lab, _ = await waiting(flagship, browser)
-    await run_attack(lab)
-    assert_untouched(flagship)
+    await run_attack(await waiting(night, forged))
+    assert_untouched(night.stack)
 
 
-async def test_a_kernel_with_everything_it_can_find_cannot_approve(flagship: Stack, browser: BrowserContext) -> None:
+async def test_a_kernel_with_everything_it_can_find_cannot_approve(night: Night) -> None:
     """Its token decides nothing, no operator credential or kubeconfig is found, and the command says so."""
-    if flagship.mode == "none":
+    if night.stack.mode == "none":
         pytest.skip("no sandbox on this machine: hostile code in a kernel is not excluded, and the page says so")
     hunt = f"""
 import json, os, pathlib, subprocess, sys, urllib.request
 found = []
-home = {str(flagship.home)!r}
+home = {str(night.stack.home)!r}
 for place in (home, home + "/kubeconfig", "/root/.kube", os.path.expanduser("~/.kube")):
     path = pathlib.Path(place)
     try:
@@ -185,16 +204,14 @@ command = [sys.executable, "-m", "skyflo_runbooks.cli", "approve", raise_memory.
 exit = subprocess.run(command, capture_output=True).returncode
 print("attack done", json.dumps([found, status, exit]))
 """
-    plant(flagship, hunt)
-    lab, _ = await waiting(flagship, browser)
-    found, status, code_ = json.loads((await run_attack(lab)).partition("attack done")[2])
+    found, status, exit_code = msgspec.convert(await run_attack(await waiting(night, hunt)), Hunt)
     assert found == []
     assert all(one >= 400 for one in status)
-    assert code_ == 5
-    assert_untouched(flagship)
+    assert exit_code == 5
+    assert_untouched(night.stack)
 
 
-async def test_a_stolen_cookie_cannot_approve(flagship: Stack, browser: BrowserContext) -> None:
+async def test_a_stolen_cookie_cannot_approve(night: Night) -> None:
     """Another port of localhost is sent the session cookie; with it one can look, and no more."""
     caught: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
@@ -207,14 +224,15 @@ async def test_a_stolen_cookie_cannot_approve(flagship: Stack, browser: BrowserC
         await writer.drain()
         writer.close()
 
-    lab, id_ = await waiting(flagship, browser)
+    lab = await waiting(night)
+    id_ = str(night.stack.proposals()[0]["id"])
     async with await asyncio.start_server(squat, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         await lab.page.evaluate(f"new Image().src = 'http://localhost:{port}/x'")
         cookie = await asyncio.wait_for(caught, 30)
     assert "skyflo_session=" in cookie
-    assert all(one >= 400 for one in await with_cookie(flagship, id_, cookie))
-    assert_untouched(flagship)
+    assert all(one >= 400 for one in await with_cookie(night.stack, id_, cookie))
+    assert_untouched(night.stack)
 
 
 async def with_cookie(stack: Stack, id_: str, cookie: str) -> Sequence[int]:
@@ -232,9 +250,9 @@ async def with_cookie(stack: Stack, id_: str, cookie: str) -> Sequence[int]:
         return [decided.status_code, unsigned.status_code]
 
 
-async def test_a_covered_card_cannot_be_clicked(flagship: Stack, browser: BrowserContext) -> None:
+async def test_a_covered_card_cannot_be_clicked(night: Night) -> None:
     """A page that lays something over the card, to have the click, finds the button off; uncovered, it comes back."""
-    lab, _ = await waiting(flagship, browser)
+    lab = await waiting(night)
     button = await lab.look()
     await lab.page.evaluate(
         """() => {
@@ -248,4 +266,4 @@ async def test_a_covered_card_cannot_be_clicked(flagship: Stack, browser: Browse
     await expect(lab.card().get_by_text("Covered")).to_be_visible(timeout=PATIENCE)
     await lab.page.evaluate("document.getElementById('veil').remove()")
     await expect(button).to_be_enabled(timeout=PATIENCE)
-    assert_untouched(flagship)
+    assert_untouched(night.stack)

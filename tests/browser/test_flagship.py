@@ -1,7 +1,6 @@
 """The flagship in a real JupyterLab and a real Chromium, with every lock on."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ from playwright.async_api import BrowserContext, expect
 
 from skyflo_runbooks.model.plan import GatherStep, ReadStep
 from skyflo_runbooks.notebook.parse import parse, read_notebook
+from tests.browser.conftest import shot
 from tests.browser.page import PATIENCE, Lab, pair
 from tests.browser.stack import NOTEBOOK, Stack
 
@@ -35,13 +35,6 @@ def verdicts(path: Path) -> list[str]:
     ]
 
 
-async def shot(lab: Lab, name: str) -> None:
-    """Keep a picture where somebody asked for them, to look at."""
-    folder = os.environ.get("SKYFLO_SHOTS")
-    if folder:
-        await lab.page.screenshot(path=str(Path(folder) / f"{name}.png"))
-
-
 async def test_an_incident_is_approved_in_the_card_and_verified_and_stands_after_reopening(
     flagship: Stack, browser: BrowserContext
 ) -> None:
@@ -56,12 +49,12 @@ async def test_an_incident_is_approved_in_the_card_and_verified_and_stands_after
     await expect(lab.card().get_by_text("256Mi").first).to_be_visible(timeout=PATIENCE)
     assert [proposal["state"] for proposal in flagship.proposals()] == ["proposed"]
     assert flagship.limit() == "256Mi"
-    await shot(lab, "card")
+    await shot(lab.page, "card")
 
     await lab.approve()
     await expect(lab.step("verify").get_by_text("VERIFIED").first).to_be_visible(timeout=2 * PATIENCE)
     await expect(lab.step("change").get_by_text("APPLIED").first).to_be_visible(timeout=PATIENCE)
-    await shot(lab, "verified")
+    await shot(lab.page, "verified")
     assert flagship.limit() == "512Mi"
     assert flagship.writes() == 1
 
@@ -76,7 +69,7 @@ async def test_an_incident_is_approved_in_the_card_and_verified_and_stands_after
     await expect(again.step("change").get_by_text("APPLIED").first).to_be_visible()
     await expect(again.step("verify").get_by_text("VERIFIED").first).to_be_visible()
     await expect(again.page.locator("iframe.skyflo-frame")).to_have_count(0)
-    await shot(again, "reopened")
+    await shot(again.page, "reopened")
     assert len(flagship.proposals()) == 1
 
 

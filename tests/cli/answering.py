@@ -33,7 +33,7 @@ def answering(status: int, body: object) -> Iterator[Answering]:
             self.end_headers()
             self.wfile.write(made.body)
 
-        do_POST = do_GET
+        do_POST = do_GET  # noqa: N815  # the base class's name
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's name
             """Nothing on stderr."""

@@ -22,10 +22,10 @@ from tests.cli.answering import answering
 from tests.cli.conftest import Terminal
 
 
-def written(home: Path, url: str, token: str = "kernel-token") -> Environment:
+def written(home: Path, url: str) -> Environment:
     """A home in which a gateway said where it is."""
     (home / "run").mkdir(parents=True)
-    (home / "run" / "gateway.json").write_text(json.dumps({"url": url, "token": token, "pid": 1}))
+    (home / "run" / "gateway.json").write_text(json.dumps({"url": url, "token": "kernel-token", "pid": 1}))
     return Environment(home=home)
 
 

@@ -20,7 +20,8 @@ PLAN: Json = {
     "steps": [
         {"kind": "prose", "id": "p", "text": "why"},
         {"kind": "gather", "id": "state", "reads": {
-            "pods": {"tool": "k8s_get", "arguments": {"kind": "Pod"}}, "events": {"tool": "k8s_events", "arguments": {}},
+            "pods": {"tool": "k8s_get", "arguments": {"kind": "Pod"}},
+            "events": {"tool": "k8s_events", "arguments": {}},
         }},
         {"kind": "change", "id": "raise", "tool": "k8s_set_resources",
          "arguments": {"limits": {"memory": {"$param": "memory_limit"}}}, "why": "x"},

@@ -126,8 +126,15 @@ def test_a_session_that_is_not_there_is_bad_input(terminal: Terminal, flagship: 
 def test_a_wrong_parameter_is_bad_input(terminal: Terminal, flagship: Bench) -> None:
     """Unknown names do not pass in silence."""
     said = terminal.at(flagship)("resolve", TEXT, "-p", "setle=10s")
-    assert said.code == 2, said
+    assert said.code == 2
     assert "settle" in said.err
+
+
+def test_a_namespace_that_does_not_exist_is_bad_input(terminal: Terminal, flagship: Bench) -> None:
+    """As with `new`, the nearest name is said."""
+    said = terminal.at(flagship)("resolve", TEXT, "-n", "chekout")
+    assert said.code == 2
+    assert "checkout" in said.err
 
 
 def _found(pattern: str, text: str) -> str:

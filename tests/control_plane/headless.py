@@ -69,7 +69,7 @@ def headless(folder: Path, kubeconfig: Path, operator: str = "tester") -> Iterat
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("SKYFLO_", "KUBECONFIG"))}
     environment["SKYFLO_HOME"] = str(folder / "home")
     children = Children(folder / "logs")
-    serve = [_PROGRAM, "serve", "--port", "0", "--json", "--kubeconfig", kubeconfig]
+    serve: list[str | Path] = [_PROGRAM, "serve", "--port", "0", "--json", "--kubeconfig", kubeconfig]
     gateway = children.start("gateway", serve, environment)
     try:
         wait_until("the gateway's first line", lambda: "login" in gateway.log.read_text(), 60, gateway.check)

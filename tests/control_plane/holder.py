@@ -62,6 +62,8 @@ def up(place: Place, scenario: Scenario, say: Callable[[str], None] = print, wit
     Raises:
         HolderError: another scenario is up, or the start failed.
     """
+    if _held(place):  # up, or on its way up by another command
+        wait_until("the cluster that another command starts", lambda: bool(_ready(place)) or not _held(place), within)
     if ready := status(place):
         if ready.scenario != scenario.scenario:
             raise HolderError(f"{ready.scenario} is up already; end it first: {_command(place, 'down')}")

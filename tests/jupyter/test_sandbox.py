@@ -55,12 +55,15 @@ def mode(request: pytest.FixtureRequest) -> Mode:
     return "landlock"
 
 
-def inside(mode: Mode, ground: Ground, code: str, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def inside(
+    mode: Mode, ground: Ground, code: str, *options: str, cwd: Path | None = None, **variables: str
+) -> subprocess.CompletedProcess[str]:
     """Run Python code in the sandbox."""
-    launcher = [sys.executable, "-m", "skyflo_kernel.sandbox", "--mode", mode]
+    launcher = [sys.executable, "-P", "-m", "skyflo_kernel.sandbox", "--mode", mode]
     folders = ["--work", str(ground.work), "--deny", str(ground.data), *options]
     return subprocess.run(
-        [*launcher, *folders, "--", sys.executable, "-c", textwrap.dedent(code)],
+        [*launcher, *folders, "--", sys.executable, "-P", "-c", textwrap.dedent(code)],
+        cwd=cwd,
         env={**os.environ, **variables},
         capture_output=True,
         text=True,
@@ -234,6 +237,14 @@ def test_nothing_outside_the_working_folder_can_be_written(mode: Mode, ground: G
         """,
     )
     assert answer(found) == [False, False]
+
+
+def test_a_module_planted_in_the_working_folder_does_not_run_outside(mode: Mode, ground: Ground) -> None:
+    """The next start from that folder imports the real modules, before the sandbox is entered and as root."""
+    for name in ("msgspec", "argparse", "skyflo_kernel"):
+        (ground.work / f"{name}.py").write_text("raise SystemExit('planted code ran')")
+    found = inside(mode, ground, "import json; print(json.dumps('started'))", cwd=ground.work)
+    assert answer(found) == "started"
 
 
 def test_a_denied_path_that_stays_open_is_a_refusal_to_start(ground: Ground) -> None:

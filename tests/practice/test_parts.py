@@ -136,6 +136,20 @@ def test_strategic_directives(patch: Json, left: object) -> None:
     assert apply({"containers": [{"name": "a"}, {"name": "b"}]}, patch, STRATEGIC).get("containers") == left
 
 
+@pytest.mark.parametrize(
+    ("patch", "names"),
+    [
+        ({"env": [{"name": "new"}]}, ["new", "a", "b", "c"]),
+        ({"env": [{"name": "b"}, {"name": "new"}]}, ["a", "b", "new", "c"]),
+        ({"env": [{"name": "new"}], "$setElementOrder/env": [{"name": "c"}, {"name": "new"}]}, ["a", "b", "c", "new"]),
+    ],
+)
+def test_strategic_merge_orders_items_as_the_server_does(patch: Json, names: list[str]) -> None:
+    """Items of the patch keep its order; those the server has alone keep their place among them."""
+    after = apply({"env": [{"name": "a"}, {"name": "b"}, {"name": "c"}]}, patch, STRATEGIC)
+    assert [item["name"] for item in after["env"]] == names
+
+
 def test_lists_without_a_key_are_replaced() -> None:
     """args and tolerations."""
     assert apply({"args": ["a", "b"]}, {"args": ["c"]}, STRATEGIC) == {"args": ["c"]}

@@ -78,7 +78,7 @@ async def test_a_kind_that_does_not_fit_the_path(bench: Client) -> None:
     """The message names both."""
     body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "x"}}
     status = await bench.refused("POST", "/api/v1/namespaces/lab/configmaps", body)
-    assert "(v1, Secret) does not match the expected (v1, ConfigMap)" in status["message"]
+    assert "converting (v1.Secret) to (core.ConfigMap): unknown conversion" in status["message"]
 
 
 async def test_another_namespace_in_the_body(bench: Client) -> None:
@@ -91,7 +91,7 @@ async def test_another_namespace_in_the_body(bench: Client) -> None:
 async def test_an_unknown_dry_run_is_refused(bench: Client) -> None:
     """Only `All` is one: anything else must not be taken for a real write."""
     status = await bench.refused("POST", "/api/v1/namespaces/lab/configmaps", {"metadata": {"name": "x"}}, dryRun="yes")
-    assert status["code"] == 400
+    assert status["code"] == 422
     assert await bench.items("/api/v1/namespaces/lab/configmaps") == []
 
 

@@ -1,7 +1,8 @@
-"""`python -m skyflo_kernel.sandbox [--mode MODE] [--jupyter-user USER] [--work DIR]… [--deny PATH]… -- COMMAND…`
+"""`python -P -m skyflo_kernel.sandbox [--mode MODE] [--jupyter-user USER] [--work DIR]… [--deny PATH]… -- COMMAND…`
 
-Goes into the sandbox and becomes the command. `--modes` prints what this machine has, the strongest first. An error is
-one line and the exit code of the product's table.
+Goes into the sandbox and becomes the command. `-P`: without it Python would import from the folder that it is started
+in, and code in a kernel may have written there. `--modes` prints what this machine has, the strongest first. An error
+is one line and the exit code of the product's table.
 """
 
 from __future__ import annotations

@@ -137,8 +137,9 @@ def _close(plan: Plan, own: Path) -> None:
 
 def _packages() -> list[Path]:
     """Where this Python and its packages lie, also those of a checkout that is installed in place."""
-    # The first entry is the folder that the launcher was started in: a home, as like as not.
-    places = {Path(sys.prefix), Path(sys.base_prefix), *(Path(entry) for entry in sys.path[1:] if entry)}
+    # Without -P the first entry is the folder that the launcher was started in: a home, as like as not.
+    entries = sys.path if sys.flags.safe_path else sys.path[1:]
+    places = {Path(sys.prefix), Path(sys.base_prefix), *(Path(entry) for entry in entries if entry)}
     return mounts.outermost(place.resolve() for place in places)
 
 

@@ -405,6 +405,13 @@ class Cluster:
             raise Unknown("The API server's answer has no Date header, so the cluster's time is not known.")
         return answer.at
 
+    async def time_since(self, started: float) -> datetime:
+        """Return the cluster's time of an answer that came since `started` (of `time.monotonic`); else ask for it.
+
+        A read's own time, without a further request: whatever this connection heard last during the read.
+        """
+        return self._transport.heard(started) or await self.now()
+
     async def uid(self) -> str:
         """Return what tells this cluster from others: the uid of namespace kube-system.
 

@@ -9,6 +9,7 @@ Rules:
 """
 
 import asyncio
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -60,6 +61,12 @@ class Transport:
     def __init__(self, client: httpx.AsyncClient, *, timeout: float = TIMEOUT) -> None:
         self.client = client
         self.timeout = timeout
+        self._heard = 0.0
+        self._said: datetime | None = None
+
+    def heard(self, since: float) -> datetime | None:
+        """Return the Date of the API server's last answer since `since` (of `time.monotonic`); None where none came."""
+        return self._said if self._heard >= since else None
 
     async def get(
         self,
@@ -151,6 +158,10 @@ class Transport:
             timeout=_CONNECTING,
         ) as response:
             body, was_cut = await _read(response, limit)
+            at = _date(response)
+            # What a Service answers through the API server's proxy carries the Service's clock.
+            if at is not None and "/proxy/" not in path:
+                self._heard, self._said = time.monotonic(), at
             if was_cut and not cut:
                 raise TooLarge(
                     f"{doing}: the answer is larger than {limit // 1024} KiB.",
@@ -159,7 +170,7 @@ class Transport:
             return Answer(
                 status=response.status_code,
                 content=body,
-                at=_date(response),
+                at=at,
                 warnings=tuple(_warning(line) for line in response.headers.get_list("warning")),
                 cut=was_cut,
                 media_type=response.headers.get("content-type", ""),
