@@ -143,7 +143,10 @@ class Runbook:
             "checks": [msgspec.to_builtins(check) for check in checks],
             "within": within,
         }
-        return self._judge(body, show(render.note_bundle(f"{step}: measuring …")), _longest(checks, within))
+        # While a person has not decided there is nothing to wait for: the gateway says INCONCLUSIVE, once.
+        undecided = any(change.state == "proposed" for change in after)
+        longest = 0.0 if undecided else _longest(checks, within)
+        return self._judge(body, show(render.note_bundle(f"{step}: measuring …")), longest)
 
     @_step
     def rollback(self, step: Change, /) -> None:

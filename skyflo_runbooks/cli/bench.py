@@ -24,10 +24,11 @@ _DEPLOYMENT = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{NAME}"
 
 
 class Bench:
-    """A staged flagship and its gateway; use it as a context."""
+    """A staged scenario (the flagship) and its gateway; use it as a context."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, scenario: str = SCENARIO) -> None:
         self.home = home
+        self.scenario = scenario
         self.data = home / "data"
         self._stack = ExitStack()
         self._port = launch.free_port()
@@ -35,8 +36,8 @@ class Bench:
     def __enter__(self) -> Self:
         with ExitStack() as starting:
             log = self.home / "practice.log"
-            child, self.practice = launch.practice(SCENARIO, self.home / "practice", speed=SPEED, log=log)
-            starting.enter_context(child)
+            child, self.practice = launch.practice(self.scenario, self.home / "practice", speed=SPEED, log=log)
+            self.cluster = starting.enter_context(child)
             login = self._serve()
             starting.callback(lambda: self._child.stop())
             self.operator: Operator = operator.pair(operator.read_link(login), "promises")

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import msgspec
 
+from skyflo_runbooks.cli import config
+
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):
     """The environment's part of the configuration; empty strings where nothing is said."""
@@ -63,5 +65,9 @@ def home(variables: Mapping[str, str]) -> Path:
 
 
 def current() -> Environment:
-    """Return the environment of this process."""
-    return read(os.environ)
+    """Return the environment of this process; what it leaves open, `skyflo.toml` may say."""
+    said = read(os.environ)
+    file = config.load(said.home)
+    return msgspec.structs.replace(
+        said, gateway_url=said.gateway_url or file.gateway_url.rstrip("/"), model=said.model or file.model
+    )

@@ -43,7 +43,7 @@ async def _measure(folder: Path, scale: Scale) -> Figure:
         "decisions_durable",
         plain / ours,
         "ratio",
-        "decisions recorded a second (signature checked; nonce burnt, state moved and ledger entry chained in one fully "
+        "decisions recorded a second (signature checked; nonce burnt, state moved, ledger entry chained in one fully "
         "synced transaction) over bare, fully synced SQLite commits of one row a second",
         Target(">=", 0.1),
         {"decisions_per_s": count / ours, "commits_per_s": count / plain},

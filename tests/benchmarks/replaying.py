@@ -58,7 +58,7 @@ def measure(folder: Path, scale: Scale) -> Iterator[Figure]:
 
 
 def _only_reads(notebook: Json) -> Json:
-    """Return the notebook without the cells after its reads: a change would end one engine's run and not the other's."""
+    """Return the notebook without what comes after its reads: a change ends one engine's run, and not the other's."""
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     kinds = classify_cells(["".join(cell["source"]) for cell in code])
     later = {cell["id"] for cell, found in zip(code, kinds, strict=True) if found.kind in _LATER}

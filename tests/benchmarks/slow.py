@@ -33,12 +33,12 @@ def before(kubeconfig: Path, slow: str) -> Iterator[Path]:
 
             protocol_version = "HTTP/1.1"
 
-            def do_GET(self) -> None:  # noqa: N802  (the name that http.server calls)
+            def do_GET(self) -> None:
                 if slow in self.path:
                     _NEVER.wait(DELAY)
                 _pass_on(self, cluster)
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (http.server's name)
                 """Say nothing."""
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

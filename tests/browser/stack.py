@@ -183,6 +183,7 @@ def _jupyter(made: Stack, port: int) -> Child:
     if made.mode == "user":
         shutil.chown(made.work, "nobody")
     sandbox = [sys.executable, "-P", "-m", "skyflo_kernel.sandbox", "--mode", made.mode, "--work", str(made.work)]
+    sandbox += ["--home", str(made.work.parent / "jupyter-home")]
     lab = [str(bin_ / "jupyter"), "lab", "--no-browser", "--ServerApp.ip=localhost", f"--ServerApp.port={port}"]
     rooted = ["--allow-root"] if made.mode != "user" and os.geteuid() == 0 else []
     arguments = [*sandbox, "--deny", str(made.home), "--", *lab, f"--ServerApp.root_dir={made.work}", *rooted]

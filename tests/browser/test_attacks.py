@@ -14,6 +14,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 from playwright.async_api import BrowserContext, expect
+from skyflo_kernel.sandbox import landlock
 
 from skyflo_runbooks.model.json import Json, at
 from tests import needs
@@ -75,12 +76,16 @@ class Night(NamedTuple):
     browser: BrowserContext
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def night() -> AsyncIterator[Night]:
-    """The flagship, and a browser that is paired with its gateway."""
+@pytest_asyncio.fixture(loop_scope="module", scope="module", params=["user", "landlock", "none"])
+async def night(request: pytest.FixtureRequest) -> AsyncIterator[Night]:
+    """The flagship in each way of keeping Jupyter apart, and a browser that is paired with its gateway."""
     needs.labextension()
     path = needs.chromium()
-    with stack() as made:
+    if request.param == "user":
+        needs.root()
+    if request.param == "landlock" and landlock.version() == 0:
+        needs.missing("Landlock", "a Linux kernel 5.13 or newer with the landlock security module")
+    with stack(mode=request.param) as made:
         async with chromium(path) as context:
             await pair(context, made.login)
             yield Night(made, context)
@@ -171,7 +176,11 @@ print("attack done []")
 async def test_a_kernel_with_everything_it_can_find_cannot_approve(night: Night) -> None:
     """Its token decides nothing, no operator credential or kubeconfig is found, and the command says so."""
     if night.stack.mode == "none":
-        pytest.skip("no sandbox on this machine: hostile code in a kernel is not excluded, and the page says so")
+        page = await night.browser.new_page()
+        await page.goto(night.stack.gateway)
+        # Nothing is promised here, and the page says that in words.
+        await expect(page.get_by_text("not malware")).to_be_visible()
+        return
     hunt = f"""
 import json, os, pathlib, subprocess, sys, urllib.request
 found = []
@@ -267,3 +276,28 @@ async def test_a_covered_card_cannot_be_clicked(night: Night) -> None:
     await lab.page.evaluate("document.getElementById('veil').remove()")
     await expect(button).to_be_enabled(timeout=PATIENCE)
     assert_untouched(night.stack)
+
+
+async def test_free_code_that_calls_itself_a_read_does_not_run_by_itself(night: Night) -> None:
+    """Tags, metadata and position say nothing; only the grammar does."""
+    planted = night.stack.work / "ran-by-itself"
+    notebook = json.loads((night.stack.work / NOTEBOOK).read_text())
+    free = code(f"from pathlib import Path\nPath({str(planted)!r}).touch()")
+    free["metadata"] = {"tags": ["skyflo-read"], "skyflo": {"step": "pods", "kind": "read"}, "trusted": True}
+    notebook["cells"].insert(3, free)
+    night.stack.write_notebook(notebook, "free.ipynb")
+    lab = await Lab.open(night.browser, night.stack, notebook="free.ipynb")
+    await lab.reads_done()
+    assert not planted.exists()
+
+
+async def test_a_runbook_for_another_cluster_runs_nothing(night: Night) -> None:
+    """It says which cluster it was made for, above the notebook, and no tool is called."""
+    notebook = json.loads((night.stack.work / NOTEBOOK).read_text())
+    notebook["metadata"]["skyflo"]["target"] = {"cluster": "another-uid", "context": "prod-eu", "namespaces": []}
+    night.stack.write_notebook(notebook, "other.ipynb")
+    before = list(night.stack.calls)
+    lab = await Lab.open(night.browser, night.stack, notebook="other.ipynb")
+    await lab.reads_done()
+    await expect(lab.page.locator(".skyflo-banner")).to_contain_text("made for the cluster prod-eu")
+    assert night.stack.calls == before

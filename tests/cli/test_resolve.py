@@ -1,6 +1,7 @@
 """`resolve`: the whole story in one terminal, over the same gate."""
 
 import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -87,6 +88,18 @@ def test_a_rejection_ends_it_with_13(terminal: Terminal, incident: Bench) -> Non
         assert operator.ends() == 13
     assert "not in business hours" in terminal("ledger", "show", "--json").out
     assert incident.limit() == "256Mi"
+
+
+def test_an_interrupt_at_the_card_decides_nothing(terminal: Terminal, flagship: Bench) -> None:
+    """Ctrl-C at the question is 130, says so, and the proposal waits on."""
+    terminal.at(flagship, log_in=True)
+    with person("resolve", *WORDS) as operator:
+        shown = operator.waits_for("[l]ater? ")
+        operator.process.send_signal(signal.SIGINT)
+        assert operator.ends() == 130
+        assert "Interrupted." in operator.seen
+        assert "Traceback" not in operator.seen
+    assert flagship.kernel.proposal(_found(r"ap-[0-9a-z]{6}", shown))["state"] == "proposed"
 
 
 def test_without_a_terminal_nothing_is_decided(terminal: Terminal, flagship: Bench) -> None:

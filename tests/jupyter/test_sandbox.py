@@ -60,7 +60,8 @@ def inside(
 ) -> subprocess.CompletedProcess[str]:
     """Run Python code in the sandbox."""
     launcher = [sys.executable, "-P", "-m", "skyflo_kernel.sandbox", "--mode", mode]
-    folders = ["--work", str(ground.work), "--deny", str(ground.data), *options]
+    own = ground.work.parent / "home"
+    folders = ["--work", str(ground.work), "--deny", str(ground.data), "--home", str(own), *options]
     return subprocess.run(
         [*launcher, *folders, "--", sys.executable, "-P", "-c", textwrap.dedent(code)],
         cwd=cwd,

@@ -141,7 +141,7 @@ class FakeGateway:
         undone = [f"{id_} is {state}" for id_, state in states.items() if state not in ("executed", "in_place")]
         judgement: Json = {"step": body["step"], "changes": body["changes"], "window": "5s", "started": "a"}
         if undone:
-            return {**judgement, "verdict": "INCONCLUSIVE", "checks": [], "reasons": undone, "final": True}
+            return {**judgement, "verdict": "INCONCLUSIVE", "checks": [], "reasons": undone, "final": False}
         checks = [
             {
                 "check": check["name"],
