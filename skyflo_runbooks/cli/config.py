@@ -7,6 +7,7 @@ Rules:
 """
 
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -21,7 +22,7 @@ class File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     gateway_url: str = ""
     model: str = ""
     host: str = ""
-    port: int | None = None
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] | None = None
     data_dir: str = ""
     kubeconfig: str = ""
     read_kubeconfig: str = ""
@@ -45,8 +46,12 @@ def load(home: Path) -> File:
         raise BadInput(f"{path} cannot be used: {error}.", next_step=f"It may say: {known}.") from None
 
 
-def path_of(flag: Path | None, said: str) -> Path | None:
-    """Return the flag's path, else the file's."""
-    if flag is not None or not said:
-        return flag
-    return Path(said).expanduser()
+def over(flags: File, file: File) -> File:
+    """Return what the flags say, and where they are silent what the file says."""
+    said = {name: getattr(flags, name) for name in File.__struct_fields__}
+    return msgspec.structs.replace(file, **{name: value for name, value in said.items() if value not in ("", None)})
+
+
+def path_of(said: str) -> Path | None:
+    """Return a path that was said, absolute; None where nothing was."""
+    return Path(said).expanduser().absolute() if said else None

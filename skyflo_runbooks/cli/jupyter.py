@@ -15,6 +15,7 @@ import shutil
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 from urllib.parse import quote
@@ -67,11 +68,11 @@ def choose_mode(wanted: str, user: str) -> Mode:
     raise BadInput(f"--isolation {wanted} {what}.", next_step=f"Here there is: {', '.join(there)}.")
 
 
-def room(*, port: int, mode: Mode, user: str, work: Path, home: Path, kubeconfig: Path | None) -> Room:
-    """Return the room, with everything denied that opens a cluster or decides."""
+def room(*, port: int, mode: Mode, user: str, work: Path, home: Path, secret: Sequence[Path] = ()) -> Room:
+    """Return the room, with everything denied that opens a cluster or decides: `home`, `secret`, known folders."""
     own = Path.home()
-    secret = [home, *(own / name for name in _SECRET_FOLDERS), *([kubeconfig] if kubeconfig else [])]
-    denied = tuple(dict.fromkeys(path.resolve() for path in secret if path.exists()))
+    closed = [home, *secret, *(own / name for name in _SECRET_FOLDERS)]
+    denied = tuple(dict.fromkeys(path.resolve() for path in closed if path.exists()))
     inside = next((path for path in denied if path == work or path in work.parents), None)
     if inside is not None and mode != "none":
         raise BadInput(f"{work} lies in {inside}, which is closed to Jupyter.", next_step="Name another --work folder.")

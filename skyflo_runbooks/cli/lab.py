@@ -8,6 +8,7 @@ Rules:
 """
 
 import json
+import os
 import shutil
 import tempfile
 import threading
@@ -21,9 +22,9 @@ from urllib.parse import urlencode
 import typer
 from skyflo_kernel.sandbox import Mode
 
-from skyflo_runbooks.cli import demo, jupyter, launch, operator
+from skyflo_runbooks.cli import config, demo, jupyter, launch, operator
 from skyflo_runbooks.cli.client import Gateway
-from skyflo_runbooks.cli.environment import current
+from skyflo_runbooks.cli.environment import Environment, current
 from skyflo_runbooks.cli.files import read_notebook
 from skyflo_runbooks.cli.files import replace as write_over
 from skyflo_runbooks.cli.jupyter import Room
@@ -69,7 +70,7 @@ def lab(
         user=jupyter_user,
         work=folder,
         home=environment.home,
-        kubeconfig=kubeconfig,
+        secret=_secret(environment, kubeconfig, data_dir),
     )
     options = ["--port", str(port), *(["--context", context] if context else [])]
     options += [text for flag, path in (("--kubeconfig", kubeconfig), ("--data-dir", data_dir)) if path
@@ -78,6 +79,13 @@ def lab(
         served, said = _gateway(made, options, environment.home)
         stack.enter_context(served)
         return _open(screen, stack, served, said, made, opened, environment.home, name, browser=not no_browser)
+
+
+def _secret(environment: Environment, *flags: Path | None) -> list[Path]:
+    """Return what flags, environment and file name as kubeconfig or record: none of it is Jupyter's."""
+    file = config.load(environment.home)
+    named = [*environment.kubeconfig.split(os.pathsep), file.kubeconfig, file.read_kubeconfig, file.data_dir]
+    return [path.absolute() for path in (*flags, *map(config.path_of, named)) if path is not None]
 
 
 def demonstrate(screen: Screen, *, name: str, browser: bool, jupyter_user: str) -> ExitCode:
@@ -90,9 +98,7 @@ def demonstrate(screen: Screen, *, name: str, browser: bool, jupyter_user: str) 
         screen.line("The practice cluster is a simulation: what you learn here is real, the pods are not.")
         child, practice = launch.practice(demo.SCENARIO, home / "practice", speed=demo.SPEED, log=home / "practice.log")
         stack.enter_context(child)
-        made = jupyter.room(
-            port=launch.free_port(), mode=mode, user=jupyter_user, work=work, home=home, kubeconfig=None
-        )
+        made = jupyter.room(port=launch.free_port(), mode=mode, user=jupyter_user, work=work, home=home)
         served, said = _gateway(made, ["--port", "0", "--kubeconfig", practice.kubeconfig], home)
         stack.enter_context(served)
         gateway = Gateway(said.url, launch.kernel_token(home))

@@ -10,24 +10,26 @@ from typing import Annotated
 
 import typer
 
+from skyflo_runbooks.cli import config
+from skyflo_runbooks.cli.config import File
 from skyflo_runbooks.cli.environment import Environment, current
 from skyflo_runbooks.model.errors import BadInput, ExitCode
 from skyflo_runbooks.service.settings import Settings
 
+PORT = 7717
+
 
 def serve(
-    host: Annotated[str, typer.Option("--host", help="Where to listen; localhost is 127.0.0.1 and ::1.")] = "localhost",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 7717,
-    data_dir: Annotated[
-        Path | None, typer.Option("--data-dir", help="Where the record lies; default $SKYFLO_HOME/data.")
+    host: Annotated[str, typer.Option("--host", help="Default: localhost, which is 127.0.0.1 and ::1.")] = "",
+    port: Annotated[
+        int | None, typer.Option("--port", min=0, max=65535, help=f"Default: {PORT}; 0 takes a free one.")
     ] = None,
+    data_dir: Annotated[str, typer.Option("--data-dir", help="The record's; default $SKYFLO_HOME/data.")] = "",
     kubeconfig: Annotated[
-        Path | None, typer.Option("--kubeconfig", help="Default: KUBECONFIG, ~/.kube/config, the pod's.")
-    ] = None,
+        str, typer.Option("--kubeconfig", help="Default: KUBECONFIG, ~/.kube/config, the pod's.")
+    ] = "",
     context: Annotated[str, typer.Option("--context", help="A context of the kubeconfig.")] = "",
-    read_kubeconfig: Annotated[
-        Path | None, typer.Option("--read-kubeconfig", help="Another credential, for reads.")
-    ] = None,
+    read_kubeconfig: Annotated[str, typer.Option("--read-kubeconfig", help="Another credential, for reads.")] = "",
     jupyter_origin: Annotated[
         str, typer.Option("--jupyter-origin", help="The one origin that may frame the card.")
     ] = "",
@@ -35,8 +37,8 @@ def serve(
     as_json: Annotated[bool, typer.Option("--json", help='First line as {"url", "login"}.')] = False,
 ) -> ExitCode:
     """Start the gateway: it holds the credentials, shows the cards, and applies what a person approved."""
-    settings = settings_of(
-        current(),
+    environment = current()
+    flags = File(
         host=host,
         port=port,
         data_dir=data_dir,
@@ -44,8 +46,8 @@ def serve(
         read_kubeconfig=read_kubeconfig,
         context=context,
         jupyter_origin=jupyter_origin,
-        isolation=isolation,
     )
+    settings = settings_of(environment, config.over(flags, config.load(environment.home)), isolation)
     from skyflo_runbooks.service import server
 
     def announce(url: str, login: str) -> None:
@@ -56,33 +58,23 @@ def serve(
     return ExitCode.DONE
 
 
-def settings_of(
-    environment: Environment,
-    *,
-    host: str,
-    port: int,
-    data_dir: Path | None,
-    kubeconfig: Path | None,
-    read_kubeconfig: Path | None,
-    context: str,
-    jupyter_origin: str,
-    isolation: str,
-) -> Settings:
-    """Return the frozen settings: flag > environment > default."""
+def settings_of(environment: Environment, said: File, isolation: str) -> Settings:
+    """Return the frozen settings of the service."""
+    kubeconfig, read_kubeconfig = config.path_of(said.kubeconfig), config.path_of(said.read_kubeconfig)
     for path in (kubeconfig, read_kubeconfig):
         if path is not None and not path.is_file():
             raise BadInput(f"There is no kubeconfig at {path}.", next_step="Name the file that kubectl uses.")
-    chosen = kubeconfig
     return Settings(
         home=environment.home,
-        data_dir=(data_dir or environment.home / "data").absolute(),
-        host=host,
-        port=port,
-        kubeconfig=chosen.absolute() if chosen else None,
-        context=context,
-        jupyter_origin=jupyter_origin.rstrip("/"),
+        data_dir=config.path_of(said.data_dir) or environment.home / "data",
+        host=said.host or "localhost",
+        port=PORT if said.port is None else said.port,
+        kubeconfig=kubeconfig,
+        read_kubeconfig=read_kubeconfig,
+        context=said.context,
+        jupyter_origin=said.jupyter_origin.rstrip("/"),
         isolation=isolation,
-        practice=is_practice(environment, chosen),
+        practice=is_practice(environment, kubeconfig),
     )
 
 

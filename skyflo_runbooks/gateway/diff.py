@@ -71,7 +71,7 @@ def _value_at(manifest: Json, pointer: str) -> object:
 def _lines(manifest: Json | None) -> list[str]:
     if manifest is None:
         return []
-    text: str = yaml.safe_dump(manifest, sort_keys=False, allow_unicode=True, width=100_000)
+    text: str = yaml.dump(manifest, Dumper=_DUMPER, sort_keys=False, allow_unicode=True, width=100_000)
     return text.splitlines()
 
 

@@ -93,11 +93,12 @@ def check_of(case: Case, name: str, **arguments: object) -> Check:
     return build(name, [subject.kind, subject.name], {"namespace": param("namespace"), **arguments})
 
 
-def web_checks(case: Case) -> tuple[Check, ...]:
-    """Return the check that requests are answered, where it is known where they come in."""
+def web_checks(case: Case, **window: Json) -> tuple[Check, ...]:
+    """Return the check that requests are answered, where it is known where they come in; `window` as of the others."""
     if case.web is None:
         return ()
     said: dict[str, object] = {"service": case.web.service, "namespace": param("namespace"), "path": case.web.path}
+    said |= window
     if case.web.port is not None:
         said["port"] = case.web.port
     return (build("http_ok", [], said),)

@@ -35,7 +35,7 @@ def test_a_wall_that_is_not_there_is_refused() -> None:
 
 def room(work: Path, home: Path) -> Room:
     """A room that denies `home`."""
-    return jupyter.room(port=1, mode="landlock", user="nobody", work=work, home=home, kubeconfig=None)
+    return jupyter.room(port=1, mode="landlock", user="nobody", work=work, home=home)
 
 
 def test_what_opens_a_cluster_or_decides_is_denied(tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ def test_what_opens_a_cluster_or_decides_is_denied(tmp_path: Path) -> None:
     home, kubeconfig = tmp_path / "home", tmp_path / "config"
     home.mkdir()
     kubeconfig.touch()
-    made = jupyter.room(port=1, mode="user", user="nobody", work=tmp_path / "w", home=home, kubeconfig=kubeconfig)
+    made = jupyter.room(port=1, mode="user", user="nobody", work=tmp_path / "w", home=home, secret=[kubeconfig])
     assert {home, kubeconfig} <= set(made.denied)
 
 

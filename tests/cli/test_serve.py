@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from skyflo_runbooks.cli import config
 from skyflo_runbooks.cli.bench import Bench
-from skyflo_runbooks.cli.environment import Environment
+from skyflo_runbooks.cli.config import File
+from skyflo_runbooks.cli.environment import Environment, current
 from skyflo_runbooks.cli.launch import Child
-from skyflo_runbooks.cli.serve import is_practice
+from skyflo_runbooks.cli.serve import is_practice, settings_of
 from tests.cli.conftest import Terminal
 
 SERVE = [sys.executable, "-m", "skyflo_runbooks.cli", "serve"]
@@ -75,3 +77,45 @@ def test_practice_is_known_by_its_kubeconfig(tmp_path: Path) -> None:
     assert is_practice(environment, tmp_path / "practice" / "kubeconfig")
     assert not is_practice(environment, tmp_path / "kubeconfig")
     assert not is_practice(environment, None)
+
+
+def test_flag_over_file_over_default(tmp_path: Path) -> None:
+    """What a flag leaves open the file says, and what both leave open is the default."""
+    (tmp_path / "skyflo.toml").write_text('port = 7000\ncontext = "blue"\ndata_dir = "/var/lib/skyflo"\n')
+    environment = Environment(home=tmp_path)
+    settings = settings_of(environment, config.over(File(context="green"), config.load(tmp_path)), "none")
+    assert (settings.host, settings.port, settings.context) == ("localhost", 7000, "green")
+    assert settings.data_dir == Path("/var/lib/skyflo")
+    assert settings_of(environment, File(), "none").port == 7717
+    assert settings_of(environment, File(port=0), "none").data_dir == tmp_path / "data"
+
+
+def test_both_kubeconfigs_arrive(tmp_path: Path) -> None:
+    """The one that writes and the one that reads."""
+    (tmp_path / "write").touch()
+    (tmp_path / "read").touch()
+    said = File(kubeconfig=str(tmp_path / "write"), read_kubeconfig=str(tmp_path / "read"))
+    settings = settings_of(Environment(home=tmp_path), said, "none")
+    assert (settings.kubeconfig, settings.read_kubeconfig) == (tmp_path / "write", tmp_path / "read")
+
+
+@pytest.mark.parametrize(
+    "text", ["auto_approve = true", "approval = false", "port = 99999", 'port = "x"', "not toml ="]
+)
+def test_a_file_that_says_something_else_is_refused(terminal: Terminal, text: str) -> None:
+    """Nothing in it can weaken the approval: there is no such member, and it is refused at the start."""
+    terminal.home.mkdir()
+    (terminal.home / "skyflo.toml").write_text(text)
+    said = terminal("serve", "--port", "0")
+    assert said.code == 2
+    assert "skyflo.toml" in said.err
+    assert "kubeconfig" in said.err
+
+
+def test_the_file_names_the_gateway_too(terminal: Terminal) -> None:
+    """The environment wins over it."""
+    terminal.home.mkdir()
+    (terminal.home / "skyflo.toml").write_text('gateway_url = "http://localhost:9/"\nmodel = "m"\n')
+    assert (current().gateway_url, current().model) == ("http://localhost:9", "m")
+    terminal.setenv("SKYFLO_GATEWAY_URL", "http://localhost:8")
+    assert current().gateway_url == "http://localhost:8"

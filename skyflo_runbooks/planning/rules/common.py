@@ -5,7 +5,7 @@ from skyflo_runbooks.diagnosis.pods import containers
 from skyflo_runbooks.diagnosis.snapshot import ago
 from skyflo_runbooks.model.check import Check
 from skyflo_runbooks.model.json import Json, at
-from skyflo_runbooks.model.plan import ChangeStep
+from skyflo_runbooks.model.plan import ChangeStep, param
 from skyflo_runbooks.planning.way import Case, Way, named, settle, steady, web_checks
 
 
@@ -29,7 +29,7 @@ def roll_back(case: Case, *, because: str, checks: tuple[Check, ...] = ()) -> tu
         Way(
             title=f"Roll back to revision {number} ({images})",
             change=change,
-            checks=(*steady(case), *checks, *web_checks(case)),
+            checks=(*steady(case), *checks, *web_checks(case, window=param("settle"))),
             parameters=(settle(),),
             reasons=(f"Revision {number} ({images}) ran before. {because}",),
         ),

@@ -51,7 +51,7 @@ def _raise(case: Case, old: Decimal, new: Decimal, reasons: tuple[str, ...]) -> 
     return Way(
         title=f"Raise the memory limit of {container} from {format_memory(old)} to {written}",
         change=change,
-        checks=(*steady(case), *_memory_checks(case), *_limit_check(case), *web_checks(case)),
+        checks=(*steady(case), *_memory_checks(case), *_limit_check(case), *web_checks(case, window=param("settle"))),
         parameters=(Parameter("memory_limit", "str", written, f"new memory limit of {container}"), settle()),
         reasons=reasons,
     )
@@ -103,7 +103,7 @@ def add_variable(case: Case) -> Repair:
     way = Way(
         title=f"Set {facts['variable']} of {facts['container']} again, from {_said(facts)}",
         change=change,
-        checks=(*steady(case), *checks, *web_checks(case)),
+        checks=(*steady(case), *checks, *web_checks(case, window=param("settle"))),
         parameters=(*_value_parameter(case), settle()),
         reasons=(f"The revision before set {facts['variable']} from {_said(facts)}; this one does not.",),
     )

@@ -21,7 +21,7 @@ def set_image(case: Case) -> Repair:
     way = Way(
         title=f"Set the image of {container} to {good}",
         change=change,
-        checks=(*steady(case), running, *web_checks(case)),
+        checks=(*steady(case), running, *web_checks(case, window=param("settle"))),
         parameters=(Parameter("image", "str", good, f"image of {container} that exists"), settle()),
         reasons=(f"{good} {facts['good_source']}.", "Everything else of the new revision stays."),
     )

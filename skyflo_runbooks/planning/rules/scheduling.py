@@ -68,7 +68,7 @@ def _lower(case: Case, resource: Resource, lower: Lower) -> Way:
     return Way(
         title=f"Lower the {resource} request of {container} from {facts['request']} to {size}",
         change=change,
-        checks=(check_of(case, "pods_scheduled"), *steady(case), *web_checks(case)),
+        checks=(check_of(case, "pods_scheduled"), *steady(case), *web_checks(case, window=param("settle"))),
         parameters=(Parameter(name, "str", size, f"new {resource} request of {container}"), settle()),
         reasons=(f"{facts['request']} → {size}: {lower.why}.", _room(case, resource, lower)),
     )
