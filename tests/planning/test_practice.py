@@ -51,7 +51,7 @@ async def test_the_flagship() -> None:
         "namespace": {"$param": "namespace"},
         "path": "/checkout",
         "port": None,
-        "window": "30s",
+        "window": {"$param": "settle"},
     }
     assert [item.title for item in made.alternatives] == ["Roll back to revision 1 (payment-svc:v2.4.0)"]
 
