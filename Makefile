@@ -3,7 +3,9 @@ SHELL := /bin/sh
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 STAMP := $(VENV)/.made
-BASE_PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+# The first Python that runs and is new enough; a name on PATH alone proves nothing (version managers put shims there).
+BASE_PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$p && break; done)
 HEADLESS ?=
 STRICT ?=
 TESTS ?= tests
@@ -15,7 +17,7 @@ help: ## list the targets
 
 $(STAMP): pyproject.toml constraints.txt
 	@echo "Making the environment in $(VENV) (the first time takes a minute or two) …"
-	@$(BASE_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; found $$($(BASE_PYTHON) --version)."; exit 1; }
+	@test -n "$(BASE_PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found. Install one, or name it: make BASE_PYTHON=…"; exit 1; }
 	@test -x $(PYTHON) || $(BASE_PYTHON) -m venv $(VENV)
 	@$(PYTHON) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m ensurepip -q
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check uv

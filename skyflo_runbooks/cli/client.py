@@ -1,7 +1,8 @@
 """The gateway as the command line sees it: HTTP calls, and answers that are values or errors of the one tree.
 
 Rules:
-  1. A gateway is found by the environment, else by `home/run/gateway.json` (see `environment`).
+  1. A gateway is found by the environment, else by `home/run/gateway.json`, else by this terminal's login. A token
+     goes to the address that it was written with, and nowhere else.
   2. An error body `{"error": {"code", "message", "next_step"}}` is raised as the error with that exit code.
   3. No answer, or an answer that is not the gateway's, is `Unreachable` (20) and says how to start one. Nothing is
      tried twice: a request that changes something may have arrived.
@@ -87,16 +88,24 @@ class Gateway:
 
 
 def find(environment: Environment) -> Gateway:
-    """Return the gateway that the environment or `gateway.json` names, or raise `Unreachable`."""
-    written = _written(environment.gateway_file)
+    """Return the gateway that the environment, `gateway.json` or this terminal's login names; else `Unreachable`."""
+    known = [one for one in (_written(environment.gateway_file), _logged_in(environment)) if one is not None]
     if environment.gateway_url:
-        token = environment.kernel_token
-        if not token and written is not None and same_address(written.url, environment.gateway_url):
-            token = written.token
-        return Gateway(environment.gateway_url, token)
-    if written is None:
+        own = [one.token for one in known if same_address(one.url, environment.gateway_url)]
+        return Gateway(environment.gateway_url, environment.kernel_token or next(iter(own), ""))
+    if not known:
         raise Unreachable("No gateway is running here.", next_step=START)
-    return written
+    return known[0]
+
+
+def _logged_in(environment: Environment) -> Gateway | None:
+    """Return the gateway at which this terminal is an operator: on another machine there is no `gateway.json`."""
+    if not environment.operator_file.exists():
+        return None
+    from skyflo_runbooks.cli import operator
+
+    who = operator.load(environment.operator_file)
+    return Gateway(who.origin, who.session)
 
 
 def same_address(one: str, other: str) -> bool:

@@ -1,7 +1,7 @@
 """`explain`: what a fault is and how it is recognised, from the rules themselves. Works without a gateway."""
 
 import inspect
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,9 @@ from skyflo_runbooks.cli.screen import Screen
 from skyflo_runbooks.cli.text import columns, listed
 from skyflo_runbooks.model.errors import BadInput, ExitCode
 from skyflo_runbooks.model.json import Json
+
+if TYPE_CHECKING:
+    from skyflo_runbooks.diagnosis.rules import Rule
 
 
 def explain(
@@ -41,6 +44,12 @@ def _catalogue() -> list[Json]:
     from skyflo_runbooks.diagnosis.rules import RULES
 
     return [
-        {"fault": rule.fault, "means": inspect.getdoc(rule.find) or "", "needs": list(rule.needs)}
+        {"fault": rule.fault, "means": _means(rule), "needs": list(rule.needs)}
         for rule in sorted(RULES, key=lambda rule: rule.fault)
     ]
+
+
+def _means(rule: "Rule") -> str:
+    """Return what the rule's function says of itself, as a sentence for a person."""
+    said = (inspect.getdoc(rule.find) or "").removeprefix("Yield ")
+    return said[:1].upper() + said[1:]

@@ -11,6 +11,7 @@ Rules:
 import errno
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -200,5 +201,6 @@ def _trace() -> None:
 
 
 def run() -> None:
-    """Run the command line of this process."""
+    """Run the command line of this process. A TERM ends it as Ctrl-C does, so that what it started ends too."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main(sys.argv[1:]))

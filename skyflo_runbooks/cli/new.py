@@ -93,7 +93,8 @@ def tell(screen: Screen, answer: Json) -> None:
         screen.line()
         screen.lines(card.plan(steps))
         if not any(step["kind"] == "change" for step in steps) and found:
-            screen.line(f"  No safe change is known. {at(diagnosis, 'findings', 0, 'advice', default='')}", "yellow")
+            advice = at(diagnosis, "findings", 0, "advice") or "The runbook says what was left out, and why."
+            screen.line(f"  No safe change is known. {advice}", "yellow")
 
 
 def _write(answer: Json, output: Path | None) -> Path | None:

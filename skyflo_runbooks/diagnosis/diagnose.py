@@ -18,7 +18,7 @@ from skyflo_runbooks.diagnosis.collapse import collapse
 from skyflo_runbooks.diagnosis.graph import Graph, ref
 from skyflo_runbooks.diagnosis.pods import containers, name_of, ready, replicas
 from skyflo_runbooks.diagnosis.rules import RULES, Rule
-from skyflo_runbooks.diagnosis.snapshot import Snapshot
+from skyflo_runbooks.diagnosis.snapshot import Snapshot, seconds_between
 from skyflo_runbooks.diagnosis.symptoms import NEEDS, Symptom, available, symptoms
 from skyflo_runbooks.diagnosis.words import Place, name_like, nearest, place
 from skyflo_runbooks.model.finding import Diagnosis, Finding
@@ -28,6 +28,8 @@ from skyflo_runbooks.model.objects import ObjectRef
 
 NAMED = ("Deployment", "StatefulSet", "DaemonSet", "Job", "Service")
 LISTED = 10
+# Seconds; twice the longest back-off of a kubelet, after which a container that crashes would have done so again.
+RECENT = 600.0
 
 
 def diagnose(snapshot: Snapshot, incident: Incident, *, rules: Sequence[Rule] = RULES) -> Diagnosis:
@@ -95,9 +97,22 @@ def _fronts(cause: Finding) -> list[ObjectRef]:
 
 
 def _serves_fully(graph: Graph, cause: Finding) -> bool:
-    """Return whether as many pods serve as are wanted, in spite of the cause: an older revision still does."""
+    """Return whether as many pods serve as are wanted, in spite of the cause: an older revision still does.
+
+    A pod that is ready and crashed minutes ago is between two crashes: that this moment is a good one says nothing.
+    """
     found = graph.get(cause.object)
-    return found is not None and cause.object.kind != "Service" and available(found) >= replicas(found)
+    if found is None or cause.object.kind == "Service" or available(found) < replicas(found):
+        return False
+    return not any(_between_crashes(graph, pod) for pod in graph.pods(found) if ready(pod))
+
+
+def _between_crashes(graph: Graph, pod: Json) -> bool:
+    ends = [end for container in containers(pod) if not container.init for end in container.terminations]
+    ages = [
+        seconds_between(str(end.get("finishedAt") or ""), graph.snapshot.time) for end in ends if end.get("exitCode")
+    ]
+    return any(age is not None and age < RECENT for age in ages)
 
 
 def _still_serving(graph: Graph, where: Place, findings: Sequence[Finding]) -> tuple[str, ...]:

@@ -3,6 +3,8 @@
 Rules:
   1. What is compared is the desired state: live against the dry run, without status, defaults both sides share, and
      what controllers write.
+     Members stand in the order of their names, as kubectl diff shows them, so that one change reads the same wherever
+     an API server keeps them.
   2. Values of Secrets never appear: a value that differs reads `(changed)`.
   3. An inverse patch tests, before each operation, that the value there is still the one that the change left; so a
      roll-back never undoes what somebody else did since.
@@ -18,6 +20,8 @@ from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
 
 Operation = Json
+# libyaml's emitter where it is there: twenty times as fast, and every proposal is shown as YAML twice.
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 def unified(ref: ObjectRef, before: Json | None, after: Json | None) -> str:
@@ -71,7 +75,7 @@ def _value_at(manifest: Json, pointer: str) -> object:
 def _lines(manifest: Json | None) -> list[str]:
     if manifest is None:
         return []
-    text: str = yaml.dump(manifest, Dumper=_DUMPER, sort_keys=False, allow_unicode=True, width=100_000)
+    text: str = yaml.dump(manifest, Dumper=_DUMPER, sort_keys=True, allow_unicode=True, width=100_000)
     return text.splitlines()
 
 

@@ -73,4 +73,4 @@ def _cells(engine: str, output: Path) -> float:
     ended = {cell["status"] for cell in at(notebook, "metadata", "skyflo", "run", "cells", default={}).values()}
     if None in took or (engine == "skyflo" and ended != {"passed"}):
         raise RuntimeError(f"the engine {engine} did not run every cell: {sorted(ended)}")
-    return sum(took)
+    return float(sum(took))

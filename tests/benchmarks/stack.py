@@ -5,6 +5,8 @@ A benchmark's client, gateway and cluster in one process would share one interpr
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -53,6 +55,15 @@ class Stack:
         body = {"text": INCIDENT, "namespaces": [NAMESPACE]}
         found: Json = self.gateway.post("/api/v1/incidents", body, timeout=120)
         return found
+
+    def cpu_ms(self) -> float | None:
+        """Return the processor time that the gateway's process has taken, where the system says it (Linux)."""
+        pid = json.loads((self.home / "run" / "gateway.json").read_text())["pid"]
+        said = Path(f"/proc/{pid}/stat")
+        if not said.exists():
+            return None
+        fields = said.read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
 
     def run(self, *arguments: str | Path) -> str:
         """Run a program as a user of this gateway does, and return what it printed."""

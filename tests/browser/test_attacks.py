@@ -91,6 +91,14 @@ async def night(request: pytest.FixtureRequest) -> AsyncIterator[Night]:
             yield Night(made, context)
 
 
+@pytest_asyncio.fixture(loop_scope="module", autouse=True)
+async def tidy(night: Night) -> AsyncIterator[None]:
+    """Close each test's tabs: every open JupyterLab keeps asking its server."""
+    yield
+    for page in night.browser.pages:
+        await page.close()
+
+
 async def waiting(night: Night, attack: str = "") -> Lab:
     """A copy of the notebook with the attacker's cell at its end is open, and its card waits."""
     notebook = json.loads((night.stack.work / NOTEBOOK).read_text())

@@ -148,15 +148,16 @@ def test_a_closed_pipe_is_silent() -> None:
     assert process.wait(60) != 0
 
 
-def test_an_interrupted_process_says_so(tmp_path: Path) -> None:
-    """A real Ctrl-C, while a command waits for its standard input, is 130 and no traceback."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_process_says_so(tmp_path: Path, number: signal.Signals) -> None:
+    """A real Ctrl-C, or a TERM, while a command waits for its standard input, is 130 and no traceback."""
     environment = {**os.environ, "SKYFLO_HOME": str(tmp_path), "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(
         [*COMMAND, "login", "-", "--operator", "ops"],
         env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     _until_it_sleeps(process.pid)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Interrupted." in err
@@ -177,6 +178,13 @@ def _until_it_sleeps(pid: int) -> None:
         before = now
         time.sleep(0.2)
     raise AssertionError("the process did not come to its read")
+
+
+def test_the_shell_completes_commands() -> None:
+    """As typer's completion script asks for it, without importing what is completed elsewhere."""
+    asked = {"_SKYFLO_RUNBOOKS_COMPLETE": "complete_bash", "COMP_WORDS": "skyflo-runbooks app", "COMP_CWORD": "1"}
+    done = subprocess.run(COMMAND, env={**os.environ, **asked}, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.split() == ["approvals", "approve"]
 
 
 def test_version(terminal: Terminal) -> None:

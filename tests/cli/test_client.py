@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from skyflo_runbooks.cli import launch
+from skyflo_runbooks.cli import launch, operator
 from skyflo_runbooks.cli.client import Gateway, find, same_address
 from skyflo_runbooks.cli.environment import Environment, read
+from skyflo_runbooks.cli.operator import Operator
 from skyflo_runbooks.model.errors import (
     BadInput,
     NotAllowed,
@@ -46,6 +47,16 @@ def test_a_token_goes_to_its_own_gateway_only(tmp_path: Path, url: str, token: s
     """A URL without a token takes the file's token where both name the same address, and nowhere else."""
     written(tmp_path, "http://localhost:1")
     assert find(read({"SKYFLO_HOME": str(tmp_path), "SKYFLO_GATEWAY_URL": url})).token == token
+
+
+def test_an_operator_on_another_machine_needs_no_file(tmp_path: Path) -> None:
+    """The login names the gateway; its session goes to that address only; a gateway on this machine comes first."""
+    environment = Environment(home=tmp_path)
+    operator.save(Operator("ops", "http://far:1", "session", "key"), environment.operator_file)
+    assert find(environment) == Gateway("http://far:1", "session")
+    assert find(Environment(home=tmp_path, gateway_url="http://far:1")).token == "session"
+    assert find(Environment(home=tmp_path, gateway_url="http://other:1")).token == ""
+    assert find(written(tmp_path, "http://localhost:1")).token == "kernel-token"
 
 
 def test_no_gateway_says_how_to_start_one(terminal: Terminal) -> None:

@@ -25,7 +25,7 @@ from tests.docs.readme import ROOT, Command
 
 BIN = Path(sys.executable).parent
 # What a person types where the command asks.
-ANSWERS = {"[y/N]": "y", "approve / modify / reject": "a"}
+ANSWERS = {"[y/N]": "y", "[a]pprove": "a"}
 # What is printed, by the word that stands for it.
 PRINTED = {"LINK": r"http://\S+/login/\S+", "PATH": r"(?<=--kubeconfig )\S+operator\.kubeconfig"}
 

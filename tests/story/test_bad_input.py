@@ -125,7 +125,21 @@ def test_a_reader_gets_findings_and_no_change(flagship: Rung, tmp_path: Path) ->
         answer = mine.json("new", flagship.scenario.incident, "-n", "checkout", "-o", "read.ipynb")
         assert answer["findings"][0]["fault"] == "CON-07"
         assert [step for step in answer["plan"] if step["kind"] == "change"] == []
-        assert "cannot patch" in mine.command("new", WORDS).stdout
+        assert "refused in the dry run" in (mine.folder / "read.ipynb").read_text()
+        assert "No safe change is known. The runbook says" in mine.command("new", WORDS).stdout
+
+
+def test_a_reader_that_runs_a_change_is_told_what_is_missing(logged_in: Home, flagship: Rung, tmp_path: Path) -> None:
+    """The runbook is another operator's, on the same cluster: no proposal, and the API server's own words."""
+    path = diagnose(logged_in, flagship, "another.ipynb").path
+    with home(tmp_path) as mine:
+        mine.serve(flagship.kubeconfig.with_name("kubeconfig-reader"))
+        done = mine.command("run", path)
+        said = done.stdout + done.stderr
+        assert done.returncode in (5, 12), said
+        assert "cannot patch" in said
+        assert "Traceback" not in said
+        assert mine.open_ids() == []
 
 
 def test_a_refused_credential_is_unknown_and_never_healthy(flagship: Rung, tmp_path: Path) -> None:

@@ -39,8 +39,8 @@ type reply struct {
 	Path   string `json:"path"`
 	Status int    `json:"status"`
 	Body   string `json:"body"`
-	// ReadyBelow: only while fewer pods of this image are ready. One process cannot know that; here it is "while this
-	// one has not taken its memory", which no pod gets past as long as its limit kills it.
+	// ReadyBelow: only while fewer pods of this image are ready. One process cannot know that; here it is "while the
+	// limit of this one leaves no room for its memory", so that the kernel ends it, and all others, before they serve.
 	ReadyBelow int `json:"ready_below"`
 	// Calls: only while another Service fails. The real node has no cluster DNS, so such an answer is never given.
 	Calls string `json:"calls"`
