@@ -122,7 +122,7 @@ def _lab(made: Room) -> list[str]:
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]
     rooted = ["--allow-root"] if made.mode != "user" and os.geteuid() == 0 else []
-    return [sys.executable, "-m", "jupyterlab", *options, *rooted]
+    return [sys.executable, "-P", "-m", "jupyterlab", *options, *rooted]
 
 
 def _until_it_answers(made: Room, child: Child, log: Path) -> None:

@@ -131,7 +131,7 @@ class Practice(msgspec.Struct, frozen=True):
 
 def practice(scenario: str, folder: Path, *, speed: float, log: Path) -> tuple[Child, Practice]:
     """Start a practice cluster as a process and return it with what it announced; `speed` is its clock's."""
-    module = ["-m", "skyflo_runbooks.practice.serve", scenario, "--folder", str(folder), "--speed", str(speed)]
+    module = ["-P", "-m", "skyflo_runbooks.practice.serve", scenario, "--folder", str(folder), "--speed", str(speed)]
     child = Child([sys.executable, *module], environment=os.environ, log=log)
     line = child.first_line(60.0, what="The practice cluster")
     try:

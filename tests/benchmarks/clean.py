@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,7 @@ def measure(folder: Path, scale: Scale) -> Iterator[Figure | Missing]:
     ours = ("SKYFLO_", "KUBE", "VIRTUAL_ENV", "PYTHON", "MAKE")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     environment["SKYFLO_HOME"] = str(folder / "home")
+    environment["BASE_PYTHON"] = str(Path(sys.executable).resolve())  # the Python of the other figures
     begun = time.perf_counter()
     subprocess.run([git, "clone", "--quiet", "--no-hardlinks", str(_ROOT), str(clone)], check=True, timeout=120)
     cloned = time.perf_counter()

@@ -8,6 +8,15 @@ from tests.browser.stack import NOTEBOOK, Stack
 
 # A kernel takes seconds to start on a small machine that does other things too.
 PATIENCE = 60_000
+# Resolves when an element was wholly seen, and the card's own observer, which looks every 100 ms, had its turn after it.
+SEEN = """element => new Promise(done => {
+  new IntersectionObserver((entries, observer) => {
+    if (entries.some(entry => entry.isVisible && entry.intersectionRatio >= 0.999)) {
+      observer.disconnect();
+      setTimeout(done, 300);
+    }
+  }, {trackVisibility: true, delay: 100, threshold: [0, 0.999, 1]}).observe(element);
+})"""
 
 
 class Lab:
@@ -17,12 +26,10 @@ class Lab:
         self.page = page
 
     @classmethod
-    async def open(
-        cls, context: BrowserContext, stack: Stack, *, notebook: str = NOTEBOOK, workspace: str = "default"
-    ) -> Lab:
-        """Open the runbook in a tab and wait until its steps are marked."""
+    async def open(cls, context: BrowserContext, stack: Stack, *, notebook: str = NOTEBOOK, workspace: str = "") -> Lab:
+        """Open a runbook in a tab, with a workspace of its own (another one would bring back its tabs)."""
         page = await context.new_page()
-        await page.goto(stack.lab(notebook, workspace))
+        await page.goto(stack.lab(notebook, workspace or notebook.partition(".")[0]))
         lab = cls(page)
         await expect(lab.step("change")).to_be_visible(timeout=PATIENCE)
         return lab
@@ -46,7 +53,9 @@ class Lab:
 
     async def look(self) -> Locator:
         """Look at the change, go on to the buttons, and give Approve once it can be clicked."""
-        await self.card().get_by_label("What will change").scroll_into_view_if_needed(timeout=PATIENCE)
+        diff = self.card().get_by_label("What will change")
+        await diff.scroll_into_view_if_needed(timeout=PATIENCE)
+        await diff.evaluate(SEEN)
         button = self.card().get_by_role("button", name="Approve", exact=True)
         await button.scroll_into_view_if_needed(timeout=PATIENCE)
         await expect(button).to_be_enabled(timeout=PATIENCE)

@@ -55,6 +55,15 @@ def test_a_report_is_a_consequence_only_where_something_is_down(fault: str, down
     assert down is not any("does not explain the report" in note for note in found.notes)
 
 
+def test_a_good_moment_between_two_kills_explains_nothing_away() -> None:
+    """Pods that were killed minutes ago and are ready just now do not serve fully: the report is a consequence."""
+    found = looked(world.between_kills())
+
+    assert [item.fault for item in found.findings] == ["CON-07"]
+    assert any(text.startswith("reported: ") for text in found.findings[0].consequences)
+    assert not any("does not explain the report" in note for note in found.notes)
+
+
 @pytest.mark.parametrize("names", [Names(), RENAMED], ids=["as-usual", "renamed"])
 def test_nothing_is_found_where_nothing_is_wrong(names: Names) -> None:
     """A healthy namespace has no finding, nothing unknown, and a sentence that says what is well."""

@@ -191,6 +191,14 @@ def oom_killed(names: Names = Names()) -> Snapshot:  # noqa: B008
     return snapshot([deployment(names, new, available=1), *sets, *pods, service(names)], usage=(use,))
 
 
+def between_kills(names: Names = Names()) -> Snapshot:  # noqa: B008
+    """All three pods were OOMKilled two minutes ago, and are ready at this very moment."""
+    spec = container(names, f"{names.image}:v2.4.1")
+    killed = ended(137, "OOMKilled", restarts=2, waiting=False)
+    pods = [pod(names, spec, killed, index=index, serves=True) for index in range(3)]
+    return snapshot([deployment(names, spec, available=3), replica_set(names, spec, 2), *pods, service(names)])
+
+
 def missing_variable(names: Names = Names(), *, before: Json | None = None) -> Snapshot:  # noqa: B008
     """The process exits with 1 because a variable that the previous revision set is gone; the log names it."""
     reference = {"name": "LEDGER_URL", "valueFrom": {"secretKeyRef": {"name": "ledger", "key": "url"}}}

@@ -142,8 +142,8 @@ class Desk:
     def filled(self, line: str) -> str:
         """The command with its capitals filled in."""
         for word, value in self.printed.items():
-            line = re.sub(rf"\b{word}\b", lambda _, value=value: value, line)
-        return re.sub(r"\bID\b", lambda _: self._id(line), line)
+            line = re.sub(rf"\b{word}\b", value.replace("\\", r"\\"), line)
+        return re.sub(r"\bID\b", self._id(line), line) if re.search(r"\bID\b", line) else line
 
     def _id(self, line: str) -> str:
         """The newest proposal that this command is about: what was executed, or what waits."""
