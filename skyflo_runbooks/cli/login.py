@@ -48,7 +48,7 @@ def _new_link(as_json: bool) -> ExitCode:
     environment, screen = current(), Screen(as_json)
     gateway = client.find(environment)
     who = operator.for_gateway(environment, gateway)
-    answer = gateway.using(who.session).post("/api/v1/links", {})
+    answer = operator.new_link(gateway, who)
     screen.line(str(answer["login"]))
     screen.json({"login": answer["login"]})
     return ExitCode.DONE

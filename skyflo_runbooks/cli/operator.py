@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 SCHEMA = "skyflo.dev/decision/v1"
+LINK_SCHEMA = "skyflo.dev/link/v1"
 DecisionKind = Literal["approve", "reject"]
 LOG_IN = "Run 'skyflo-runbooks login LINK' with the one-time link that 'serve' or 'lab' printed."
 
@@ -127,6 +128,15 @@ def decide(gateway: Gateway, operator: Operator, *, view: Json, decision: Decisi
     body = {"decision": decision, "reason": reason, "digest": digest, "nonce": nonce, "signature": signature}
     answer: Json = as_operator.post(f"{path}/decision", body, timeout=120.0)
     return answer
+
+
+def new_link(gateway: Gateway, operator: Operator) -> Json:
+    """Sign for a one-time link and return the gateway's answer, `{"login": …}`."""
+    as_operator = gateway.using(operator.session)
+    nonce = str(as_operator.get("/api/v1/links/nonce")["nonce"])
+    signed = canonical({"schema": LINK_SCHEMA, "nonce": nonce})
+    made: Json = as_operator.post("/api/v1/links", {"nonce": nonce, "signature": sign(operator.key, signed)})
+    return made
 
 
 def message(proposal: str, *, digest: str, decision: DecisionKind, nonce: str, reason: str) -> bytes:

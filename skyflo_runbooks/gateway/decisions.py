@@ -8,6 +8,7 @@ Rules:
   4. The digest is the proposal's; the time lies between `not_before` and `expires`; the state allows it
      (`lifecycle.admit_decision`).
   5. A reject carries a reason.
+  6. A new one-time link makes an operator, so it takes a signature too: a session that was stolen cannot make one.
 """
 
 import base64
@@ -26,6 +27,7 @@ from skyflo_runbooks.model.json import canonical
 from skyflo_runbooks.model.proposal import Decision
 
 SCHEMA = "skyflo.dev/decision/v1"
+LINK_SCHEMA = "skyflo.dev/link/v1"
 Kind = Literal["approve", "reject"]
 
 
@@ -91,6 +93,18 @@ def decide(store: Store, *, policy: Policy, proposal: str, ballot: Ballot, who: 
     )
     store.decide(row.proposal.id, made, ballot.nonce)
     return made
+
+
+def link_message(nonce: str) -> bytes:
+    """Return the bytes that the wish for a new one-time link signs."""
+    return canonical({"schema": LINK_SCHEMA, "nonce": nonce})
+
+
+def admit_link(store: Store, *, nonce: str, signature: str, who: Identity) -> None:
+    """Burn the nonce of a new link, or raise where it or the signature is not this operator's (rule 6)."""
+    _signing_key(identity.keys_of(store, who.name), link_message(nonce), signature)
+    if not identity.burn_nonce(store, nonce=nonce, purpose=LINK_SCHEMA, operator=who.name):
+        raise NotAllowed("The nonce is not this operator's for a new link, or it was used.", next_step="Sign again.")
 
 
 def signed_by(key: PublicKey, signed: bytes, signature: str) -> bool:

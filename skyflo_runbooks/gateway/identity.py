@@ -159,6 +159,16 @@ def nonce_serves(store: Store, *, nonce: str, proposal: str, operator: str) -> b
     return row is not None
 
 
+def burn_nonce(store: Store, *, nonce: str, purpose: str, operator: str) -> bool:
+    """Use a nonce up that decides no proposal; return whether it was this operator's, for this purpose, and fresh."""
+    with store.transaction() as db:
+        used = db.execute(
+            "DELETE FROM nonces WHERE nonce = ? AND proposal = ? AND operator = ? AND until >= ?",
+            (nonce, purpose, operator, rfc3339(store.now())),
+        ).rowcount
+    return used == 1
+
+
 def _live(store: Store, token: str) -> Identity | None:
     row = store.one("SELECT role, name, expires FROM tokens WHERE hash = ?", (hash_of(token),))
     if row is None or datetime.fromisoformat(str(row[2])) < store.now():

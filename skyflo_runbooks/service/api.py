@@ -195,8 +195,16 @@ async def verify_record(desk: Desk, request: Request, who: Identity) -> Response
     return answer({"ok": True, "entries": count, "problems": []})
 
 
+async def link_nonce(desk: Desk, request: Request, who: Identity) -> Response:
+    """What has to be signed for a new one-time link."""
+    made = identity.new_nonce(desk.gateway.store, proposal=decisions.LINK_SCHEMA, operator=who.name)
+    return answer({"nonce": made, "message": decisions.link_message(made).decode()})
+
+
 async def link(desk: Desk, request: Request, who: Identity) -> Response:
-    """Make a one-time link for another browser or terminal."""
+    """Make a one-time link for another browser or terminal, by signature: a link makes an operator."""
+    asked = await body(request, bodies.NewLink)
+    decisions.admit_link(desk.gateway.store, nonce=asked.nonce, signature=asked.signature, who=who)
     return answer({"login": new_link(desk.gateway.store, desk.origin)})
 
 
@@ -251,6 +259,7 @@ ROUTES: tuple[Routed, ...] = (
     _route("POST", "/leases", lease, ANYONE, bodies.Lease),
     _route("GET", "/ledger", record, ANYONE),
     _route("GET", "/ledger/verify", verify_record, ANYONE),
-    _route("POST", "/links", link, OPERATOR),
+    _route("GET", "/links/nonce", link_nonce, OPERATOR),
+    _route("POST", "/links", link, OPERATOR, bodies.NewLink),
 )
 PAIR = Described("POST", "/api/v1/pair", (), (pair.__doc__ or "").strip(), bodies.Pairing)

@@ -14,6 +14,7 @@ __all__ = [
     "Lease",
     "Modification",
     "NewIncident",
+    "NewLink",
     "NewProposal",
     "NewVerdict",
     "Pairing",
@@ -87,6 +88,13 @@ class Lease(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     key: str
     seconds: float = 60.0
+
+
+class NewLink(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The wish for one more one-time link: the gateway's nonce, and an operator's signature over it."""
+
+    nonce: str
+    signature: str
 
 
 class Pairing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,7 +8,7 @@ from tests.browser.stack import NOTEBOOK, Stack
 
 # A kernel takes seconds to start on a small machine that does other things too.
 PATIENCE = 60_000
-# Resolves when an element was wholly seen, and the card's own observer, which looks every 100 ms, had its turn after it.
+# Resolves when an element was wholly seen and the card's own observer, which looks every 100 ms, had its turn after.
 SEEN = """element => new Promise(done => {
   new IntersectionObserver((entries, observer) => {
     if (entries.some(entry => entry.isVisible && entry.intersectionRatio >= 0.999)) {

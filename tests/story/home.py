@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from skyflo_runbooks.cli.launch import bare
+from skyflo_runbooks.cli.client import Gateway
+from skyflo_runbooks.cli.launch import bare, kernel_token
 from skyflo_runbooks.model.json import Json
 from tests.control_plane.processes import Child, Children, free_ports, wait_until
 
@@ -47,6 +48,11 @@ class Home:
         """The running gateway."""
         assert self._gateway is not None, "no gateway was started in this home"
         return self._gateway
+
+    @property
+    def kernel(self) -> Gateway:
+        """The gateway as a kernel of this home calls it; for waits, which would else start a process at each look."""
+        return Gateway(f"http://localhost:{self.port}", kernel_token(self.path))
 
     def serve(self, kubeconfig: Path, *options: str | Path) -> Announced:
         """Start a gateway, on the same port each time; wait for its first line."""
@@ -115,13 +121,22 @@ class Home:
             if beside.poll() is not None:
                 raise AssertionError(f"it ended with {beside.returncode} before it proposed: {beside.communicate()}")
 
+        return self.fresh(set(), within, check)
+
+    def fresh(self, known: set[str], within: float, check: Callable[[], None] | None = None) -> str:
+        """Wait for a proposal that nobody has decided and that is not known yet; its id."""
         found: list[str] = []
-        wait_until("a proposal", lambda: bool(found.extend(self.open_ids()) or found), within, check)
+
+        def proposed() -> bool:
+            found[:] = [id_ for id_ in self.open_ids() if id_ not in known]
+            return bool(found)
+
+        wait_until("a proposal", proposed, within, check)
         return found[0]
 
     def open_ids(self) -> list[str]:
         """The ids of what waits for a decision."""
-        return [str(each["id"]) for each in self.json("approvals") if each["state"] == "proposed"]
+        return [str(each["id"]) for each in self.kernel.get("/api/v1/proposals") if each["state"] == "proposed"]
 
     def processes(self) -> set[int]:
         """Every process of this home but the gateway: those that have it in their environment."""

@@ -10,13 +10,10 @@ import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import httpx
 import pytest
 
-from skyflo_runbooks.cli.client import Gateway
-from skyflo_runbooks.cli.launch import kernel_token
 from skyflo_runbooks.model.json import Json
 from tests.control_plane.harness import ControlPlane
 from tests.control_plane.processes import wait_until
@@ -112,8 +109,7 @@ def _propose(mine: Home, workload: Workload) -> str:
     """Propose more memory, as a kernel does; the proposal's id."""
     place = {"kind": "Deployment", "namespace": workload.namespace, "name": "app", "container": "app"}
     body = {"tool": "k8s_set_resources", "arguments": {**place, "limits": {"memory": "512Mi"}}, "why": "a test"}
-    kernel = Gateway(f"http://localhost:{mine.port}", kernel_token(Path(mine.path)))
-    view: Json = kernel.post("/api/v1/proposals", body)
+    view: Json = mine.kernel.post("/api/v1/proposals", body)
     assert view["state"] == "proposed"
     return str(view["id"])
 
@@ -147,3 +143,14 @@ def test_a_foreign_change_voids_the_approval(what: str, gateway: Home, control_p
     assert gateway.json("show", id_)["state"] == "void"
     assert workload.limit() == "256Mi"
     assert workload.attempts() == []
+
+
+def test_an_api_server_that_restarts_in_between_changes_nothing(gateway: Home, control_plane: ControlPlane) -> None:
+    """The object is the same one in the same state, so the approval is good; the gateway finds the server again."""
+    workload = Workload(control_plane)
+    id_ = _propose(gateway, workload)
+    control_plane.restart_api_server()
+    approved = gateway.command("approve", id_, "--yes")
+    assert approved.returncode == 0, approved.stdout + approved.stderr
+    assert workload.limit() == "512Mi"
+    assert len(workload.attempts()) == 1

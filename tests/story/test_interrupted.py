@@ -60,12 +60,11 @@ def test_run_that_waits_ends_with_its_kernel_and_the_proposal_stays(logged_in: H
     path = diagnose(logged_in, flagship, "interrupted.ipynb").path
     before, known = path.read_bytes(), set(logged_in.open_ids())
     with logged_in.beside("run", path, "--wait", "5m", "-o", logged_in.folder / "cut.ipynb") as process:
-        fresh: list[str] = []
-        wait_until("a proposal", lambda: bool(fresh.extend(set(logged_in.open_ids()) - known) or fresh), 90)
+        id_ = logged_in.fresh(known, within=90)
         _interrupt(process)
     wait_until("the kernel's end", lambda: logged_in.processes() == set(), within=15)
     assert path.read_bytes() == before
     record = logged_in.folder / "cut.ipynb"
     assert "VERIFIED" not in json.dumps(outputs(record, "text/plain"))
-    assert fresh[0] in logged_in.open_ids()
+    assert id_ in logged_in.open_ids()
     assert flagship.attempts() == []
