@@ -19,7 +19,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "Making the environment in $(VENV) (the first time takes a minute or two) …"
 	@test -n "$(BASE_PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found. Install one, or name it: make BASE_PYTHON=…"; exit 1; }
 	@test -x $(PYTHON) || $(BASE_PYTHON) -m venv $(VENV)
-	@$(PYTHON) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m ensurepip -q
+	@$(PYTHON) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m ensurepip >/dev/null
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check uv
 	@VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv pip install --quiet --constraint constraints.txt --editable '.[lab,dev]'
 	@touch $@

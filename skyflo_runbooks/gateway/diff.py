@@ -20,7 +20,7 @@ from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
 
 Operation = Json
-# libyaml's emitter where it is there: twenty times as fast, and every proposal is shown as YAML twice.
+# libyaml's emitter where it is there: more than ten times as fast, and every proposal is shown as YAML twice.
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 

@@ -12,6 +12,8 @@ Rules:
   5. An approval that was never dispatched (the gateway died in between) is dispatched when the gateway starts, if it
      has not expired; else it is expired, and reported.
   6. A list of requests stops at the first failure; what was applied is said.
+  7. Where the record cannot be written in between, nothing is concluded: the attempt stays as the record has it, and
+     `resume` takes it up by rule 4.
 """
 
 import asyncio
@@ -26,9 +28,9 @@ from skyflo_mcp.kubernetes.errors import Conflict, Invalid, NotFound, Unreachabl
 from skyflo_runbooks.gateway import prepare
 from skyflo_runbooks.gateway.proposer import Proposer, Sealed
 from skyflo_runbooks.gateway.redaction import Redactor
-from skyflo_runbooks.gateway.store import Attempt, Row, Store, rfc3339
+from skyflo_runbooks.gateway.store import Attempt, RecordUnusable, Row, Store, rfc3339
 from skyflo_runbooks.model.digest import BoundRequest
-from skyflo_runbooks.model.errors import OurBug, SkyfloError
+from skyflo_runbooks.model.errors import OurBug, OutcomeUnknown, SkyfloError
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.lifecycle import Event
 from skyflo_runbooks.model.proposal import Applied, Proposal, ProposalId
@@ -69,24 +71,23 @@ class Executor:
             task.add_done_callback(lambda _: self._running.pop(id_, None))
         return task
 
-    async def recover(self) -> list[Row]:
-        """Finish or settle what a former process left behind; return the proposals concerned."""
-        found = []
-        for row in self._store.find(states=frozenset({"approved", "executing", "unknown"})):
-            id_ = row.proposal.id
-            if row.state == "approved":
-                if datetime.fromisoformat(row.proposal.binding.expires) <= self._store.now():
-                    self._store.move(id_, "expire", {"message": "approved, but never dispatched before it expired"})
-                else:
-                    await self.dispatch(id_)
-            elif row.state == "executing" and row.attempt and row.attempt.sent == len(row.attempt.applied):
-                await self._execute(id_)
+    async def resume(self, id_: ProposalId) -> Row:
+        """Finish or settle what a former process, or a record that could not be written, left behind."""
+        row = self._store.get(id_)
+        if id_ in self._running:
+            return row
+        if row.state == "approved":
+            if datetime.fromisoformat(row.proposal.binding.expires) <= self._store.now():
+                self._store.move(id_, "expire", {"message": "approved, but never dispatched before it expired"})
             else:
-                if row.state == "executing":
-                    self._store.move(id_, "lose", {"message": "the gateway stopped while a request was on its way"})
-                await self.look(id_)
-            found.append(self._store.get(id_))
-        return found
+                await self.dispatch(id_)
+        elif row.state == "executing" and row.attempt and row.attempt.sent == len(row.attempt.applied):
+            await self._execute(id_)
+        elif row.state in ("executing", "unknown"):
+            if row.state == "executing":
+                self._store.move(id_, "lose", {"message": "the gateway stopped while a request was on its way"})
+            await self.look(id_)
+        return self._store.get(id_)
 
     async def look(self, id_: ProposalId) -> Row:
         """Settle an unknown attempt by comparing the live object with what was approved."""
@@ -104,7 +105,8 @@ class Executor:
                 break
             # A request that was on its way when the process died may arrive a moment later.
             await asyncio.sleep(SETTLE_SECONDS / LOOKS)
-        if event is None:
+        if event is None or self._store.get(id_).state != "unknown":
+            # Nothing is known yet, or somebody who looked at the same time has settled it.
             return self._store.get(id_)
         if applied is not None:
             self._note(attempt, applied[0], applied[1])
@@ -126,12 +128,15 @@ class Executor:
                 problem = await self._apply(row.proposal, attempt, sealed[place], place)
             except Unreachable as error:
                 return await self._lost(id_, place, error)
+            except RecordUnusable:
+                # Rule 7: the request may be out, and "failed" would be a guess.
+                raise
             except SkyfloError as error:
-                event, said = "fail", self._redactor.text(_list_message(place, len(sealed), str(error)))
+                event, said = "fail", self._redactor.error(_list_message(place, len(sealed), str(error)))
                 break
             if problem is not None:
                 event = "drift" if place == 0 else "fail"
-                said = _list_message(place, len(sealed), problem.message)
+                said = self._redactor.error(_list_message(place, len(sealed), problem.message))
                 break
             attempt = _attempt(self._store.get(id_))
         self._store.end_attempt(id_, event, said, _undone(row.proposal) if event == "succeed" else "")
@@ -156,6 +161,9 @@ class Executor:
             drift = await self._drift(now, sealed, bound, without)
             if drift is not None and not marked:
                 return drift
+            if drift is not None and manager(attempt.id) in managers(now):
+                # Something on the way sent it twice, and the answer is the second one's.
+                raise OutcomeUnknown("the answer says that the object moved, and the object shows our own write")
             if drift is not None:
                 return Drift(f"it moved while it was being sent: {drift.message}")
             if not marked:

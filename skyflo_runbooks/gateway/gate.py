@@ -100,5 +100,5 @@ class Gate:
         except TimeoutError:
             raise Unreachable(f"{name} did not answer within {SECONDS:.0f} s.", next_step="Ask for less.") from None
         except SkyfloError as error:
-            error.message = self._redactor.text(error.message)
+            error.message = self._redactor.error(error.message)
             raise

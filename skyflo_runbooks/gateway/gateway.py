@@ -27,16 +27,17 @@ from skyflo_runbooks.gateway.redaction import Redactor
 from skyflo_runbooks.gateway.store import Row, Store
 from skyflo_runbooks.gateway.verifier import Task, Verifier
 from skyflo_runbooks.gateway.view import view
-from skyflo_runbooks.model.errors import BadInput
+from skyflo_runbooks.model.errors import BadInput, SkyfloError
 from skyflo_runbooks.model.json import Json
-from skyflo_runbooks.model.lifecycle import REFUSED
+from skyflo_runbooks.model.lifecycle import State
 from skyflo_runbooks.model.plan import bind, parameters_in
-from skyflo_runbooks.model.proposal import Verification
+from skyflo_runbooks.model.proposal import ProposalId, Verification
 from skyflo_runbooks.model.verdict import Judgement
 
 PATROL_SECONDS = 2.0
 _PENDING = frozenset({"proposed", "approved", "executing", "unknown"})
 _BUSY = frozenset({"proposed", "approved", "executing"})
+_DECIDED: frozenset[State] = frozenset({"approved", "executing", "unknown"})
 
 
 class Gateway:
@@ -135,12 +136,10 @@ class Gateway:
         rows = [self.store.get(id_) for id_ in task.changes]
         given = Verification(step=task.step, checks=task.checks, within=task.within, after=after)
         for row in rows:
-            if row.proposal.verification is None and row.state not in REFUSED:
+            # After a decision nothing is attached: it would look as if the card had shown it.
+            if row.proposal.verification is None and row.state in ("proposed", "in_place"):
                 self.store.attach(row.proposal.id, msgspec.json.encode(given))
-        approved = next((r.proposal.verification for r in rows if r.proposal.verification), None)
-        if approved is not None and approved.step == task.step:
-            # What the card showed is what is judged, whatever the cell says by now.
-            task = msgspec.structs.replace(task, checks=approved.checks, within=approved.within)
+        task = with_approved(task, tuple(r.proposal.verification for r in rows if r.proposal.verification))
         if any(row.state in _PENDING for row in rows):
             return self.verifier.provisional(task), False
         running = self.verifier.start(task)
@@ -157,6 +156,10 @@ class Gateway:
         """Keep a runbook's steps, so that a card can show what will be verified."""
         if not id_.startswith("rb-") or len(id_) > 80:
             raise BadInput(f"{id_[:80]!r} is not a runbook's id.", next_step="Ids look like rb-7f3k9x2m.")
+        known = self.runbook(id_) or {}
+        if body.get("digest") and known.get("digest") == body["digest"]:
+            # The same digest is the same runbook: nobody exchanges its checks under it.
+            return
         with self.store.transaction() as db:
             db.execute("INSERT OR REPLACE INTO runbooks VALUES (?, ?)", (id_, msgspec.json.encode(body)))
 
@@ -262,23 +265,25 @@ class Gateway:
 
     async def _patrol(self) -> None:
         """Finish what was left behind; then expire what is too old and look again at what is unknown, for ever."""
-        for row in await self._executor.recover():
-            self._tell(row)
         for row in self.store.find(states=frozenset({"executed"})):
             self._spawn(self._judge(row), f"judge {row.proposal.id}")
         while True:
-            for row in self.store.find(states=frozenset({"proposed", "approved", "unknown"})):
-                await self._tend(row)
+            # What was approved comes first and by itself: however many are proposed, they cannot crowd it out.
+            for states in (_DECIDED, frozenset({"proposed"})):
+                for row in self.store.find(states=states):
+                    # A record that cannot be written now must not end the patrol: the next round tries again.
+                    with contextlib.suppress(SkyfloError):
+                        await self._tend(row.proposal.id)
             await asyncio.sleep(PATROL_SECONDS)
 
-    async def _tend(self, row: Row) -> None:
-        id_ = row.proposal.id
-        if row.state == "unknown":
-            settled = await self._executor.look(id_)
-            if settled.state != "unknown":
+    async def _tend(self, id_: ProposalId) -> None:
+        row = self.store.get(id_)  # It may have moved while another one was tended.
+        if row.state in _DECIDED:
+            settled = await self._executor.resume(id_)
+            if settled.state != row.state:
                 self._tell(settled)
-                await self._judge(settled)
-        elif datetime.fromisoformat(row.proposal.binding.expires) <= self.store.now():
+                self._spawn(self._judge(settled), f"judge {id_}")
+        elif row.state == "proposed" and datetime.fromisoformat(row.proposal.binding.expires) <= self.store.now():
             self.store.move(id_, "expire", {"message": "nobody decided in time: the answer is no"})
             self._tell(self.store.get(id_))
 
@@ -289,6 +294,20 @@ class Gateway:
         task = asyncio.create_task(coroutine, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def with_approved(task: Task, approved: tuple[Verification, ...]) -> Task:
+    """Return the task with the checks that its changes' cards showed.
+
+    Whatever the cell says by now, they are judged: instead of the cell's own where the step is the same, and besides
+    them where another step names the same changes.
+    """
+    if not approved:
+        return task
+    same = next((one for one in approved if one.step == task.step), None)
+    wanted = [check for one in approved for check in one.checks] + ([] if same else list(task.checks))
+    checks = tuple(check for place, check in enumerate(wanted) if check not in wanted[:place])
+    return msgspec.structs.replace(task, checks=checks, within=same.within if same else task.within)
 
 
 def open_store(data_dir: Path) -> Store:

@@ -24,7 +24,7 @@ from skyflo_runbooks.gateway.prepare import Prepared, prepare
 from skyflo_runbooks.gateway.redaction import Redactor
 from skyflo_runbooks.gateway.store import Row, Store, rfc3339
 from skyflo_runbooks.model.digest import Binding, binding_digest, sha256
-from skyflo_runbooks.model.errors import BadInput, Refused
+from skyflo_runbooks.model.errors import BadInput, Refused, SkyfloError
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.lifecycle import OPEN
 from skyflo_runbooks.model.proposal import (
@@ -168,7 +168,12 @@ class Proposer:
     async def _prepare(self, rendered: Rendered) -> list[Prepared]:
         if any(request.target.kind == "Secret" for request in rendered.requests):
             raise BadInput("Changing a Secret is not offered.", next_step="Change it outside, then restart its users.")
-        return [await prepare(self._cluster, item, secret_key=self.secret_key) for item in rendered.requests]
+        try:
+            return [await prepare(self._cluster, item, secret_key=self.secret_key) for item in rendered.requests]
+        except SkyfloError as error:
+            # Admission repeats what it refuses, and that may be a value that the caller saw only masked.
+            error.message = self._redactor.error(error.message)
+            raise
 
     async def _propose(self, wish: Wish, rendered: Rendered, *, supersedes: str = "", rollback_of: str = "") -> Row:
         key = same_key(wish, await self._cluster.uid())
@@ -245,7 +250,7 @@ class Proposer:
             warnings=tuple(mask.text(warning) for item in prepared for warning in item.warnings) + rendered.notes,
             unstable=tuple(".".join(path) for item in prepared for path in item.unstable),
             verification=wish.verification,
-            parameters=wish.parameters,
+            parameters=mask.mask(wish.parameters),
             rollback_of=rollback_of,
             supersedes=supersedes,
         )

@@ -7,10 +7,13 @@ What is masked, wherever it stands in a result, an argument, an error or a log l
      token shapes, private keys
 
 A masked value travels as `«masked:REFERENCE»`. The reference is an HMAC under a key of this process, so that equal
-values look equal and nothing else shows; `resolve` gives the value back inside the gateway, and only there.
+values look equal and nothing else shows; `resolve` gives the value back inside the gateway, and only there. A value
+that was given back is masked literally from then on, wherever it stands: a mark may be moved to a place that does not
+look secret, and what the API server says of it is shown.
 """
 
 import hmac
+import json
 import re
 import secrets
 from typing import Any
@@ -19,6 +22,8 @@ from skyflo_runbooks.model.errors import BadInput
 from skyflo_runbooks.model.json import Json
 
 MARK = re.compile(r"«masked:([0-9a-f]{12})»")
+# Shorter values are no secrets, and masking them literally would hide every other word.
+_SHORTEST = 4
 _NAME = (
     r"(?:pass(?:word|wd|phrase)?|token|api[_-]?key|secret|secret[_-]?key|access[_-]?key|private[_-]?key|credentials?)"
 )
@@ -44,6 +49,7 @@ class Redactor:
     def __init__(self, *, capacity: int = 20_000) -> None:
         self._key = secrets.token_bytes(32)
         self._known: dict[str, str] = {}
+        self._given: dict[str, str] = {}
         self._capacity = capacity
 
     def mask(self, value: Any) -> Any:
@@ -58,9 +64,14 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Return text with secrets in it masked."""
+        text = _literally(text, self._given)
         for pattern in _TEXT:
             text = pattern.sub(lambda found: found["keep"] + self.reference(found["value"]), text)
         return text
+
+    def error(self, text: str) -> str:
+        """Return what somebody else said, which may quote any value that was ever masked, with all of them masked."""
+        return self.text(_literally(text, {value: f"«masked:{mark}»" for mark, value in self._known.items()}))
 
     def reference(self, value: str) -> str:
         """Return the mark under which `value` travels."""
@@ -89,6 +100,7 @@ class Redactor:
                 f"The masked value {found[0]} is not known to this gateway any more.",
                 next_step="Run the read step again that showed it.",
             )
+        self._given[value] = found[0]
         return value
 
     def _mapping(self, value: Json) -> Json:
@@ -111,6 +123,15 @@ class Redactor:
         if _LAST_APPLIED in annotations:
             annotations[_LAST_APPLIED] = self.reference(str(annotations[_LAST_APPLIED]))
         return masked
+
+
+def _literally(text: str, marks: dict[str, str]) -> str:
+    """Return text with each value replaced by its mark: as it is, as JSON writes it, and line by line."""
+    for value in sorted(marks, key=len, reverse=True):
+        for form in {value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], *value.splitlines()}:
+            if len(form) >= _SHORTEST and form in text:
+                text = text.replace(form, marks[value])
+    return text
 
 
 def says_secret(name: str) -> bool:

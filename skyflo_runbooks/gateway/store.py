@@ -50,6 +50,10 @@ CREATE TABLE leases (key TEXT PRIMARY KEY, until TEXT NOT NULL) STRICT;
 MIGRATIONS = (ledger.TABLES + _TABLES,)
 
 
+class RecordUnusable(BadInput):
+    """The database cannot be written now: nothing of what was asked was recorded."""
+
+
 class Attempt(msgspec.Struct, frozen=True):
     """One execution of an approved proposal. `sent` counts requests marked as sent before they were."""
 
@@ -283,8 +287,8 @@ class Store:
         for number, script in enumerate(MIGRATIONS[done:], start=done + 1):
             self._db.executescript(f"BEGIN; {script} PRAGMA user_version = {number}; COMMIT;")
 
-    def _unusable(self, error: sqlite3.OperationalError) -> BadInput:
-        return BadInput(
+    def _unusable(self, error: sqlite3.OperationalError) -> RecordUnusable:
+        return RecordUnusable(
             f"The record in {self.directory} cannot be written: {error}.",
             next_step="Nothing was decided or applied. Free space or unlock the file, then try again.",
         )

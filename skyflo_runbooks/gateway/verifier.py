@@ -23,7 +23,7 @@ from skyflo_runbooks.gateway.store import Row, Store, rfc3339
 from skyflo_runbooks.gateway.watch import Series
 from skyflo_runbooks.model.check import Check, Outcome
 from skyflo_runbooks.model.errors import SkyfloError
-from skyflo_runbooks.model.json import Json, at
+from skyflo_runbooks.model.json import Json, at, canonical
 from skyflo_runbooks.model.lifecycle import State
 from skyflo_runbooks.model.quantity import format_duration, parse_duration
 from skyflo_runbooks.model.verdict import Judgement, LedgerPlace, judge
@@ -42,7 +42,9 @@ class Task(msgspec.Struct, frozen=True):
     @property
     def key(self) -> str:
         """What makes two tasks the same verify step over the same attempts."""
-        return f"{self.runbook}/{self.step}/{'+'.join(sorted(self.changes)) or self.run}"
+        # As JSON, so that no name of a run or a step can be written to look like another task's.
+        over: list[str] | str = sorted(self.changes) or self.run
+        return canonical([self.runbook, self.step, over]).decode()
 
 
 class Verifier:

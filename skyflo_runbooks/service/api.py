@@ -26,6 +26,7 @@ from skyflo_runbooks.service.incidents import open_case
 from skyflo_runbooks.service.openapi import Described
 
 LONGEST_WAIT = 60.0
+SESSION_PREFIX = "rb-rs-"
 Handle = Callable[[Desk, Request, Identity], Awaitable[Response]]
 ANYONE: tuple[Role, ...] = ("kernel", "agent", "operator")
 OPERATOR: tuple[Role, ...] = ("operator",)
@@ -165,6 +166,8 @@ async def verdict(desk: Desk, request: Request, who: Identity) -> Response:
 async def runbook(desk: Desk, request: Request, who: Identity) -> Response:
     """Register a runbook's steps."""
     asked = await body(request, bodies.RegisteredRunbook)
+    if request.path_params["id"].startswith(SESSION_PREFIX):
+        raise Refused("What a session of resolve found is kept under this id; nobody else writes it.")
     desk.gateway.register(request.path_params["id"], msgspec.to_builtins(asked))
     return answer({"registered": request.path_params["id"]})
 

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from skyflo_runbooks import __version__
 from skyflo_runbooks.model.errors import BadInput, SkyfloError
@@ -49,10 +50,24 @@ def build(desk: Desk) -> Starlette:
         Route(api.PAIR.path, answering(pair), methods=["POST"]),
         *site.routes(desk),
         Mount("/static", StaticFiles(directory=STATIC)),
+        Route("/mcp", WithoutRedirect("/mcp", mcp_app)),
         Mount("/mcp", mcp_app),
     ]
     handlers = {SkyfloError: _said, HTTPException: _http}
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)  # type: ignore[arg-type]
+
+
+class WithoutRedirect:
+    """Hands a mounted application what is asked at its very path; a mount alone would redirect each call there."""
+
+    def __init__(self, path: str, app: ASGIApp) -> None:
+        self._path = path
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass it on as the mount would."""
+        root = scope.get("root_path", "") + self._path
+        await self._app({**scope, "path": f"{root}/", "root_path": root}, receive, send)
 
 
 def guarded(desk: Desk, routed: api.Routed) -> Callable[[Request], Awaitable[Response]]:

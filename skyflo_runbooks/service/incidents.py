@@ -62,7 +62,7 @@ async def open_case(desk: Desk, *, text: str, namespaces: tuple[str, ...], who: 
     case = Case(masked, plan, notebook, elapsed)
     if plan is not None and notebook is not None:
         desk.gateway.register(plan.id, registration(plan, notebook))
-    desk.gateway.store.record("incident", _told(incident, case, who))
+    desk.gateway.store.record("incident", desk.gateway.redactor.mask(_told(incident, case, who)))
     return case
 
 

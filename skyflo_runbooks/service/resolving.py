@@ -57,7 +57,7 @@ class Sessions:
         session = "rs-" + secrets.token_hex(5)
         given = {
             "session": session,
-            "text": read_text(asked.text),
+            "text": self._desk.gateway.redactor.text(read_text(asked.text)),
             "namespaces": list(asked.namespaces),
             "parameters": asked.parameters,
             "requester": str(who),

@@ -4,8 +4,8 @@ Rules:
   1. A figure never fails a test. It says whether its target was met on this machine, in this run.
   2. Where a figure compares two things, both were measured in the same run, turn by turn, so that a busy machine is
      busy for both.
-  3. Times of start-ups are the best of several turns (another process can only add to them); times of requests are
-     medians or the 95th percentile, as the target says.
+  3. Times of start-ups (a kernel's too) are the best of several turns: another process can only add to them. Times of
+     requests are medians or the 95th percentile, as the target says.
   4. What could not be measured is named with the reason; it never gets a number.
 """
 
@@ -86,7 +86,7 @@ class Scale:
     pods: int
 
 
-FULL = Scale(diagnoses=15, reads=200, approvals=40, starts=15, replays=5, gathers=3, decisions=400, pods=100)
+FULL = Scale(diagnoses=15, reads=200, approvals=40, starts=15, replays=8, gathers=3, decisions=400, pods=100)
 # For the test that every figure is there. Its numbers mean little.
 QUICK = Scale(diagnoses=2, reads=5, approvals=2, starts=1, replays=1, gathers=1, decisions=20, pods=20)
 

@@ -23,7 +23,7 @@ import papermill
 source, turns = sys.argv[1], int(sys.argv[2])
 runs = {"papermill": [], "skyflo": []}
 for turn in range(turns + 1):
-    for engine in runs:
+    for engine in sorted(runs, reverse=bool(turn % 2)):  # neither is always the second
         output = f"{source}.{engine}.{turn}.ipynb"
         begun = time.perf_counter()
         papermill.execute_notebook(
@@ -42,15 +42,17 @@ def measure(folder: Path, scale: Scale) -> Iterator[Figure]:
         source.write_text(json.dumps(_only_reads(stack.diagnose()["notebook"])))
         said = stack.run(sys.executable, "-c", _TURNS, source, str(scale.replays))
     runs: dict[str, list[tuple[float, str]]] = json.loads(said)
-    whole = {engine: median([took for took, _ in turns]) for engine, turns in runs.items()}
-    bare = {engine: median([took - _cells(engine, Path(out)) for took, out in turns]) for engine, turns in runs.items()}
+    whole = {engine: min(took for took, _ in turns) for engine, turns in runs.items()}
+    without = {engine: [took - _cells(engine, Path(out)) for took, out in turns] for engine, turns in runs.items()}
+    bare = {engine: min(times) for engine, times in without.items()}
     parts = {f"{engine}_s": took for engine, took in whole.items()}
     parts |= {f"{engine}_without_cells_s": took for engine, took in bare.items()}
+    parts["ratio_of_medians"] = median(without["skyflo"]) / median(without["papermill"])
     yield Figure(
         "papermill_overhead",
         bare["skyflo"] / bare["papermill"],
         "ratio",
-        f"papermill with the engine skyflo over papermill's own engine: medians of {scale.replays} runs of the "
+        f"papermill with the engine skyflo over papermill's own engine: best of {scale.replays} runs of the "
         "flagship's reads through the gateway, each without the time that its cells took",
         Target("<=", 1.05),
         parts | {"whole_ratio": whole["skyflo"] / whole["papermill"]},

@@ -109,13 +109,16 @@ class Desk:
 
     folder: Path
     environment: dict[str, str]
+    # Where `make` and `.venv` are.
+    checkout: Path = ROOT
     exports: list[str] = field(default_factory=list)
     printed: dict[str, str] = field(default_factory=dict)
     open: list[Run] = field(default_factory=list)
 
     def start(self, command: Command) -> Run:
         """Start a command that stays, as in another terminal."""
-        made = Run("; ".join([*self.exports, self.filled(command.line)]), self.environment, self.folder)
+        at = self.checkout if command.line.startswith(("make ", ".venv/")) else self.folder
+        made = Run("; ".join([*self.exports, self.filled(command.line)]), self.environment, at)
         self.open.append(made)
         return made
 

@@ -28,12 +28,6 @@ def mine(tmp_path: Path) -> Iterator[Desk]:
         yield made
 
 
-def here(made: Desk) -> Desk:
-    """The same desk, standing in the checkout."""
-    made.folder = ROOT
-    return made
-
-
 def open_gateway(made: Desk, command: Command) -> None:
     """Start the gateway in its terminal, on any free port, and log in by its link."""
     run = made.start(Command(f"{command.line} --port 0", 0))
@@ -58,12 +52,11 @@ def test_make_demo(mine: Desk) -> None:
     needs.labextension()
     (command,) = readme.commands("demo")
     mine.environment |= browser(mine.folder)
-    opened = mine.folder / "opened"
-    run = here(mine).start(command)
+    run = mine.start(command)
     run.until("Ctrl-C ends both", 200)
     run.interrupt()
     run.end(60)
-    assert len(opened.read_text().splitlines()) == 2
+    assert len((mine.folder / "opened").read_text().splitlines()) == 2
 
 
 @pytest.mark.parametrize(
@@ -73,7 +66,7 @@ def test_make_demo(mine: Desk) -> None:
 )
 def test_the_demo_as_text(mine: Desk, command: Command, result: str) -> None:
     """Both endings, with exit code 0, and what they lead to."""
-    assert result in here(mine).do(command, within=280)
+    assert result in mine.do(command, within=280)
 
 
 def test_resolve_and_the_way_back(mine: Desk) -> None:
@@ -111,14 +104,11 @@ def test_the_promises_hold(mine: Desk) -> None:
 def on_a_rung(made: Desk, name: str, story: str) -> str:
     """Up, the story with the gateway on it, and down, whatever came of it."""
     up, serve, down = readme.commands(name)
-    folder = made.folder
     made.do(up, within=280)
     try:
-        made.folder = folder
         open_gateway(made, serve)
         return made.do(*readme.commands(story), within=280)
     finally:
-        made.folder = ROOT
         made.do(down)
 
 
@@ -154,5 +144,5 @@ def test_a_fresh_checkout_needs_one_command(tmp_path: Path) -> None:
             (checkout / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, checkout / name)
     with desk(tmp_path) as made:
-        made.folder = checkout
+        made.checkout = checkout
         assert "Result: VERIFIED" in made.do(readme.commands("headless")[0], within=900)

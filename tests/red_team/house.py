@@ -1,0 +1,114 @@
+"""A gateway whose cluster an attacker stands in front of: what he does before, after and instead of each call."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+from skyflo_mcp.kubernetes.client import Cluster
+from starlette.responses import JSONResponse
+
+from skyflo_runbooks.gateway.gate import Gate
+from skyflo_runbooks.gateway.gateway import Gateway, open_store
+from skyflo_runbooks.gateway.redaction import Redactor
+from skyflo_runbooks.model.json import Json
+from skyflo_runbooks.model.objects import ObjectRef
+from skyflo_runbooks.model.request import MERGE_PATCH, Request
+from skyflo_runbooks.practice import PracticeCluster
+from tests.gateway.world import World
+
+PATH = "/apis/apps/v1/namespaces/checkout/deployments/payment-service"
+REF = ObjectRef("Deployment", "payment-service", "checkout", "apps/v1")
+Hook = Callable[[], Awaitable[None]]
+
+
+class Between:
+    """An ASGI application between the gateway and the API server.
+
+    `before_write` and `before_dry_run` run before the next such call of a Deployment is passed on; `answers` are given
+    instead of the real answer to the next real writes, after these were applied.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self.before_write: Hook | None = None
+        self.before_dry_run: Hook | None = None
+        self.answers: list[int] = []
+        self.refusals: list[str] = []
+        self.writes = 0
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Pass one call on, with whatever is prepared for it."""
+        if scope["type"] != "http" or scope["method"] not in ("PATCH", "PUT", "POST", "DELETE"):
+            await self._app(scope, receive, send)
+            return
+        dry = b"dryRun" in scope["query_string"]
+        hook = self.before_dry_run if dry else self.before_write
+        if hook is not None:
+            self.before_dry_run, self.before_write = (None, self.before_write) if dry else (self.before_dry_run, None)
+            await hook()
+        if dry and self.refusals:
+            said = {"kind": "Status", "apiVersion": "v1", "code": 422, "reason": "Invalid", "message": self.refusals[0]}
+            await JSONResponse(said, 422)(scope, receive, send)
+            return
+        if dry or not self.answers:
+            self.writes += not dry
+            await self._app(scope, receive, send)
+            return
+        self.writes += 1
+        await self._app(scope, receive, _nowhere)
+        status = self.answers.pop(0)
+        said = {"kind": "Status", "apiVersion": "v1", "code": status, "message": "from a proxy on the way"}
+        await JSONResponse(said, status)(scope, receive, send)
+
+
+async def _nowhere(message: Any) -> None:
+    """Swallow an answer."""
+
+
+@asynccontextmanager
+async def besieged(
+    tmp: Path, *, speed: float = 20.0, life: float = 1800.0
+) -> AsyncIterator[tuple[World, Between]]:
+    """Open a gateway with an attacker between it and the practice cluster."""
+    practice = PracticeCluster("oomkilled-payment", speed=speed)
+    between = Between(practice.app)
+    async with practice.running():
+        cluster = Cluster(httpx.AsyncClient(transport=httpx.ASGITransport(between), base_url="http://practice"))
+        redactor = Redactor()
+        gate = Gate(cluster, redactor)
+        gateway = Gateway(
+            cluster=cluster,
+            store=open_store(tmp / "data"),
+            render=gate.render,
+            redactor=redactor,
+            life=timedelta(seconds=life),
+            tick=0.05,
+        )
+        gate.events = gateway.events
+        async with gateway:
+            yield World(gateway, practice, gate), between
+
+
+def somebody(practice: PracticeCluster, patch: Json) -> Hook:
+    """Return what writes `patch` to the Deployment by another client, past the attacker."""
+
+    async def write() -> None:
+        client = httpx.AsyncClient(transport=httpx.ASGITransport(practice.app), base_url="http://practice")
+        async with Cluster(client) as cluster:
+            wanted = Request("patch", REF, PATH, patch, MERGE_PATCH)
+            await cluster.send(wanted, dry_run=False, field_manager="somebody")
+
+    return write
+
+
+def everything(world: World, tmp: Path) -> str:
+    """Return all that the gateway keeps on disk and would show to a client, as one text."""
+    files = [path for path in (tmp / "data").iterdir() if path.is_file()]
+    kept = b"\n".join(path.read_bytes() for path in files).decode(errors="replace")
+    shown = msgspec.json.encode([world.gateway.view(row) for row in world.gateway.store.find()]).decode()
+    told = msgspec.json.encode([entry.body for entry in world.gateway.store.entries()]).decode()
+    return "\n".join((kept, shown, told))

@@ -1,0 +1,125 @@
+"""Promise 6 attacked from a cell: make the gateway itself say a value that it masked."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from skyflo_runbooks.model.errors import SkyfloError
+from skyflo_runbooks.model.json import Json
+from tests.gateway.world import KERNEL, World
+from tests.red_team.house import Between, besieged, everything, somebody
+from tests.service.running import running
+
+SECRET = "Tr0ub4dor-correct-horse"
+BASE: Json = {"kind": "Deployment", "namespace": "checkout", "name": "payment-service"}
+ENV: Json = {
+    "spec": {
+        "template": {
+            "spec": {
+                "containers": [
+                    {
+                        "name": "payment-service",
+                        "image": "payment-svc:v2.4.1",
+                        "env": [{"name": "DB_PASSWORD", "value": SECRET}],
+                    }
+                ]
+            }
+        }
+    }
+}
+
+
+async def the_mark(world: World) -> str:
+    """Put a secret into the Deployment and return the mark under which a cell sees it."""
+    await somebody(world.practice, ENV)()
+    seen = await world.gate.read("k8s_get", dict(BASE), KERNEL)
+    text = msgspec.json.encode(seen.result).decode()
+    assert SECRET not in text
+    _, _, rest = text.partition("«masked:")
+    return f"«masked:{rest[:12]}»"
+
+
+def borrowed(mark: str) -> list[tuple[str, Json]]:
+    """Return changes that carry a masked value to a place that does not look secret."""
+    return [
+        ("k8s_set_image", {**BASE, "container": "payment-service", "image": f"{mark}:v1"}),
+        ("k8s_set_env", {**BASE, "container": "payment-service", "set": {"NOTE": f"it is {mark}"}}),
+        ("k8s_patch", {**BASE, "patch": {"metadata": {"annotations": {"note": mark}}}}),
+    ]
+
+
+@pytest.mark.parametrize("place", range(3), ids=["image", "environment", "annotation"])
+async def test_a_mark_moved_to_an_open_place_stays_a_mark(tmp_path: Path, place: int) -> None:
+    """A cell proposes to put the masked value where nothing looks secret, and reads the card's diff."""
+    async with besieged(tmp_path) as (world, _):
+        tool, arguments = borrowed(await the_mark(world))[place]
+        said = await tried(world, tool, arguments)
+        assert SECRET not in said
+        assert SECRET not in everything(world, tmp_path)
+
+
+async def test_a_mark_in_a_read_does_not_come_back_in_the_error(tmp_path: Path) -> None:
+    """A cell asks for the Pod of that name: the answer quotes the name."""
+    async with besieged(tmp_path) as (world, _):
+        mark = await the_mark(world)
+        with pytest.raises(SkyfloError) as refused:
+            await world.gate.read("k8s_get", {"kind": "Pod", "namespace": "checkout", "name": mark}, KERNEL)
+        assert SECRET not in str(refused.value)
+
+
+async def test_an_admission_error_that_quotes_a_secret_is_masked(tmp_path: Path) -> None:
+    """A webhook refuses the dry run and repeats the value: it reaches neither the cell nor a rehearsal."""
+    async with besieged(tmp_path) as (world, between):
+        mark = await the_mark(world)
+        refuse(between)
+        arguments = {**BASE, "container": "payment-service", "set": {"API_TOKEN": mark}}
+        said = await tried(world, "k8s_set_env", arguments)
+        assert "denied" in said
+        assert SECRET not in said
+
+
+async def test_a_secret_in_a_refusal_after_the_approval_is_not_recorded(tmp_path: Path) -> None:
+    """The webhook begins to refuse between approval and dispatch: the receipt and the ledger stay clean."""
+    async with besieged(tmp_path) as (world, between):
+        await the_mark(world)
+        row = await world.propose()
+        refuse(between)
+        done = await world.approve(row)
+        assert done.state == "void"
+        assert SECRET not in everything(world, tmp_path)
+
+
+async def test_secret_parameters_and_verification_are_kept_masked(tmp_path: Path) -> None:
+    """A run's parameter that is called a password does not lie in the clear in the database."""
+    async with running(tmp_path) as service:
+        view = await service.propose(parameters={"db_password": SECRET}, why=f"password={SECRET}", step="raise_memory")
+        assert SECRET not in str(view)
+        kept = b"".join(path.read_bytes() for path in (tmp_path / "data").iterdir() if path.is_file())
+        assert SECRET.encode() not in kept
+
+
+async def test_a_password_in_the_incidents_words_reaches_no_record(tmp_path: Path) -> None:
+    """The operator pastes a log line with a password: ledger, notebook and answer have the mark."""
+    async with running(tmp_path) as service, service.client(service.kernel) as client:
+        text = f"payment-service pods are crash-looping in checkout: login with password={SECRET} failed"
+        answer = await client.post("/api/v1/incidents", json={"text": text, "namespaces": ["checkout"]})
+        assert answer.status_code == 200, answer.text
+        told: Any = [entry.body for entry in service.desk.gateway.store.entries()]
+        assert SECRET not in str(told)
+        assert SECRET not in answer.text
+
+
+def refuse(between: Between) -> None:
+    """From now on a webhook denies every dry run and quotes the environment."""
+    between.refusals.append(f'admission webhook "policy" denied the request: env {SECRET} is not allowed')
+
+
+async def tried(world: World, tool: str, arguments: Json) -> str:
+    """Propose a change and return everything that a cell hears of it."""
+    try:
+        row = await world.propose(tool, arguments, step="borrow")
+    except SkyfloError as error:
+        return str(error)
+    return msgspec.json.encode(world.gateway.view(row)).decode()
