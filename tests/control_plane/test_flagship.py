@@ -1,4 +1,4 @@
-"""The flagship headless (`new`, `run --wait`, `approve`) on a real control plane with played nodes."""
+"""The second ending, headless, on a real control plane with played nodes (`tests/story` tells the first)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,6 @@ from tests.control_plane.fixtures import Stage
 from tests.control_plane.headless import headless
 
 pytestmark = [pytest.mark.control_plane, pytest.mark.timeout(400)]
-
-
-def test_enough_memory_is_verified(stage_on_control_plane: Stage, tmp_path: Path) -> None:
-    """The story of the README, with the figures that come."""
-    staged = stage_on_control_plane(FLAGSHIP)
-    with headless(tmp_path, staged.plane.kubeconfig("operator")) as terminal:
-        flagship.recovers(terminal, staged)
 
 
 def test_too_little_memory_fails_and_goes_back(stage_on_control_plane: Stage, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The flagship headless (`new`, `run --wait`, `approve`) on a real node: the kernel kills, the patch recovers."""
+"""The second ending, headless, on a real node: the kernel kills again (`tests/story` tells the first)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,6 @@ from tests.control_plane.fixtures import Stage
 from tests.control_plane.headless import headless
 
 pytestmark = [pytest.mark.real_node, pytest.mark.timeout(400)]
-
-
-def test_enough_memory_is_verified(stage_on_real_node: Stage, tmp_path: Path) -> None:
-    """Memory by the kubelet's own figures, HTTP 200 through the API server's proxy, applied once."""
-    staged = stage_on_real_node(FLAGSHIP)
-    with headless(tmp_path, staged.plane.kubeconfig("operator")) as terminal:
-        flagship.recovers(terminal, staged)
 
 
 def test_too_little_memory_fails_and_goes_back(stage_on_real_node: Stage, tmp_path: Path) -> None:

@@ -1,0 +1,189 @@
+"""Promise 2 attacked at the worst moment: second writers, lost and false answers, a record that cannot be written."""
+
+import asyncio
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from skyflo_runbooks.gateway.gateway import open_store
+from skyflo_runbooks.gateway.store import Row
+from skyflo_runbooks.model.errors import BadInput, Refused, SkyfloError
+from tests.gateway.world import OPERATOR, World
+from tests.red_team.house import besieged, somebody
+
+FOREIGN = {"metadata": {"labels": {"team": "others"}}}
+
+
+async def state_of(world: World, row: Row, *states: str) -> Row:
+    """Wait until the proposal is in one of `states`, at most 15 s, and return it."""
+    async with asyncio.timeout(15):
+        while (now := world.gateway.store.get(row.proposal.id)).state not in states:
+            await world.gateway.events.changed(0.1)
+    return now
+
+
+@pytest.mark.parametrize("moment", ["dry run", "write"])
+async def test_a_second_writer_in_the_gap_voids_it(tmp_path: Path, moment: str) -> None:
+    """Exactly between reading and the last dry run, or between the dry run and the write."""
+    async with besieged(tmp_path) as (world, between):
+        row = await world.propose()
+        hook = somebody(world.practice, FOREIGN)
+        if moment == "dry run":
+            between.before_dry_run = hook
+        else:
+            between.before_write = hook
+        done = await world.approve(row)
+        assert done.state == "void"
+        assert (await world.limit(), world.writes()) == ("256Mi", 0)
+
+
+async def test_a_writer_that_changes_the_very_value_voids_it(tmp_path: Path) -> None:
+    """He sets the approved value himself: nothing is sent over it, and nobody claims it."""
+    async with besieged(tmp_path) as (world, between):
+        row = await world.propose()
+        limits = {"name": "payment-service", "image": "payment-svc:v2.4.1", "resources": {"limits": {"memory": "512Mi"}}}
+        change = {"spec": {"template": {"spec": {"containers": [limits]}}}}
+        between.before_write = somebody(world.practice, change)
+        done = await world.approve(row)
+        assert (done.state, world.writes()) == ("void", 0)
+
+
+@pytest.mark.parametrize("status", [500, 502, 504, 409], ids=["500", "502", "504", "409 after a retry"])
+async def test_an_applied_write_with_a_false_answer_is_found(tmp_path: Path, status: int) -> None:
+    """A proxy says it failed: the live object decides, and nothing is sent twice."""
+    async with besieged(tmp_path) as (world, between):
+        row = await world.propose()
+        between.answers = [status]
+        await world.gateway.decide(row.proposal.id, world.ballot(row), OPERATOR)
+        done = await state_of(world, row, "executed", "failed", "void")
+        assert (done.state, between.writes, world.writes()) == ("executed", 1, 1)
+        assert await world.limit() == "512Mi"
+
+
+async def test_a_locked_record_after_the_write_loses_nothing(tmp_path: Path) -> None:
+    """Another process holds the database while the answer comes: not "failed", and settled when it lets go."""
+    async with besieged(tmp_path) as (world, between):
+        row = await world.propose()
+        world.gateway.store._db.execute("PRAGMA busy_timeout = 10")
+        other = sqlite3.connect(tmp_path / "data" / "gateway.db", isolation_level=None)
+
+        async def lock() -> None:
+            other.execute("BEGIN IMMEDIATE")
+
+        between.before_write = lock
+        await world.gateway.decide(row.proposal.id, world.ballot(row), OPERATOR)
+        async with asyncio.timeout(10):
+            while await world.limit() != "512Mi":
+                await world.gateway.events.changed(0.05)
+        assert world.gateway.store.get(row.proposal.id).state == "executing"
+        other.execute("ROLLBACK")
+        other.close()
+        done = await state_of(world, row, "executed", "failed", "void")
+        assert (done.state, between.writes, world.writes()) == ("executed", 1, 1)
+
+
+async def test_a_record_that_cannot_be_written_decides_nothing(tmp_path: Path) -> None:
+    """Read-only at the moment of the decision: an error, no attempt; the ballot counts when it is writable again."""
+    async with besieged(tmp_path) as (world, between):
+        row = await world.propose()
+        ballot = world.ballot(row)
+        world.gateway.store._db.execute("PRAGMA query_only = ON")
+        with pytest.raises(BadInput, match="cannot be written"):
+            await world.gateway.decide(row.proposal.id, ballot, OPERATOR)
+        assert (world.gateway.store.get(row.proposal.id).state, between.writes) == ("proposed", 0)
+        world.gateway.store._db.execute("PRAGMA query_only = OFF")
+        await world.gateway.decide(row.proposal.id, ballot, OPERATOR)
+        assert (await world.gateway.settled(row.proposal.id, 10)).state == "executed"
+
+
+async def test_the_patrol_outlives_a_record_that_cannot_be_written(tmp_path: Path) -> None:
+    """The time of a proposal ends while the disk is full: it expires when there is room again."""
+    async with besieged(tmp_path, life=0.3) as (world, _):
+        row = await world.propose()
+        world.gateway.store._db.execute("PRAGMA query_only = ON")
+        async with asyncio.timeout(10):
+            while datetime.fromisoformat(row.proposal.binding.expires) + timedelta(seconds=2.2) > datetime.now(UTC):
+                await world.gateway.events.changed(0.2)
+        world.gateway.store._db.execute("PRAGMA query_only = OFF")
+        await state_of(world, row, "expired")
+
+
+async def test_two_who_look_at_once_settle_it_once(tmp_path: Path) -> None:
+    """The executor and the patrol look for the same lost answer: one settles, the other one agrees."""
+    async with besieged(tmp_path) as (world, between):
+        row = await world.propose()
+        between.answers = [504]
+        await world.gateway.decide(row.proposal.id, world.ballot(row), OPERATOR)
+        await state_of(world, row, "unknown", "executed")
+        look = world.gateway._executor.look
+        found = await asyncio.gather(*(look(row.proposal.id) for _ in range(3)), return_exceptions=True)
+        assert not [one for one in found if isinstance(one, BaseException)], found
+        await state_of(world, row, "executed")
+        kinds = [entry.kind for entry in world.gateway.store.entries()]
+        assert kinds.count("settle_executed") == 1
+
+
+async def test_two_approvals_at_once_make_one_attempt(tmp_path: Path) -> None:
+    """Two rightly signed ballots with their own nonces."""
+    async with besieged(tmp_path) as (world, between):
+        row = await world.propose()
+        ballots = [world.ballot(row), world.ballot(row)]
+        said = await asyncio.gather(
+            *(world.gateway.decide(row.proposal.id, ballot, OPERATOR) for ballot in ballots), return_exceptions=True
+        )
+        assert sum(isinstance(one, Refused) for one in said) == 1
+        assert (await world.gateway.settled(row.proposal.id, 10)).state == "executed"
+        assert between.writes == 1
+
+
+async def test_ten_equal_wishes_at_once_are_one_proposal(tmp_path: Path) -> None:
+    """Ten tabs run the same cell."""
+    async with besieged(tmp_path) as (world, _):
+        rows = await asyncio.gather(*(world.propose() for _ in range(10)))
+        assert len({row.proposal.id for row in rows}) == 1
+
+
+async def test_a_second_gateway_on_the_same_record_is_refused(tmp_path: Path) -> None:
+    """Two would apply one approval twice."""
+    async with besieged(tmp_path):
+        with pytest.raises(BadInput, match="Another gateway"):
+            open_store(tmp_path / "data")
+
+
+async def test_a_modification_after_the_approval_leaves_one_write(tmp_path: Path) -> None:
+    """Either the approval was used first, or it is gone: never both values."""
+    async with besieged(tmp_path) as (world, between):
+        row = await world.propose()
+        await world.gateway.decide(row.proposal.id, world.ballot(row), OPERATOR)
+        with pytest.raises(SkyfloError):
+            await world.gateway.modify(row.proposal.id, {"limits.memory": "768Mi"}, OPERATOR)
+        await world.gateway.settled(row.proposal.id, 10)
+        assert between.writes <= 1
+        assert await world.limit() in ("256Mi", "512Mi")
+
+
+async def test_the_way_back_over_a_foreign_change_is_refused(tmp_path: Path) -> None:
+    """Somebody set another limit since: his value is not undone with ours."""
+    async with besieged(tmp_path) as (world, between):
+        done = await world.approve(await world.propose())
+        limits = {"name": "payment-service", "image": "payment-svc:v2.4.1", "resources": {"limits": {"memory": "1Gi"}}}
+        await somebody(world.practice, {"spec": {"template": {"spec": {"containers": [limits]}}}})()
+        with pytest.raises(SkyfloError):
+            await world.gateway.roll_back(done.proposal.id, OPERATOR)
+        assert (await world.limit(), between.writes) == ("1Gi", 1)
+
+
+async def test_the_way_back_is_gone_once(tmp_path: Path) -> None:
+    """It needs its own approval, and a second one is refused."""
+    async with besieged(tmp_path) as (world, between):
+        done = await world.approve(await world.propose())
+        back = await world.gateway.roll_back(done.proposal.id, OPERATOR)
+        assert (back.state, between.writes) == ("proposed", 1)
+        again = await world.gateway.roll_back(done.proposal.id, OPERATOR)
+        assert again.proposal.id == back.proposal.id
+        assert (await world.approve(back)).state == "executed"
+        assert await world.limit() == "256Mi"
+        with pytest.raises(Refused):
+            await world.gateway.roll_back(done.proposal.id, OPERATOR)
