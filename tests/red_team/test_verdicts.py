@@ -124,7 +124,8 @@ async def test_a_runbooks_checks_are_not_exchanged_under_its_digest(tmp_path: Pa
         async with service.client(service.kernel) as client:
             body = {"digest": kept["digest"], "steps": steps, "generator": "rules"}
             await client.put(f"/api/v1/runbooks/{found['id']}", json=body)
-        view = await service.propose(runbook=found["id"], run="run-1")
+        values = {p["name"]: p["default"] for p in found["plan"]["parameters"]}
+        view = await service.propose(runbook=found["id"], run="run-1", parameters=values)
         names = [one["name"] for one in view["verification"]["checks"]]
         assert "rollout_complete" in names
 
