@@ -18,6 +18,7 @@ Rules:
 
 import asyncio
 import secrets
+from collections.abc import Callable
 from datetime import datetime
 from typing import Literal
 
@@ -34,6 +35,7 @@ from skyflo_runbooks.model.errors import OurBug, OutcomeUnknown, SkyfloError
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.lifecycle import Event
 from skyflo_runbooks.model.proposal import Applied, Proposal, ProposalId
+from skyflo_runbooks.model.request import Request
 
 TRIES = 8
 SETTLE_SECONDS = 3.0
@@ -170,13 +172,15 @@ class Executor:
                 self._store.mark_sent(attempt.id, place + 1)
                 marked = True
             try:
-                await self._send(attempt, sealed, now)
+                await self._send(attempt, sealed, now, self._other_than(bound, sealed.request, without))
             except Moved:
                 continue
             return None
         raise Conflict(f"{sealed.request.target} kept moving: {TRIES} tries.", next_step="Run the change step again.")
 
-    async def _send(self, attempt: Attempt, sealed: Sealed, now: Json | None) -> None:
+    async def _send(
+        self, attempt: Attempt, sealed: Sealed, now: Json | None, other: Callable[[Json | None], str]
+    ) -> None:
         request = sealed.request
         version = str(at(now, "metadata", "resourceVersion", default=""))
         try:
@@ -198,7 +202,20 @@ class Executor:
                 raise Moved from error
             raise
         left = None if request.verb == "delete" else sent.object
-        self._note(attempt, _applied(request.target, sent.status, left, at_=sent.at), self._state(left, sealed))
+        self._note(
+            attempt, _applied(request.target, sent.status, left, other(left), at_=sent.at), self._state(left, sealed)
+        )
+
+    def _other_than(
+        self, bound: BoundRequest, request: Request, without: tuple[tuple[str, ...], ...]
+    ) -> Callable[[Json | None], str]:
+        """Return what tells an answer from what the dry run promised: admission can tell the two apart."""
+
+        def said(left: Json | None) -> str:
+            same = prepare.body_of(left, request, without, self._proposer.secret_key) == bound.body
+            return "" if same else "the server's admission left something else than its dry run had shown"
+
+        return said
 
     def _note(self, attempt: Attempt, applied: Applied, after: str) -> None:
         known = self._store.get(attempt.proposal).attempt

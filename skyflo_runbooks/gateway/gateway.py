@@ -27,17 +27,21 @@ from skyflo_runbooks.gateway.redaction import Redactor
 from skyflo_runbooks.gateway.store import Row, Store
 from skyflo_runbooks.gateway.verifier import Task, Verifier
 from skyflo_runbooks.gateway.view import view
+from skyflo_runbooks.model.check import Check, build
 from skyflo_runbooks.model.errors import BadInput, SkyfloError
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.lifecycle import State
 from skyflo_runbooks.model.plan import bind, parameters_in
 from skyflo_runbooks.model.proposal import ProposalId, Verification
+from skyflo_runbooks.model.quantity import parse_duration
 from skyflo_runbooks.model.verdict import Judgement
 
 PATROL_SECONDS = 2.0
+LONGEST_WATCH = 86_400.0
 _PENDING = frozenset({"proposed", "approved", "executing", "unknown"})
 _BUSY = frozenset({"proposed", "approved", "executing"})
 _DECIDED: frozenset[State] = frozenset({"approved", "executing", "unknown"})
+_WAITING: frozenset[State] = frozenset({"proposed"})
 
 
 class Gateway:
@@ -133,6 +137,7 @@ class Gateway:
         While a change is undecided the checks are attached to it and the answer is INCONCLUSIVE at once; afterwards
         the judging is waited for, at most so many seconds.
         """
+        measurable(task.checks, task.within)
         rows = [self.store.get(id_) for id_ in task.changes]
         given = Verification(step=task.step, checks=task.checks, within=task.within, after=after)
         for row in rows:
@@ -170,7 +175,7 @@ class Gateway:
 
     def lease(self, key: str, seconds: float) -> bool:
         """Grant `key` to the first who asks, until its time is over."""
-        until = (self.store.now() + timedelta(seconds=min(seconds, 86_400.0))).isoformat()
+        until = (self.store.now() + timedelta(seconds=max(0.0, min(seconds, 86_400.0)))).isoformat()
         with self.store.transaction() as db:
             db.execute("DELETE FROM leases WHERE until < ?", (self.store.now().isoformat(),))
             return db.execute("INSERT OR IGNORE INTO leases VALUES (?, ?)", (key[:400], until)).rowcount == 1
@@ -191,6 +196,7 @@ class Gateway:
             if wish.verification is None and step.get("kind") == "verify" and wish.origin.step in step.get("after", []):
                 given = {"step": step["id"], **{name: step[name] for name in ("checks", "within", "after")}}
                 verification = msgspec.convert(bind(given, wish.parameters), Verification)
+                measurable(verification.checks, verification.within)
                 return msgspec.structs.replace(wish, origin=origin, verification=verification)
         return msgspec.structs.replace(wish, origin=origin)
 
@@ -269,7 +275,7 @@ class Gateway:
             self._spawn(self._judge(row), f"judge {row.proposal.id}")
         while True:
             # What was approved comes first and by itself: however many are proposed, they cannot crowd it out.
-            for states in (_DECIDED, frozenset({"proposed"})):
+            for states in (_DECIDED, _WAITING):
                 for row in self.store.find(states=states):
                     # A record that cannot be written now must not end the patrol: the next round tries again.
                     with contextlib.suppress(SkyfloError):
@@ -294,6 +300,18 @@ class Gateway:
         task = asyncio.create_task(coroutine, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def measurable(checks: tuple[Check, ...], within: str) -> None:
+    """Raise `BadInput` where a check is not of the catalogue's form or a time is none: it would never be judged."""
+    for check in checks:
+        made = build(check.name, [], check.arguments)
+        for name, value in made.arguments.items():
+            if not isinstance(value, str | int | float | None):
+                raise BadInput(f"{check.name}: {name} is one value, got {type(value).__name__}.")
+    for text in (within, *(str(check.arguments.get("window") or "0s") for check in checks)):
+        if not 0 <= parse_duration(text) <= LONGEST_WATCH:
+            raise BadInput(f"A verify step watches for at most 24 h, got {text[:40]!r}.")
 
 
 def with_approved(task: Task, approved: tuple[Verification, ...]) -> Task:

@@ -29,7 +29,8 @@ class Between:
     """An ASGI application between the gateway and the API server.
 
     `before_write` and `before_dry_run` run before the next such call of a Deployment is passed on; `answers` are given
-    instead of the real answer to the next real writes, after these were applied.
+    instead of the real answer to the next real writes, after these were applied. `admission` says, by the number of the
+    call and whether it is a dry run, what a mutating webhook sets `minReadySeconds` to.
     """
 
     def __init__(self, app: Any) -> None:
@@ -38,7 +39,9 @@ class Between:
         self.before_dry_run: Hook | None = None
         self.answers: list[int] = []
         self.refusals: list[str] = []
+        self.admission: Callable[[int, bool], int] | None = None
         self.writes = 0
+        self.calls = 0
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Pass one call on, with whatever is prepared for it."""
@@ -50,6 +53,9 @@ class Between:
         if hook is not None:
             self.before_dry_run, self.before_write = (None, self.before_write) if dry else (self.before_dry_run, None)
             await hook()
+        if self.admission is not None:
+            self.calls += 1
+            receive = await mutated(receive, self.admission(self.calls, dry))
         if dry and self.refusals:
             said = {"kind": "Status", "apiVersion": "v1", "code": 422, "reason": "Invalid", "message": self.refusals[0]}
             await JSONResponse(said, 422)(scope, receive, send)
@@ -65,14 +71,26 @@ class Between:
         await JSONResponse(said, status)(scope, receive, send)
 
 
+async def mutated(receive: Any, seconds: int) -> Any:
+    """Return a `receive` whose JSON Patch sets minReadySeconds as well."""
+    raw, more = b"", True
+    while more:
+        message = await receive()
+        raw, more = raw + message.get("body", b""), message.get("more_body", False)
+    operations = [*msgspec.json.decode(raw), {"op": "add", "path": "/spec/minReadySeconds", "value": seconds}]
+
+    async def again() -> Any:
+        return {"type": "http.request", "body": msgspec.json.encode(operations), "more_body": False}
+
+    return again
+
+
 async def _nowhere(message: Any) -> None:
     """Swallow an answer."""
 
 
 @asynccontextmanager
-async def besieged(
-    tmp: Path, *, speed: float = 20.0, life: float = 1800.0
-) -> AsyncIterator[tuple[World, Between]]:
+async def besieged(tmp: Path, *, speed: float = 20.0, life: float = 1800.0) -> AsyncIterator[tuple[World, Between]]:
     """Open a gateway with an attacker between it and the practice cluster."""
     practice = PracticeCluster("oomkilled-payment", speed=speed)
     between = Between(practice.app)

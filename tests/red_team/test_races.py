@@ -10,10 +10,18 @@ import pytest
 from skyflo_runbooks.gateway.gateway import open_store
 from skyflo_runbooks.gateway.store import Row
 from skyflo_runbooks.model.errors import BadInput, Refused, SkyfloError
+from skyflo_runbooks.model.json import Json
 from tests.gateway.world import OPERATOR, World
 from tests.red_team.house import besieged, somebody
 
 FOREIGN = {"metadata": {"labels": {"team": "others"}}}
+
+
+def limited(memory: str) -> Json:
+    """Return a patch that sets another memory limit."""
+    resources = {"limits": {"memory": memory}}
+    container = {"name": "payment-service", "image": "payment-svc:v2.4.1", "resources": resources}
+    return {"spec": {"template": {"spec": {"containers": [container]}}}}
 
 
 async def state_of(world: World, row: Row, *states: str) -> Row:
@@ -43,9 +51,7 @@ async def test_a_writer_that_changes_the_very_value_voids_it(tmp_path: Path) -> 
     """He sets the approved value himself: nothing is sent over it, and nobody claims it."""
     async with besieged(tmp_path) as (world, between):
         row = await world.propose()
-        limits = {"name": "payment-service", "image": "payment-svc:v2.4.1", "resources": {"limits": {"memory": "512Mi"}}}
-        change = {"spec": {"template": {"spec": {"containers": [limits]}}}}
-        between.before_write = somebody(world.practice, change)
+        between.before_write = somebody(world.practice, limited("512Mi"))
         done = await world.approve(row)
         assert (done.state, world.writes()) == ("void", 0)
 
@@ -168,8 +174,7 @@ async def test_the_way_back_over_a_foreign_change_is_refused(tmp_path: Path) -> 
     """Somebody set another limit since: his value is not undone with ours."""
     async with besieged(tmp_path) as (world, between):
         done = await world.approve(await world.propose())
-        limits = {"name": "payment-service", "image": "payment-svc:v2.4.1", "resources": {"limits": {"memory": "1Gi"}}}
-        await somebody(world.practice, {"spec": {"template": {"spec": {"containers": [limits]}}}})()
+        await somebody(world.practice, limited("1Gi"))()
         with pytest.raises(SkyfloError):
             await world.gateway.roll_back(done.proposal.id, OPERATOR)
         assert (await world.limit(), between.writes) == ("1Gi", 1)
