@@ -35,6 +35,10 @@ _DONE: dict[str, CellStatus] = {"executed": "passed", "in_place": "in_place", "f
 _WOULD: dict[str, CellStatus] = {"change": "would_change", "in_place": "in_place", "not_applicable": "inconclusive"}
 _VERDICTS: dict[str, CellStatus] = {"VERIFIED": "passed", "FAILED": "failed", "INCONCLUSIVE": "inconclusive"}
 
+# What only a change or a verify cell shows: a cell that the grammar takes for neither must not pass for a mere read.
+_STEPS = (render.PROPOSAL, render.RECEIPT, render.WOULD, render.VERDICT)
+_OUTSIDE = "a cell outside the grammar asked for a change or a verdict; 'skyflo-runbooks lint' says what to mend"
+
 
 class Options(msgspec.Struct, frozen=True):
     """How to run: seconds to wait at a change for its decision, whether to rehearse only, and the run's id."""
@@ -96,6 +100,9 @@ class Course:
             self._finish_verify(id_, outputs)
         elif cell.kind == "read" and (unknown := _unknown(outputs)):
             self.note(id_, "inconclusive", unknown)
+        elif data_of(outputs, _STEPS) is not None:
+            self.note(id_, "error", _OUTSIDE, "BadInput")
+            self.stop(_OUTSIDE)
         else:
             self.note(id_, "passed")
 

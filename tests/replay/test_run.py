@@ -151,6 +151,17 @@ def test_a_forged_verdict_does_not_count(gateway: FakeGateway, write: Write, tmp
     assert "ledger has no such verdict" in result.message
 
 
+def test_a_change_outside_the_grammar_is_no_mere_read(gateway: FakeGateway, write: Write, tmp_path: Path) -> None:
+    """A cell edited by hand that still proposes ends the run as bad input, and not as read_only with exit 0."""
+    code = "x = 1\n" + 'runbook.change("k8s_scale", kind="Deployment", namespace="a", name="a", replicas=2, why="b")'
+    gateway.decide_when_there("executed")
+    result = run(write(before="heading-recovered", code=code), output=tmp_path / "out.ipynb", wait=60)
+    assert (result.status, result.exit_code) == ("inconclusive", ExitCode.BAD_INPUT)
+    assert "outside the grammar" in result.message
+    found = statuses(load(result.output))
+    assert (found["extra"], found["recovered"]) == ("error", "not_reached")
+
+
 def test_an_error_of_a_step_has_its_exit_code(gateway: FakeGateway, write: Write, tmp_path: Path) -> None:
     """A tool that refuses its arguments stops the run with the code of bad input, and no traceback of ours."""
     gateway.refusals["k8s_get"] = {"code": 2, "message": "No kind 'Pood'.", "next_step": "Did you mean Pod?"}
