@@ -153,6 +153,10 @@ def _choice(snapshot: Snapshot, where: Place, findings: Sequence[Finding]) -> tu
     if snapshot.namespaces or where.namespaces or not findings:
         return ()
     others = sorted({finding.object.namespace for finding in findings[1:]} - {findings[0].object.namespace})
+    if not (where.objects or where.hinted or where.reported):
+        return (
+            f"None of the words name anything here; what was found wrong is {findings[0].object}, asked for or not.",
+        )
     text = f"No namespace was said, so all were read; {findings[0].object} is the most likely by its evidence"
     return (f"{text}, others: {', '.join(others)}." if others else f"{text}.",)
 

@@ -31,8 +31,8 @@ from skyflo_runbooks.model.check import Check, build
 from skyflo_runbooks.model.errors import BadInput, SkyfloError
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.lifecycle import State
-from skyflo_runbooks.model.plan import bind, parameters_in
-from skyflo_runbooks.model.proposal import ProposalId, Verification
+from skyflo_runbooks.model.plan import bind, parameters_in, place_of
+from skyflo_runbooks.model.proposal import Origin, ProposalId, Verification
 from skyflo_runbooks.model.quantity import parse_duration
 from skyflo_runbooks.model.verdict import Judgement
 
@@ -86,6 +86,7 @@ class Gateway:
 
     async def modify(self, id_: str, changes: Json, who: Identity) -> Row:
         """Return the new proposal that replaces `id_`."""
+        changes = self._placed(self.store.get(id_), changes)
         wish = self._with_values(self.proposer.modified(id_, changes, requester=str(who)))
         row = await self.proposer.propose(wish, supersedes=id_)
         self._tell(row)
@@ -94,7 +95,8 @@ class Gateway:
 
     async def again(self, id_: str, changes: Json, requester: str) -> Row:
         """Return a new proposal of a change that was made before, with other values."""
-        wish = self._with_values(self.proposer.wish_with(self.store.get(id_), changes, requester=requester))
+        row = self.store.get(id_)
+        wish = self._with_values(self.proposer.wish_with(row, self._placed(row, changes), requester=requester))
         row = await self.proposer.propose(wish)
         self._tell(row)
         return row
@@ -206,12 +208,23 @@ class Gateway:
         Where the runbook's step says `{"$param": "memory_limit"}` and the argument there is another value now, that
         value is the parameter's in this proposal.
         """
-        known = self.runbook(wish.origin.runbook) if wish.origin.runbook else None
-        step = next((s for s in (known or {}).get("steps", []) if s.get("id") == wish.origin.step), None)
-        if step is None or step.get("kind") != "change":
+        step = self._change_step(wish.origin)
+        if step is None:
             return wish
         values = {**wish.parameters, **parameters_in(step["arguments"], wish.arguments)}
         return self._with_verification(msgspec.structs.replace(wish, parameters=values, verification=None))
+
+    def _placed(self, row: Row, changes: Json) -> Json:
+        """Let a person name a value by the runbook's parameter as well as by its place among the arguments."""
+        template = (self._change_step(row.proposal.origin) or {}).get("arguments", {})
+        known = row.proposal.arguments
+        return {name if name in known else place_of(template, name) or name: value for name, value in changes.items()}
+
+    def _change_step(self, origin: Origin) -> Json | None:
+        """Return the registered runbook's change step that an origin names."""
+        known = self.runbook(origin.runbook) if origin.runbook else None
+        steps = (known or {}).get("steps", [])
+        return next((s for s in steps if s.get("id") == origin.step and s.get("kind") == "change"), None)
 
     async def _finish(self, row: Row) -> None:
         """Dispatch an approved proposal and see it through to its verdict."""

@@ -122,7 +122,7 @@ class Proposer:
         names = ", ".join(str(request.target) for request in requests)
         rendered = Rendered(
             requests=tuple(requests),
-            title=f"Roll back: {row.proposal.title}",
+            title=f"Roll back {id_}, which was: {row.proposal.title}",
             equivalent="\n".join(_patch_line(request, self._redactor) for request in requests),
         )
         origin = msgspec.structs.replace(

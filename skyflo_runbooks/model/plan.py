@@ -151,6 +151,18 @@ def parameters_in(template: object, value: object) -> dict[str, str | int | floa
     return {name: found for key in template for name, found in parameters_in(template[key], inner.get(key)).items()}
 
 
+def place_of(template: object, name: str) -> str:
+    """Return the dotted place at which `template` refers to the parameter `name`; empty where it does not."""
+    if isinstance(template, dict):
+        for key, inner in template.items():
+            if inner == param(name):
+                return str(key)
+            below = place_of(inner, name)
+            if below:
+                return f"{key}.{below}"
+    return ""
+
+
 def defaults(plan: Plan) -> dict[str, str | int | float | bool]:
     """Return each parameter's default by name."""
     return {parameter.name: parameter.default for parameter in plan.parameters}

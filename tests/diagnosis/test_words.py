@@ -140,6 +140,8 @@ def test_a_namespace_chooses_among_the_findings() -> None:
     assert len(answered("everything is slow")) == 2
     notes = diagnose(both, Incident("everything is slow")).notes
     assert any("No namespace was said, so all were read" in note for note in notes)
+    nonsense = diagnose(both, Incident("asdf qwer zxcv")).notes
+    assert any("None of the words name anything here" in note for note in nonsense)
 
 
 def test_names_are_told_from_other_words_by_their_form() -> None:

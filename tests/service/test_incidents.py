@@ -48,6 +48,20 @@ async def test_a_proposal_of_a_registered_runbook_knows_its_verify_step(tmp_path
         assert judgement["ledger"]["seq"] > 0
 
 
+async def test_a_value_is_modified_by_the_parameters_name(tmp_path: Path) -> None:
+    """As the runbook calls it, or by its place; and what is verified follows."""
+    async with running(tmp_path) as service:
+        found = await service.new()
+        values = {p["name"]: p["default"] for p in found["plan"]["parameters"]}
+        view = await service.propose(runbook=found["id"], parameters=values)
+        async with service.client(service.kernel) as client:
+            for name, value in (("memory_limit", "600Mi"), ("limits.memory", "700Mi")):
+                asked = await client.post(f"/api/v1/proposals/{view['id']}/modify", json={"set": {name: value}})
+                view = asked.json()
+                assert view["arguments"]["limits"] == {"memory": value}
+                assert value in str(view["verification"]["checks"])
+
+
 async def test_a_namespace_that_does_not_exist_is_bad_input(tmp_path: Path) -> None:
     """With the nearest names."""
     async with running(tmp_path) as service, service.client(service.kernel) as client:
