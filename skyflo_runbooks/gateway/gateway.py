@@ -351,7 +351,7 @@ def open_store(data_dir: Path) -> Store:
         ) from error
 
 
-def new_link(store: Store, origin: str, path: str = "") -> str:
-    """Return a fresh one-time link."""
-    token = identity.issue(store, "link", "one-time link", identity.LINK_LIFE)
+def new_link(store: Store, origin: str, path: str = "", *, maker: str = identity.GATEWAY) -> str:
+    """Return a fresh one-time link; `maker` is the operator who asked for it, or the gateway itself."""
+    token = identity.issue(store, "link", maker, identity.LINK_LIFE)
     return f"{origin}/login/{token}" + (f"?next={path}" if path else "")

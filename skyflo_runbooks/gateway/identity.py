@@ -11,6 +11,7 @@ Rules:
 import base64
 import hashlib
 import secrets
+import sqlite3
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -21,6 +22,8 @@ from skyflo_runbooks.model.errors import BadInput, NotAllowed
 from skyflo_runbooks.model.json import Json, canonical
 
 Role = Literal["kernel", "agent", "operator", "link"]
+# Who makes the links that are printed at the start.
+GATEWAY = "gateway"
 LINK_LIFE = timedelta(hours=1)
 SESSION_LIFE = timedelta(days=7)
 PROCESS_LIFE = timedelta(days=365)
@@ -100,19 +103,18 @@ def link_is_open(store: Store, token: str) -> bool:
 
 
 def pair(store: Store, *, link: str, name: str, key: PublicKey) -> str:
-    """Use up a one-time link, register the operator's key, and return the session token."""
+    """Use up a one-time link, register the operator's key, and return the session token.
+
+    A link that an operator made opens no door to another operator's name; one that the gateway made at its start may,
+    because whoever started it may log in again. A key stays its operator's.
+    """
     name = operator_name(name)
     session = secrets.token_urlsafe(32)
     with store.transaction() as db:
-        used = db.execute(
-            "DELETE FROM tokens WHERE hash = ? AND role = 'link' AND expires >= ?",
-            (hash_of(link), rfc3339(store.now())),
-        ).rowcount
-        if used != 1:
-            raise NotAllowed(
-                "This link was used already or has ended.",
-                next_step="Ask an operator for 'skyflo-runbooks login --new-link', or start the gateway again.",
-            )
+        _use_up(db, link, name, rfc3339(store.now()))
+        owner = db.execute("SELECT name FROM operators WHERE key = ?", (key_id(key),)).fetchone()
+        if owner is not None and owner[0] != name:
+            raise NotAllowed("This key is another operator's.", next_step="Log in with a key of your own.")
         db.execute(
             "INSERT INTO tokens VALUES (?, 'operator', ?, ?)",
             (hash_of(session), name, rfc3339(store.now() + SESSION_LIFE)),
@@ -123,6 +125,20 @@ def pair(store: Store, *, link: str, name: str, key: PublicKey) -> str:
         )
     store.record("paired", {"operator": name, "key": key_id(key)})
     return session
+
+
+def _use_up(db: sqlite3.Connection, link: str, name: str, now: str) -> None:
+    found = db.execute(
+        "DELETE FROM tokens WHERE hash = ? AND role = 'link' AND expires >= ? RETURNING name", (hash_of(link), now)
+    ).fetchone()
+    if found is None:
+        raise NotAllowed(
+            "This link was used already or has ended.",
+            next_step="Ask an operator for 'skyflo-runbooks login --new-link', or start the gateway again.",
+        )
+    taken = db.execute("SELECT 1 FROM operators WHERE name = ?", (name,)).fetchone()
+    if taken and found[0] not in (GATEWAY, name):
+        raise NotAllowed(f"The name {name!r} is another operator's.", next_step="Log in under a name of your own.")
 
 
 def operator_name(name: str) -> str:

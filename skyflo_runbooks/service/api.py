@@ -208,7 +208,7 @@ async def link(desk: Desk, request: Request, who: Identity) -> Response:
     """Make a one-time link for another browser or terminal, by signature: a link makes an operator."""
     asked = await body(request, bodies.NewLink)
     decisions.admit_link(desk.gateway.store, nonce=asked.nonce, signature=asked.signature, who=who)
-    return answer({"login": new_link(desk.gateway.store, desk.origin)})
+    return answer({"login": new_link(desk.gateway.store, desk.origin, maker=who.name)})
 
 
 async def pair(desk: Desk, request: Request) -> Response:

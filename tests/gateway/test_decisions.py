@@ -133,6 +133,28 @@ async def test_a_link_serves_once(tmp_path: Path) -> None:
             identity.pair(store, link=link, name="b", key=identity.read_key(Key().jwk))
 
 
+async def test_a_link_from_an_operator_gives_no_other_operators_name(tmp_path: Path) -> None:
+    """The invited one pairs under a name of its own; the gateway's own link lets somebody log in again."""
+    async with world(tmp_path) as gate:
+        store = gate.gateway.store
+        invited = identity.issue(store, "link", "somebody", identity.LINK_LIFE)
+        with pytest.raises(NotAllowed, match="another operator's"):
+            identity.pair(store, link=invited, name=OPERATOR.name, key=identity.read_key(Key().jwk))
+        assert identity.link_is_open(store, invited)
+        assert identity.pair(store, link=invited, name="newcomer", key=identity.read_key(Key().jwk))
+        again = identity.issue(store, "link", identity.GATEWAY, identity.LINK_LIFE)
+        assert identity.pair(store, link=again, name=OPERATOR.name, key=identity.read_key(Key().jwk))
+
+
+async def test_a_key_stays_its_operators(tmp_path: Path) -> None:
+    """Somebody who saw the public half cannot take it over under another name."""
+    async with world(tmp_path) as gate:
+        link = identity.issue(gate.gateway.store, "link", identity.GATEWAY, identity.LINK_LIFE)
+        with pytest.raises(NotAllowed, match="another operator's"):
+            identity.pair(gate.gateway.store, link=link, name="thief", key=identity.read_key(gate.key.jwk))
+        assert (await gate.approve(await gate.propose())).state == "executed"
+
+
 async def test_a_link_or_session_is_no_other_credential(tmp_path: Path) -> None:
     """A link identifies nobody, a session opens no pairing."""
     async with world(tmp_path) as gate:
