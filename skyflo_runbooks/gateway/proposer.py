@@ -180,6 +180,8 @@ class Proposer:
         async with self._making:
             # One after another, so that two equal wishes at once make one proposal.
             prepared = await self._prepare(rendered)
+            one_way = next((said for item in prepared if (said := risk.one_way(item.before, item.after))), "")
+            rendered = msgspec.structs.replace(rendered, irreversible=rendered.irreversible or one_way)
             if not supersedes:
                 standing, supersedes = self._standing(key, wish, prepared)
                 if standing is not None:

@@ -3,11 +3,25 @@
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
 from skyflo_runbooks.model.proposal import Impact, Risk
+from skyflo_runbooks.model.quantity import parse_quantity
 from skyflo_runbooks.model.request import Request
 
 _SYSTEM = {"kube-system", "kube-public", "kube-node-lease", "istio-system", "argocd", "cert-manager"}
 _ORDER: tuple[Risk, ...] = ("low", "medium", "high")
 _WIDE = {"Node", "Namespace", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "StorageClass"}
+
+
+def one_way(before: Json | None, after: Json | None) -> str:
+    """Return why there is no way back from `before` to `after`, where that can be told from the object; else nothing.
+
+    A claim's storage can only grow
+    (https://kubernetes.io/docs/concepts/storage/persistent-volumes/#expanding-persistent-volumes-claims).
+    """
+    if (before or {}).get("kind") != "PersistentVolumeClaim":
+        return ""
+    path = ("spec", "resources", "requests", "storage")
+    was, will = at(before, *path, default="0"), at(after, *path, default="0")
+    return f"a claim cannot shrink from {will} to {was} again" if parse_quantity(will) > parse_quantity(was) else ""
 
 
 def assess(

@@ -206,6 +206,19 @@ def test_risk_has_reasons(request_: Request, before: Json, after: Json, expected
     assert reasons
 
 
+def claim(storage: str) -> Json:
+    """A claim of that size."""
+    return {"kind": "PersistentVolumeClaim", "spec": {"resources": {"requests": {"storage": storage}}}}
+
+
+def test_a_claim_that_grows_has_no_way_back() -> None:
+    """It cannot shrink; a change that leaves its size alone, and other kinds, are as reversible as any."""
+    assert "cannot shrink from 2Gi to 1Gi" in risk.one_way(claim("1Gi"), claim("2Gi"))
+    assert risk.one_way(claim("1Gi"), claim("1024Mi")) == ""
+    assert risk.one_way(workload(), workload(replicas=9)) == ""
+    assert risk.one_way(None, claim("1Gi")) == ""
+
+
 def test_what_is_irreversible_is_of_high_risk() -> None:
     """And says so in words."""
     level, reasons = risk.assess(
