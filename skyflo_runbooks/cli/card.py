@@ -163,7 +163,9 @@ def judgement(judged: Json) -> list[Line]:
             lines.append(Line(f"      expected: {outcome['expected']}"))
             lines += [Line(f"      evidence: {text}", "dim") for text in outcome.get("evidence") or []]
     if judged.get("window"):
-        lines.append(Line(f"  observed for {judged['window']} of the cluster's time", "dim"))
+        # Only a VERIFIED says that the window was seen to its end; else it may not even have begun.
+        seen = f"observed for {judged['window']} of the cluster's time"
+        lines.append(Line(f"  {seen if verdict == 'VERIFIED' else 'window asked for: ' + judged['window']}", "dim"))
     reasons = judged.get("reasons") or []
     if reasons:
         lines.append(Line(f"  because: {listed(reasons)}"))

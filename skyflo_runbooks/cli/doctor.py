@@ -119,10 +119,20 @@ def _jupyterlab() -> Look:
 
     if importlib.util.find_spec("jupyterlab") is None:
         return Look("jupyterlab", "note", "not installed", "pip install 'skyflo-runbooks[lab]'")
-    built = Path(skyflo_kernel.__file__).parent / "labextension" / "package.json"
-    if not built.exists():
-        return Look("jupyterlab", "note", "installed, without our extension", "make labextension")
+    kernel = Path(skyflo_kernel.__file__).parent
+    if not (kernel / "labextension" / "package.json").exists():
+        return Look("jupyterlab", "note", "installed, without our extension", without_extension(kernel))
     return Look("jupyterlab", "ok", "installed, with our extension")
+
+
+def without_extension(kernel: Path) -> str:
+    """Return how to get the extension: a checkout, with its sources beside `kernel`, builds it; a wheel brings it."""
+    if (kernel.parent / "labextension" / "package.json").is_file():
+        return "make labextension"
+    return (
+        "This package was built without it. Runbooks work all the same (run their read cells by hand); to have it, "
+        "install a wheel that was built after 'make labextension'."
+    )
 
 
 def _wall() -> Look:

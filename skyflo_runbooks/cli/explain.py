@@ -1,10 +1,14 @@
 """`explain`: what a fault is and how it is recognised, from the rules themselves. Works without a gateway."""
 
 import inspect
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
+from skyflo_runbooks.cli.card import Line
+from skyflo_runbooks.cli.catalogue import CATALOGUE, Entry
 from skyflo_runbooks.cli.options import AsJson
 from skyflo_runbooks.cli.screen import Screen
 from skyflo_runbooks.cli.text import columns, listed
@@ -19,7 +23,7 @@ def explain(
     fault: Annotated[str, typer.Argument(help="A fault's id, for example CON-07; without it all are listed.")] = "",
     as_json: AsJson = False,
 ) -> ExitCode:
-    """What a fault is, how it is recognised, and which reads it needs."""
+    """What a fault is, how it is recognised, which reads it needs, and what repairs it."""
     screen = Screen(as_json)
     known = {known["fault"]: known for known in _catalogue()}
     if not fault:
@@ -31,25 +35,45 @@ def explain(
     said = known.get(fault.upper())
     if said is None:
         raise BadInput(f"There is no rule for {fault[:40]!r}.", next_step=f"There are rules for {listed(known)}.")
-    screen.line(f"{said['fault']}", "bold")
-    screen.line(said["means"])
-    screen.line(
-        f"Needs to read: {listed(said['needs'])}. Where one is refused, the answer is 'unknown', not 'healthy'."
-    )
+    screen.lines(told(said))
     screen.json(said)
     return ExitCode.DONE
+
+
+def told(said: Json) -> list[Line]:
+    """Say one fault: what it is, its evidence, what repairs it, how that is verified, and the way back."""
+    unread = "Where one is refused, the answer is 'unknown', not 'healthy'."
+    rows = [
+        ("evidence", said["evidence"]),
+        ("reads", f"{listed(said['needs'])}. {unread}"),
+        ("repair", said["repair"] or "none by rule: the finding's advice says what a person can do"),
+        ("verify", said["verify"]),
+        ("way back", f"{said['way_back']}: skyflo-runbooks rollback ap-…" if said["way_back"] else ""),
+    ]
+    head = [Line(f"{said['fault']}  {said['title']}".rstrip(), "bold"), Line(said["means"])]
+    return head + [Line(f"  {name:<9} {text}") for name, text in rows if text]
 
 
 def _catalogue() -> list[Json]:
     from skyflo_runbooks.diagnosis.rules import RULES
 
-    return [
-        {"fault": rule.fault, "means": _means(rule), "needs": list(rule.needs)}
-        for rule in sorted(RULES, key=lambda rule: rule.fault)
-    ]
+    return [_known(rule) for rule in sorted(RULES, key=lambda rule: rule.fault)]
 
 
-def _means(rule: "Rule") -> str:
-    """Return what the rule's function says of itself, as a sentence for a person."""
-    said = (inspect.getdoc(rule.find) or "").removeprefix("Yield ")
+def _known(rule: "Rule") -> Json:
+    from skyflo_runbooks.planning.rules import REPAIRS
+
+    repair = REPAIRS.get(rule.fault)
+    return {
+        "fault": rule.fault,
+        "means": _sentence(rule.find),
+        "needs": list(rule.needs),
+        "repair": _sentence(repair) if repair else "",
+        **msgspec.to_builtins(CATALOGUE.get(rule.fault, Entry())),
+    }
+
+
+def _sentence(function: Callable[..., object]) -> str:
+    """Return what a rule's function says of itself, as a sentence for a person."""
+    said = (inspect.getdoc(function) or "").removeprefix("Yield ")
     return said[:1].upper() + said[1:]

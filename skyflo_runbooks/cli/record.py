@@ -1,5 +1,6 @@
 """`history` and `ledger`: the append-only record, for a person and for a program."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -28,21 +29,26 @@ def history(
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many, the latest first.")] = 20,
     as_json: AsJson = False,
 ) -> ExitCode:
-    """What was proposed, decided and applied, the latest first."""
+    """What was proposed, decided and measured, the latest first."""
     screen = Screen(as_json)
-    views = client.find(current()).get("/api/v1/proposals")
+    gateway = client.find(current())
+    views, verdicts = gateway.get("/api/v1/proposals"), measured(gateway.get("/api/v1/ledger"))
     latest = sorted(views, key=_when, reverse=True)[:limit]
+    latest = [{**view, "verdict": verdicts.get(str(view["id"]), "")} for view in latest]
     screen.json(latest)
     if not latest:
         screen.line("Nothing was proposed yet.")
         return ExitCode.DONE
-    rows = [
-        [str(view["id"]), clock(_when(view)), str(view["state"]), _operator(view), str(view["title"])]
-        for view in latest
-    ]
-    for line in columns(rows, ("id", "time", "state", "decided by", "change")):
+    rows = [_row(view) for view in latest]
+    for line in columns(rows, ("id", "time", "state", "verdict", "decided by", "change")):
         screen.line(line)
     return ExitCode.DONE
+
+
+def measured(entries: Iterable[Json]) -> dict[str, str]:
+    """Return the last recorded verdict over each proposal, by its id."""
+    bodies = (entry["body"] for entry in entries if entry["kind"] == "verdict")
+    return {str(id_): str(body["verdict"]) for body in bodies for id_ in body["changes"]}
 
 
 @ledger.command("show")
@@ -100,6 +106,11 @@ def _entries(run: str) -> list[Json]:
 def _when(view: Json) -> str:
     said = view.get("receipt") or {}
     return str(said.get("applied_at") or said.get("decided_at") or view.get("created") or view.get("expires") or "")
+
+
+def _row(view: Json) -> list[str]:
+    when, verdict = clock(_when(view)), str(view["verdict"] or "-")
+    return [str(view["id"]), when, str(view["state"]), verdict, _operator(view), str(view["title"])]
 
 
 def _operator(view: Json) -> str:

@@ -1,7 +1,8 @@
 """`run`: execute a runbook headless with papermill; changes become proposals and wait for their decisions."""
 
+import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +12,9 @@ from skyflo_runbooks.cli.options import AsJson, Parameters
 from skyflo_runbooks.cli.screen import Screen
 from skyflo_runbooks.model.errors import BadInput, ExitCode
 from skyflo_runbooks.model.quantity import parse_duration
+
+if TYPE_CHECKING:
+    from skyflo_runbooks.replay.run import RunResult
 
 
 def run(
@@ -48,5 +52,20 @@ def run(
         waiting = " ".join(str(made["id"]) for made in result.proposals if made["state"] == "proposed")
         screen.note(f"A change waits: skyflo-runbooks approve {waiting}".rstrip())
         screen.note(f"Then: skyflo-runbooks run {file}   (or with --wait 10m, and approve meanwhile)")
+    for step in onward(file, result):
+        screen.note(step)
     screen.json(result.to_json())
     return result.exit_code
+
+
+def onward(file: Path, result: "RunResult") -> list[str]:
+    """Return what a person can do after a verdict other than VERIFIED: another value, the way back, somebody else."""
+    if all(judged["verdict"] == "VERIFIED" for judged in result.verdicts):
+        return []
+    executed = [str(made["id"]) for made in result.proposals if made["state"] == "executed"]
+    return [
+        "What can be done now:",
+        f"  try again with another value: skyflo-runbooks run {shlex.quote(str(file))} -p NAME=VALUE",
+        *(f"  take it back, after its own approval: skyflo-runbooks rollback {id_}" for id_ in executed),
+        f"  escalate, with the record: skyflo-runbooks ledger export -o record.jsonl --run {result.run}",
+    ]

@@ -7,6 +7,7 @@ It is the one module of a run that knows papermill and nbclient. Ways to end, an
   interrupted                error          later cells not_reached, the error goes on to the caller
 """
 
+import asyncio
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import nbformat
 from jupyter_core.paths import jupyter_runtime_dir
+from jupyter_core.utils import ensure_event_loop
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode, from_dict
 from papermill.clientwrap import PapermillNotebookClient
@@ -32,6 +34,7 @@ from skyflo_runbooks.replay.status import CellStatus
 
 # A socket's path has at most 107 bytes (unix(7)); the kernel's name and a number come behind the folder.
 LONGEST_RUNTIME_DIR = 50
+LONGEST_GOODBYE = 5.0  # seconds for cancelled tasks to end
 SKIP_TAG = "skip-execution"
 NOT_REACHED = {"execution": "not_reached"}
 
@@ -88,6 +91,22 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no
 
     def papermill_execute_cells(self) -> None:
         """Run the cells that the course reaches; say of each what happened to it."""
+        try:
+            self._cells()
+        except KeyboardInterrupt:
+            self._abandon()
+            raise
+
+    def _abandon(self) -> None:
+        """Leave quietly: what listens to the kernel, and a kernel asked to stop, would each write a traceback."""
+        self.shutdown_kernel = "immediate"
+        loop = ensure_event_loop()
+        pending = asyncio.all_tasks(loop)
+        for task in pending:
+            task.cancel()
+        loop.run_until_complete(_ended(pending))
+
+    def _cells(self) -> None:
         course: Course = self.nb_man.course
         for index, cell in enumerate(self.nb.cells):
             if cell.cell_type != "code":
@@ -127,6 +146,14 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no
         course.note(cell.id, status, reason, error)
         course.stop(f"the run stopped before: {reason}")
         self.nb_man.cell_exception(cell, cell_index=index)
+
+
+async def _ended(tasks: set["asyncio.Task[Any]"]) -> None:
+    """Wait until the tasks have ended, and take their errors: asyncio logs those that nobody took."""
+    done, _ = await asyncio.wait(tasks, timeout=LONGEST_GOODBYE) if tasks else (set(), set())
+    for task in done:
+        if not task.cancelled():
+            task.exception()
 
 
 def execute(manager: Manager, course: Course, kernel_name: str, **settings: Any) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from skyflo_runbooks.cli import operator
+from skyflo_runbooks.cli.app import main
 from skyflo_runbooks.cli.bench import Bench
-from skyflo_runbooks.cli.main import main
 
 TEXT = "payment-service pods are crash-looping in the checkout namespace. Customers are getting 500 errors on checkout."
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from skyflo_runbooks.cli.main import COMMANDS, guarded, load, of_system
+from skyflo_runbooks.cli.app import COMMANDS, guarded, load, of_system
 from skyflo_runbooks.model.errors import (
     BadInput,
     NotAllowed,
@@ -126,14 +126,14 @@ def test_help_imports_no_command() -> None:
     heavy = ("httpx", "rich", "uvicorn", "starlette", "papermill", "langgraph", "litellm", "kubernetes", "fastmcp")
     program = (
         "import sys\n"
-        "from skyflo_runbooks.cli.main import main\n"
+        "from skyflo_runbooks.cli.app import main\n"
         "main(['--help'])\n"
         f"heavy = sorted({{m.split('.')[0] for m in sys.modules}} & {set(heavy)!r})\n"
         "own = sorted(m for m in sys.modules if m.startswith('skyflo_runbooks.cli.'))\n"
         "print(heavy, own, file=sys.stderr)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
-    assert done.stderr.strip() == "[] ['skyflo_runbooks.cli.main']"
+    assert done.stderr.strip() == "[] ['skyflo_runbooks.cli.app']"
     assert all(f"  {name} " in done.stdout for name in COMMANDS)
 
 
@@ -162,6 +162,33 @@ def test_an_interrupted_process_says_so(tmp_path: Path, number: signal.Signals) 
     assert process.returncode == 130
     assert "Interrupted." in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+def test_an_interrupt_before_the_commands_are_imported(number: str) -> None:
+    """A signal that comes in the middle of `import typer` is one line and 130, and no traceback."""
+    program = (
+        "import os, signal, sys\n"
+        "class Finder:\n"
+        "    @staticmethod\n"
+        "    def find_spec(name, *_):\n"
+        "        if name == 'typer':\n"
+        f"            os.kill(os.getpid(), signal.{number})\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "sys.meta_path.insert(0, Finder)\n"
+        "from skyflo_runbooks.cli.main import run\n"
+        "run()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "Interrupted.\n")
+
+
+def test_the_entry_point_imports_next_to_nothing() -> None:
+    """Signals are in hand before anything of weight is imported."""
+    program = "import sys, skyflo_runbooks.cli.main\nprint(*sorted({'typer', 'click', 'asyncio'} & set(sys.modules)))\n"
+    program += "print(*sorted(name for name in sys.modules if name.startswith('skyflo')))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.splitlines() == ["", "skyflo_runbooks skyflo_runbooks.cli skyflo_runbooks.cli.main"]
 
 
 def _until_it_sleeps(pid: int) -> None:

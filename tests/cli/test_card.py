@@ -1,5 +1,7 @@
 """What a person reads before and after deciding."""
 
+import pytest
+
 from skyflo_runbooks.cli import card
 from skyflo_runbooks.model.json import Json
 
@@ -74,6 +76,14 @@ def test_a_judgement_shows_each_check_and_the_verdict() -> None:
     assert "  ✓ http ok: 200, 9 of 9\n  ✗ no oom kills: 1\n      expected: none\n      evidence: 137" in said
     assert "  ? memory below: ?" in said
     assert said.endswith("Result: FAILED")
+
+
+@pytest.mark.parametrize("verdict", ["VERIFIED", "FAILED", "INCONCLUSIVE"])
+def test_only_a_verified_window_was_observed(verdict: str) -> None:
+    """Elsewhere the window may never have begun: what is said is what was asked for."""
+    said = text(card.judgement({"verdict": verdict, "window": "10s"}))
+    assert ("observed for 10s of the cluster's time" in said) is (verdict == "VERIFIED")
+    assert ("window asked for: 10s" in said) is (verdict != "VERIFIED")
 
 
 def test_a_plan_says_that_it_waits_for_an_approval() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from skyflo_runbooks.cli.bench import Bench
 from skyflo_runbooks.cli.decide import code_of
+from skyflo_runbooks.cli.record import measured
 from tests.cli.conftest import Terminal
 
 
@@ -152,12 +153,25 @@ def test_rollback_waits_for_its_own_approval(terminal: Terminal, workshop: Bench
     assert workshop.limit() == before
 
 
+def test_history_shows_the_last_verdict_of_each_change() -> None:
+    """A verdict stands by each change that it judges; a later one replaces it."""
+    entries = [
+        {"kind": "verdict", "body": {"verdict": "INCONCLUSIVE", "changes": ["ap-a", "ap-b"]}},
+        {"kind": "decision", "body": {"proposal": "ap-a"}},
+        {"kind": "verdict", "body": {"verdict": "VERIFIED", "changes": ["ap-a"]}},
+    ]
+    assert measured(entries) == {"ap-a": "VERIFIED", "ap-b": "INCONCLUSIVE"}
+
+
 def test_the_record_of_decisions(terminal: Terminal, flagship: Bench) -> None:
     """History and ledger show what was decided; the chain verifies; an export is a new file."""
     view = flagship.propose("1500Mi", "recorded")
     terminal.at(flagship, log_in=True)
     terminal("reject", view["id"], "--reason", "for the record")
-    assert view["id"] in terminal("history").out
+    said = terminal("history").out
+    assert view["id"] in said
+    assert "VERDICT" in said
+    assert next(one for one in terminal("history", "--json").json if one["id"] == view["id"])["verdict"] == ""
     entries = terminal("ledger", "show", "--json").json
     assert [one["seq"] for one in entries] == list(range(1, len(entries) + 1))
     assert any(one["body"].get("proposal") == view["id"] for one in entries)

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from skyflo_runbooks.cli import doctor
+from skyflo_runbooks.cli import doctor, explain
 from skyflo_runbooks.cli.bench import Bench
+from skyflo_runbooks.cli.catalogue import CATALOGUE
 from skyflo_runbooks.cli.environment import Environment, home, read
 from tests.cli.conftest import TEXT, Terminal
 
@@ -31,6 +32,38 @@ def test_explain_says_what_a_rule_looks_for(terminal: Terminal) -> None:
     unknown = terminal("explain", "XYZ-99")
     assert unknown.code == 2
     assert "CON-07" in unknown.err
+
+
+def test_explain_says_what_repairs_a_fault_and_how_one_gets_back(terminal: Terminal) -> None:
+    """Title, evidence, repair, verify and way back; the repair is what the repair rule says of itself."""
+    said = terminal("explain", "CON-07")
+    assert said.out.startswith("CON-07  OOMKilled\n")
+    for fact in ("evidence  last state OOMKilled", "reads     Pod", "repair    Raise the limit",
+                 "verify    no OOMKilled", "way back  restore the limit: skyflo-runbooks rollback ap-…"):  # fmt: skip
+        assert fact in said.out
+
+
+def test_a_fault_without_an_entry_is_explained_by_its_rule_alone() -> None:
+    """What is not known takes no line, and nothing is made up."""
+    bare = {"fault": "X-1", "means": "It broke.", "needs": ["Pod"], "repair": "", "title": "", "evidence": "",
+            "verify": "", "way_back": ""}  # fmt: skip
+    lines = [line.text for line in explain.told(bare)]
+    assert lines[:2] == ["X-1", "It broke."]
+    assert [line.split()[0] for line in lines[2:]] == ["reads", "repair"]
+    assert "none by rule" in lines[3]
+
+
+def test_every_entry_of_the_catalogue_has_its_rule(terminal: Terminal) -> None:
+    """An entry for a fault that no rule finds would never be shown."""
+    assert {one["fault"] for one in terminal("explain", "--json").json} >= set(CATALOGUE)
+
+
+def test_only_a_checkout_is_told_to_make_the_extension(tmp_path: Path) -> None:
+    """An installed wheel has no Makefile."""
+    assert "install a wheel" in doctor.without_extension(tmp_path / "skyflo_kernel")
+    (tmp_path / "labextension").mkdir()
+    (tmp_path / "labextension" / "package.json").write_text("{}")
+    assert doctor.without_extension(tmp_path / "skyflo_kernel") == "make labextension"
 
 
 def test_lint_names_cell_rule_and_remedy(terminal: Terminal, flagship: Bench) -> None:
