@@ -70,3 +70,25 @@ def format_duration(seconds: float) -> str:
     minutes, left = divmod(rest, 60)
     parts = [f"{value}{unit}" for value, unit in ((hours, "h"), (minutes, "m"), (left, "s")) if value]
     return "".join(parts) or "0s"
+
+
+def same_form(default: str, value: str) -> bool:
+    """Return whether `value` is of a form that `default` is of: a duration, a quantity with a unit, or neither.
+
+    `250m` is both, so a value of either form will do there.
+    """
+    duration, quantity = _is_duration(default), _unit(default) not in (None, "")
+    if not duration and not quantity:
+        return True
+    return (duration and _is_duration(value)) or (quantity and _unit(value) is not None)
+
+
+def _is_duration(text: str) -> bool:
+    match = _DURATION.fullmatch(text)
+    return bool(match and any(match.groups()))
+
+
+def _unit(text: str) -> str | None:
+    """Return the unit of a quantity (empty for a bare number), or None where it is no quantity."""
+    match = _QUANTITY.fullmatch(text)
+    return match[2] if match and (match[2] in _BINARY or match[2] in _DECIMAL) else None

@@ -24,6 +24,7 @@ from skyflo_kernel.gateway import Gateway
 from skyflo_runbooks.model.errors import BadInput, ExitCode, Refused
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.plan import Parameter
+from skyflo_runbooks.model.quantity import same_form
 from skyflo_runbooks.notebook.parse import Runbook, parse, read_notebook
 from skyflo_runbooks.replay.course import Course, Options
 from skyflo_runbooks.replay.engine import new_run
@@ -72,6 +73,7 @@ def run(
     """
     notebook = read_notebook(file)
     runbook = parse(notebook)
+    _check_form(runbook, file)
     values = typed(runbook.plan.parameters, parameters or {})
     asked = gateway or Gateway()
     if any(cell.step for cell in runbook.cells):
@@ -117,7 +119,23 @@ def _typed(parameter: Parameter, text: str) -> Value:
             f"The parameter {parameter.name!r} must be {parameter.type}, got {text[:80]!r}.",
             next_step=f"Its default is {parameter.default!r}.",
         ) from None
+    if not same_form(str(parameter.default), text):
+        raise BadInput(
+            f"The parameter {parameter.name!r} cannot be {text[:80]!r}.",
+            next_step=f"Write it as its default is written: {parameter.default!r}.",
+        )
     return text
+
+
+def _check_form(runbook: Runbook, file: Path) -> None:
+    """Raise `BadInput` where a cell that the runbook was written with holds free code by now: it is not executed."""
+    for cell in runbook.cells:
+        written = {"parameters", *(tag for tag in cell.tagged if tag.startswith("skyflo-"))} & set(cell.tagged)
+        if cell.outside is not None and (written or cell.id == "imports") and not cell.injected:
+            raise BadInput(
+                f"Cell {cell.id!r} is not of its form any more: {cell.outside.message}",
+                next_step=f"'skyflo-runbooks lint {file.name}' says more; code of your own goes into its own cell.",
+            )
 
 
 def _check_target(runbook: Runbook, status: Json) -> None:

@@ -18,6 +18,7 @@ from skyflo_runbooks.model.quantity import (
     format_memory,
     parse_duration,
     parse_quantity,
+    same_form,
 )
 
 
@@ -59,6 +60,24 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
     """A number without unit says nothing."""
     with pytest.raises(BadInput, match="Write it like"):
         parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("default", "value", "fits"),
+    [
+        ("5m", "30s", True),
+        ("5m", "banana", False),
+        ("512Mi", "1Gi", True),
+        ("512Mi", "lots", False),
+        ("512Mi", "30s", False),
+        ("250m", "1.5", True),
+        ("250m", "2m", True),
+        ("checkout", "anything goes", True),
+    ],
+)
+def test_a_value_is_written_as_its_default_is(default: str, value: str, fits: bool) -> None:
+    """A duration for a duration, a quantity for a quantity; other text is free."""
+    assert same_form(default, value) is fits
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "-x", "x\n", "A", "", "x" * 254, "ａ", "x y", "--kubeconfig", "a\x00"])

@@ -1,5 +1,6 @@
 """`run`: real papermill, a real kernel, and the honest record of what happened to each cell."""
 
+import json
 import threading
 from pathlib import Path
 
@@ -183,6 +184,23 @@ def test_a_wrong_parameter_is_bad_input(gateway: FakeGateway, write: Write, give
     with pytest.raises(BadInput, match=said):
         run(write(), parameters=given)
     assert gateway.asked == []
+
+
+@pytest.mark.parametrize("id_", ["parameters", "imports", "raise_memory"])
+def test_free_code_in_a_generated_cell_is_not_executed(
+    gateway: FakeGateway, write: Write, tmp_path: Path, id_: str
+) -> None:
+    """What the runbook was written with must still be of its form; nothing runs and nothing is asked."""
+    file = write()
+    planted = tmp_path / "planted"
+    notebook = load(file)
+    cell = next(one for one in notebook["cells"] if one["id"] == id_)
+    cell["source"] += f"\nopen({str(planted)!r}, 'w').close()"
+    file.write_text(json.dumps(notebook))
+    with pytest.raises(BadInput, match=f"Cell '{id_}' is not of its form"):
+        run(file, output=tmp_path / "out.ipynb")
+    assert not planted.exists()
+    assert not (tmp_path / "out.ipynb").exists()
 
 
 def test_another_cluster_is_refused(gateway: FakeGateway, write: Write, tmp_path: Path) -> None:
