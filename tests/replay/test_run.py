@@ -177,7 +177,12 @@ def test_an_error_of_a_step_has_its_exit_code(gateway: FakeGateway, write: Write
 
 @pytest.mark.parametrize(
     ("given", "said"),
-    [({"memory_limt": "1Gi"}, "Did you mean 'memory_limit'"), ({"x": "1"}, "It has: namespace")],
+    [
+        ({"memory_limt": "1Gi"}, "Did you mean 'memory_limit'"),
+        ({"x": "1"}, "It has: namespace"),
+        ({"settle": "banana"}, "Write it as its default is written"),
+        ({"memory_limit": "lots"}, "Write it as its default is written"),
+    ],
 )
 def test_a_wrong_parameter_is_bad_input(gateway: FakeGateway, write: Write, given: dict[str, str], said: str) -> None:
     """It is refused before anything is run or asked."""
