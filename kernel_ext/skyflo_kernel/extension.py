@@ -147,11 +147,28 @@ class LeaseHandler(SkyfloHandler):
         """Ask the gateway for the lease."""
         try:
             body = self.body(LeaseBody)
-            granted = await self.relay.lease(f"{body.runbook}/{body.kernel}/{body.what}")
+            granted = not await self._elsewhere(body)
+            granted = granted and await self.relay.lease(f"{body.runbook}/{body.kernel}/{body.what}")
         except SkyfloError as error:
             self.refuse(error)
             return
         self.answer({"granted": granted})
+
+    async def _elsewhere(self, body: LeaseBody) -> bool:
+        """Whether another kernel of the same notebook, alive still, is the one whose reads run by themselves.
+
+        Two tabs that open at the same moment may hold two kernels for an instant; the first to ask here is the one.
+        """
+        if body.what != "reads":
+            return False
+        sessions = await self.session_manager.list_sessions()  # type: ignore[no-untyped-call]  # jupyter leaves it untyped
+        paths = {session["kernel"]["id"]: session["path"] for session in sessions if session.get("kernel")}
+        path = paths.get(body.kernel)
+        first = self.settings.setdefault("skyflo_reads", {}).setdefault(path, body.kernel)
+        if first != body.kernel and paths.get(first) != path:
+            # That kernel is gone, or has moved to another notebook.
+            self.settings["skyflo_reads"][path] = first = body.kernel
+        return bool(path is not None and first != body.kernel)
 
 
 class ProposalHandler(SkyfloHandler):
