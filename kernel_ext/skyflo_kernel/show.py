@@ -28,7 +28,7 @@ class _Output:
     def __init__(self, bundle: Bundle) -> None:
         from IPython.display import display
 
-        self._handle = display(bundle, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        self._handle = display(bundle, raw=True, display_id=True)  # type: ignore[no-untyped-call]  # IPython leaves it untyped
 
     def replace(self, bundle: Bundle) -> None:
         self._handle.update(bundle, raw=True)

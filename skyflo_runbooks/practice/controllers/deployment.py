@@ -5,6 +5,7 @@ Not played: proportional scaling of several ReplicaSets in the middle of a roll-
 """
 
 import math
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from skyflo_runbooks.model.json import Json, at
@@ -18,7 +19,7 @@ from skyflo_runbooks.practice.controllers.common import (
     write_status,
 )
 from skyflo_runbooks.practice.events import Occurrence, record
-from skyflo_runbooks.practice.kinds import DEPLOYMENT, POD, REPLICA_SET
+from skyflo_runbooks.practice.kinds import DEPLOYMENT, POD, REPLICA_SET, Kind
 from skyflo_runbooks.practice.store import Store, clone, key_of
 
 COMPONENT = "deployment-controller"
@@ -76,7 +77,7 @@ def _current(store: Store, deployment: Json, new: Json | None, old: list[Json]) 
     return new
 
 
-def _annotate(store: Store, kind: type(DEPLOYMENT), obj: Json, annotations: dict[str, str]) -> Json:  # type: ignore[valid-type]
+def _annotate(store: Store, kind: Kind, obj: Json, annotations: dict[str, str]) -> Json:
     if at(obj, "metadata", "annotations", default={}) == annotations:
         return obj
     changed = clone(obj)
@@ -119,7 +120,7 @@ def _bounds(deployment: Json) -> tuple[int, int]:
     return surge, max(unavailable, 1) if surge == 0 else unavailable
 
 
-def _share(value: int | str, replicas: int, rounding: type(math.ceil)) -> int:  # type: ignore[valid-type]
+def _share(value: int | str, replicas: int, rounding: Callable[[float], int]) -> int:
     if isinstance(value, str) and value.endswith("%"):
         return int(rounding(int(value[:-1]) * replicas / 100))
     return int(value)
