@@ -10,8 +10,10 @@ import msgspec
 
 from skyflo_runbooks.model.objects import ObjectRef
 
-Verb = Literal["create", "patch", "delete"]
+Verb = Literal["create", "patch", "apply", "delete", "evict", "run"]
+Preview = Literal["server", "later", "none"]
 JSON_PATCH = "application/json-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 
@@ -19,9 +21,20 @@ STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 class Request(msgspec.Struct, frozen=True):
     """One write to the Kubernetes API.
 
+    `target` is the object that changes, also where `path` leads to a subresource of it (`…/pods/web-0/eviction`);
     `path` is the resource's path on the API server (`/apis/apps/v1/namespaces/checkout/deployments/payment-service`,
-    for a creation the collection's). `body` is the manifest of a creation, the patch of a patch, the DeleteOptions of
-    a deletion. A patch carries `test` operations, or another form with preconditions, on what it relies on.
+    for a creation the collection's). What `body` is depends on the verb:
+
+    - `create`: the manifest.
+    - `patch`: the patch, of `content_type`. It carries `test` operations, or another form with preconditions, on what
+      it relies on.
+    - `apply`: the manifest of a server-side apply; the object may be there already or not.
+    - `delete`: the DeleteOptions.
+    - `evict`: the Eviction of a pod.
+    - `run`: what is run in a container, `{"container", "command": [argv]}`. Nothing can preview that.
+
+    `preview` says how the server can say beforehand what it would do: `server` by a dry run; `later` not before the
+    requests ahead of it in its list were applied (an object in a namespace that is created first); `none` not at all.
     """
 
     verb: Verb
@@ -29,13 +42,13 @@ class Request(msgspec.Struct, frozen=True):
     path: str
     body: Any
     content_type: str = "application/json"
+    preview: Preview = "server"
 
 
 class Rendered(msgspec.Struct, frozen=True):
     """A change as its tool understands it: requests in order, a title, and the same thing as a kubectl line.
 
-    `irreversible` says in words why there is no way back, where there is none. `restarts_pods` tells that the change
-    replaces the pods of a workload.
+    `irreversible` says in words why there is no way back, where there is none.
     """
 
     requests: tuple[Request, ...]
