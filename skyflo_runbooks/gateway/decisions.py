@@ -7,7 +7,7 @@ Rules:
   3. The nonce is the gateway's, for this operator and this proposal, and is burnt with the first use.
   4. The digest is the proposal's; the time lies between `not_before` and `expires`; the state allows it
      (`lifecycle.admit_decision`).
-  5. A reject carries a reason.
+  5. A reject carries a reason. Where a value is still to be typed (`model.entry`) nothing is approved.
   6. A new one-time link makes an operator, so it takes a signature too: a session that was stolen cannot make one.
 """
 
@@ -21,10 +21,10 @@ from skyflo_runbooks.gateway import identity
 from skyflo_runbooks.gateway.identity import Identity, PublicKey
 from skyflo_runbooks.gateway.policy import Policy
 from skyflo_runbooks.gateway.store import Store, rfc3339
-from skyflo_runbooks.model import lifecycle
-from skyflo_runbooks.model.errors import BadInput, NotAllowed
+from skyflo_runbooks.model import entry, lifecycle
+from skyflo_runbooks.model.errors import BadInput, NotAllowed, Refused
 from skyflo_runbooks.model.json import canonical
-from skyflo_runbooks.model.proposal import Decision
+from skyflo_runbooks.model.proposal import Decision, Proposal
 
 SCHEMA = "skyflo.dev/decision/v1"
 LINK_SCHEMA = "skyflo.dev/link/v1"
@@ -62,6 +62,7 @@ def decide(store: Store, *, policy: Policy, proposal: str, ballot: Ballot, who: 
     reason = ballot.reason.strip()
     if ballot.decision == "reject" and not reason:
         raise BadInput("A rejection needs a reason.", next_step="Say in a few words why.")
+    _admit_entries(row.proposal, ballot.decision)
     if not identity.nonce_serves(store, nonce=ballot.nonce, proposal=proposal, operator=who.name):
         raise NotAllowed("The nonce is not this operator's for this proposal, or it was used.", next_step="Sign again.")
     signed = message(
@@ -93,6 +94,15 @@ def decide(store: Store, *, policy: Policy, proposal: str, ballot: Ballot, who: 
     )
     store.decide(row.proposal.id, made, ballot.nonce)
     return made
+
+
+def _admit_entries(proposal: Proposal, kind: Kind) -> None:
+    open_ = entry.open_entries(proposal.arguments)
+    if open_ and kind == "approve":
+        raise Refused(
+            f"{proposal.id} waits for a value: {', '.join(entry.key(pointer) for pointer in open_)}.",
+            next_step=f"Type it on the gateway's page, or: skyflo-runbooks enter {proposal.id}",
+        )
 
 
 def link_message(nonce: str) -> bytes:

@@ -7,7 +7,7 @@ attempt is journaled, and where a verify step is attached its verdict is measure
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -89,6 +89,14 @@ class Gateway:
         changes = self._placed(self.store.get(id_), changes)
         wish = self._with_values(self.proposer.modified(id_, changes, requester=str(who)))
         row = await self.proposer.propose(wish, supersedes=id_)
+        self._tell(row)
+        self._tell(self.store.get(id_))
+        return row
+
+    async def enter(self, id_: str, values: Mapping[str, str], who: Identity) -> Row:
+        """Return the new proposal that carries what an operator typed, as references, in place of its open entries."""
+        self.policy.admit(self.store.get(id_).proposal, who)
+        row = await self.proposer.propose(self.proposer.entered(id_, values, requester=str(who)), supersedes=id_)
         self._tell(row)
         self._tell(self.store.get(id_))
         return row

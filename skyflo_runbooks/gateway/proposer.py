@@ -10,7 +10,7 @@ Rules:
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Literal
 
@@ -24,6 +24,8 @@ from skyflo_runbooks.gateway.prepare import Prepared, prepare
 from skyflo_runbooks.gateway.redaction import Redactor
 from skyflo_runbooks.gateway.store import Row, Store, rfc3339
 from skyflo_runbooks.model.digest import Binding, binding_digest, sha256
+from skyflo_runbooks.model.entry import filled, open_entries
+from skyflo_runbooks.model.entry import key as entry_key
 from skyflo_runbooks.model.errors import BadInput, Refused, SkyfloError
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.lifecycle import OPEN
@@ -146,8 +148,24 @@ class Proposer:
         arguments = proposal.arguments
         for name, value in changes.items():
             arguments = replaced(arguments, name.split("."), value)
-        origin = msgspec.structs.replace(proposal.origin, requester=requester)
-        return Wish(proposal.tool, arguments, origin, proposal.why, proposal.verification, proposal.parameters)
+        return wish_of(proposal, arguments, requester=requester)
+
+    def entered(self, id_: str, values: Mapping[str, str], *, requester: str) -> Wish:
+        """Return the wish that an open proposal becomes when each of its open entries is typed.
+
+        Of `values` (by pointer) the wish carries references only; nothing but the gateway knows what they stand for.
+        """
+        row = self._store.get(id_)
+        if row.state != "proposed":
+            raise Refused(f"{id_} is {row.state}; values are typed while it waits for a decision.")
+        wanted = open_entries(row.proposal.arguments)
+        if not wanted or set(values) != set(wanted) or not all(values.values()):
+            raise BadInput(
+                f"{id_} asks for {', '.join(map(entry_key, wanted)) or 'no value'}.",
+                next_step="Give each of them a value, and nothing else.",
+            )
+        references = {pointer: self._redactor.reference(value) for pointer, value in values.items()}
+        return wish_of(row.proposal, filled(row.proposal.arguments, references), requester=requester)
 
     async def rehearse(self, wish: Wish) -> Rehearsal:
         """Dry-run a wish and say what it would do, without proposing it (a replay, a plan being made)."""
@@ -255,7 +273,14 @@ class Proposer:
             parameters=mask.mask(wish.parameters),
             rollback_of=rollback_of,
             supersedes=supersedes,
+            diffs=tuple(mask.text(item.diff) for item in prepared),
         )
+
+
+def wish_of(proposal: Proposal, arguments: Json, *, requester: str) -> Wish:
+    """Return the wish of a proposal again, with these arguments."""
+    origin = msgspec.structs.replace(proposal.origin, requester=requester)
+    return Wish(proposal.tool, arguments, origin, proposal.why, proposal.verification, proposal.parameters)
 
 
 def same_key(wish: Wish, cluster: str) -> str:

@@ -18,6 +18,7 @@ import re
 import secrets
 from typing import Any
 
+from skyflo_runbooks.model.entry import ENTRY
 from skyflo_runbooks.model.errors import BadInput
 from skyflo_runbooks.model.json import Json
 
@@ -75,7 +76,7 @@ class Redactor:
 
     def reference(self, value: str) -> str:
         """Return the mark under which `value` travels."""
-        if MARK.fullmatch(value) or not value:
+        if MARK.fullmatch(value) or value in ("", ENTRY):
             return value
         mark = hmac.new(self._key, value.encode(), "sha256").hexdigest()[:12]
         if len(self._known) >= self._capacity:

@@ -3,8 +3,10 @@
 import msgspec
 
 from skyflo_runbooks.gateway.store import Row
+from skyflo_runbooks.model.entry import open_entries
 from skyflo_runbooks.model.json import Json
-from skyflo_runbooks.model.proposal import Applied, Receipt
+from skyflo_runbooks.model.proposal import Applied, Proposal, Receipt
+from skyflo_runbooks.model.request import Request
 from skyflo_runbooks.model.verdict import Judgement
 
 _SHOWN = ("tool", "title", "why", "diff", "digest", "equivalent", "warnings", "arguments", "unstable", "created")
@@ -30,6 +32,8 @@ def view(row: Row, judgement: Judgement | None) -> Json:
         "verification": plain["verification"],
         "objects": [str(request.target) for request in proposal.requests],
         "confirm": next((request.target.name for request in proposal.requests if request.verb == "delete"), ""),
+        "parts": parts(proposal),
+        "entries": list(open_entries(proposal.arguments)),
         "verbs": [request.verb for request in proposal.requests],
         "supersedes": proposal.supersedes,
         "superseded_by": row.superseded_by,
@@ -38,6 +42,20 @@ def view(row: Row, judgement: Judgement | None) -> Json:
         "receipt": None if row.decision is None else msgspec.to_builtins(receipt(row)),
         "judgement": None if judgement is None else msgspec.to_builtins(judgement),
     }
+
+
+def parts(proposal: Proposal) -> list[Json]:
+    """Return what each request does: to which object, its diff, how far that could be previewed, and what it runs."""
+    # A proposal of an older record has its diff in one piece.
+    diffs = proposal.diffs or (proposal.diff, *[""] * (len(proposal.requests) - 1))
+    return [_part(request, diff) for request, diff in zip(proposal.requests, diffs, strict=True)]
+
+
+def _part(request: Request, diff: str) -> Json:
+    made: Json = {"object": str(request.target), "verb": request.verb, "preview": request.preview, "diff": diff}
+    if request.verb == "run":
+        made |= {"container": request.body.get("container", ""), "command": list(request.body.get("command", []))}
+    return made
 
 
 def receipt(row: Row) -> Receipt:

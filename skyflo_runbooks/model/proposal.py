@@ -58,7 +58,10 @@ class Verification(msgspec.Struct, frozen=True):
 
 
 class Proposal(msgspec.Struct, frozen=True):
-    """Everything about a proposal but its state, which moves. `diff` and `title` are shown; `binding` is approved."""
+    """Everything about a proposal but its state, which moves. `diff` and `title` are shown; `binding` is approved.
+
+    `diffs` has the diff of each request, in their order; `diff` is all of them.
+    """
 
     id: ProposalId
     tool: str
@@ -80,6 +83,7 @@ class Proposal(msgspec.Struct, frozen=True):
     parameters: dict[str, str | int | float | bool] = {}
     rollback_of: str = ""
     supersedes: str = ""
+    diffs: tuple[str, ...] = ()
 
 
 class Decision(msgspec.Struct, frozen=True):

@@ -141,6 +141,13 @@ async def modify(desk: Desk, request: Request, who: Identity) -> Response:
     return answer(desk.view(row.proposal.id))
 
 
+async def enter(desk: Desk, request: Request, who: Identity) -> Response:
+    """Take the values that an operator types for a proposal's open entries; the new proposal holds references."""
+    asked = await body(request, bodies.Entry)
+    row = await desk.gateway.enter(request.path_params["id"], asked.values, who)
+    return answer(desk.view(row.proposal.id))
+
+
 async def rollback(desk: Desk, request: Request, who: Identity) -> Response:
     """Propose the way back."""
     row = await desk.gateway.roll_back(request.path_params["id"], who)
@@ -256,6 +263,7 @@ ROUTES: tuple[Routed, ...] = (
     _route("GET", "/proposals/{id}/nonce", nonce, OPERATOR),
     _route("POST", "/proposals/{id}/decision", decision, OPERATOR, bodies.Ballot),
     _route("POST", "/proposals/{id}/modify", modify, ANYONE, bodies.Modification),
+    _route("POST", "/proposals/{id}/entry", enter, OPERATOR, bodies.Entry),
     _route("POST", "/proposals/{id}/rollback", rollback, OPERATOR),
     _route("POST", "/verdicts", verdict, ANYONE, bodies.NewVerdict),
     _route("PUT", "/runbooks/{id}", runbook, ANYONE, bodies.RegisteredRunbook),

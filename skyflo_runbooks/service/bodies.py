@@ -11,6 +11,7 @@ from skyflo_runbooks.model.json import Json
 __all__ = [
     "Ballot",
     "Choice",
+    "Entry",
     "Lease",
     "Modification",
     "NewIncident",
@@ -60,6 +61,15 @@ class Modification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Other values for arguments, by dotted name."""
 
     set: Json
+
+
+class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an operator typed, by the pointer of its open entry. It says nothing of itself."""
+
+    values: dict[str, str]
+
+    def __repr__(self) -> str:
+        return f"Entry(values={dict.fromkeys(self.values, '***')!r})"
 
 
 class NewVerdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
