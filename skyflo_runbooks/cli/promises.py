@@ -8,7 +8,6 @@ Rules:
 
 import json
 import shutil
-import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -173,14 +172,16 @@ def nothing_lost(bench: Bench) -> Tries:
 def _forged(data: Path) -> str:
     """Rewrite an approval's operator in a copy of the record, and return what verifying says to that."""
     from skyflo_runbooks.gateway import ledger
+    from skyflo_runbooks.gateway.database import SqliteDatabase
 
     with tempfile.TemporaryDirectory(prefix="skyflo-forged-") as folder:
         for file in data.glob("gateway.db*"):
             shutil.copy(file, folder)
-        database = sqlite3.connect(Path(folder) / "gateway.db")
+        database = SqliteDatabase(Path(folder) / "gateway.db")
         try:
-            database.execute("DROP TRIGGER entries_never_change")
-            database.execute("UPDATE entries SET body = replace(body, 'promises', 'somebody') WHERE kind = 'approve'")
+            with database.transaction() as db:
+                db.execute("DROP TRIGGER entries_never_change")
+                db.execute("UPDATE entries SET body = replace(body, 'promises', 'somebody') WHERE kind = 'approve'")
             ledger.verify(ledger.entries(database))
         except ledger.LedgerBroken as error:
             return error.message

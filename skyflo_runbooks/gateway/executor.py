@@ -27,9 +27,10 @@ from skyflo_mcp.kubernetes.client import Cluster
 from skyflo_mcp.kubernetes.errors import Conflict, Invalid, NotFound, Unreachable
 
 from skyflo_runbooks.gateway import prepare
+from skyflo_runbooks.gateway.database import RecordUnusable
 from skyflo_runbooks.gateway.proposer import Proposer, Sealed
 from skyflo_runbooks.gateway.redaction import Redactor
-from skyflo_runbooks.gateway.store import Attempt, RecordUnusable, Row, Store, rfc3339
+from skyflo_runbooks.gateway.store import Attempt, Row, Store, rfc3339
 from skyflo_runbooks.model.digest import BoundRequest
 from skyflo_runbooks.model.errors import OurBug, OutcomeUnknown, SkyfloError
 from skyflo_runbooks.model.json import Json, at

@@ -11,12 +11,12 @@ Rules:
 import base64
 import hashlib
 import secrets
-import sqlite3
 from datetime import datetime, timedelta
 from typing import Literal
 
 import msgspec
 
+from skyflo_runbooks.gateway.database import Transaction
 from skyflo_runbooks.gateway.store import Store, rfc3339
 from skyflo_runbooks.model.errors import BadInput, NotAllowed
 from skyflo_runbooks.model.json import Json, canonical
@@ -127,7 +127,7 @@ def pair(store: Store, *, link: str, name: str, key: PublicKey) -> str:
     return session
 
 
-def _use_up(db: sqlite3.Connection, link: str, name: str, now: str) -> None:
+def _use_up(db: Transaction, link: str, name: str, now: str) -> None:
     found = db.execute(
         "DELETE FROM tokens WHERE hash = ? AND role = 'link' AND expires >= ? RETURNING name", (hash_of(link), now)
     ).fetchone()

@@ -9,26 +9,18 @@ Rules:
 """
 
 import hashlib
-import sqlite3
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
+from skyflo_runbooks.gateway.database import Database, Transaction
 from skyflo_runbooks.model.errors import SkyfloError
 from skyflo_runbooks.model.json import Json, canonical
 
 GENESIS = "0" * 64
-TABLES = """
-CREATE TABLE entries (
-  seq INTEGER PRIMARY KEY, at TEXT NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL,
-  prev TEXT NOT NULL, hash TEXT NOT NULL UNIQUE
-) STRICT;
-CREATE INDEX entries_proposal ON entries (json_extract(body, '$.proposal'));
-CREATE TRIGGER entries_never_change BEFORE UPDATE ON entries
-  BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
-CREATE TRIGGER entries_never_go BEFORE DELETE ON entries
-  BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
-"""
+# How many entries are held in memory at a time.
+PAGE = 1000
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -55,7 +47,7 @@ def entry_hash(*, seq: int, at: str, kind: str, body: Json, prev: str) -> str:
     return hashlib.sha256(canonical({"seq": seq, "at": at, "kind": kind, "body": body, "prev": prev})).hexdigest()
 
 
-def append(connection: sqlite3.Connection, *, at: str, kind: str, body: Json) -> Entry:
+def append(connection: Transaction, *, at: str, kind: str, body: Json) -> Entry:
     """Add one entry inside the caller's transaction and return it."""
     row = connection.execute("SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1").fetchone()
     seq, prev = (row[0] + 1, row[1]) if row else (1, GENESIS)
@@ -66,13 +58,23 @@ def append(connection: sqlite3.Connection, *, at: str, kind: str, body: Json) ->
     return Entry(seq, at, kind, body, prev, digest)
 
 
-def entries(connection: sqlite3.Connection, *, since: int = 0) -> Iterator[Entry]:
-    """Yield the entries after `since`, in order."""
-    rows = connection.execute(
-        "SELECT seq, at, kind, body, prev, hash FROM entries WHERE seq > ? ORDER BY seq", (since,)
-    )
-    for seq, at, kind, body, prev, digest in rows:
-        yield Entry(seq, at, kind, msgspec.json.decode(body, type=dict), prev, digest)
+def entries(database: Database, *, since: int = 0) -> Iterator[Entry]:
+    """Yield the entries after `since`, in order, a page at a time."""
+    while True:
+        rows = database.all(
+            "SELECT seq, at, kind, body, prev, hash FROM entries WHERE seq > ? ORDER BY seq LIMIT ?", (since, PAGE)
+        )
+        for row in rows:
+            yield read(row)
+        if len(rows) < PAGE:
+            return
+        since = int(str(rows[-1][0]))
+
+
+def read(row: tuple[Any, ...]) -> Entry:
+    """Return the entry of a row."""
+    seq, at, kind, body, prev, digest = row
+    return Entry(seq, at, kind, msgspec.json.decode(body, type=dict), prev, digest)
 
 
 def verify(chain: Iterator[Entry]) -> int:

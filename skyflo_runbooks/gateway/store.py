@@ -1,4 +1,4 @@
-"""The gateway's database: one SQLite file, write-ahead log, full sync.
+"""The record: proposals with their states, their attempts, and the ledger that explains them.
 
 What is not in the ledger's chain is state that the chain explains: a proposal's state moves in the same transaction
 that appends the entry which tells of it. One connection writes; calls are short and are made from one thread, so no
@@ -7,51 +7,22 @@ two of them interleave. A second gateway on the same directory is refused by a l
 
 import fcntl
 import os
-import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import msgspec
 
 from skyflo_runbooks.gateway import ledger
+from skyflo_runbooks.gateway.database import Database, SqliteDatabase, Transaction
+from skyflo_runbooks.gateway.migrations import MIGRATIONS
 from skyflo_runbooks.model import lifecycle
 from skyflo_runbooks.model.errors import BadInput, Refused
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.lifecycle import Event, State
 from skyflo_runbooks.model.proposal import Decision, Proposal, ProposalId
-
-_TABLES = """
-CREATE TABLE proposals (
-  id TEXT PRIMARY KEY, state TEXT NOT NULL, content BLOB NOT NULL, same_key TEXT NOT NULL, runbook TEXT NOT NULL,
-  run TEXT NOT NULL, step TEXT NOT NULL, created TEXT NOT NULL, decision BLOB, superseded_by TEXT NOT NULL DEFAULT '',
-  rolled_back_by TEXT NOT NULL DEFAULT '', verification BLOB
-) STRICT;
-CREATE INDEX proposals_same ON proposals (same_key, state);
-CREATE TABLE attempts (
-  id TEXT PRIMARY KEY, proposal TEXT NOT NULL UNIQUE, started TEXT NOT NULL, ended TEXT NOT NULL DEFAULT '',
-  sent INTEGER NOT NULL DEFAULT 0, applied BLOB NOT NULL DEFAULT x'5b5d', after BLOB NOT NULL DEFAULT x'5b5d',
-  message TEXT NOT NULL DEFAULT ''
-) STRICT;
-CREATE TABLE preimages (proposal TEXT NOT NULL, place INTEGER NOT NULL, sealed BLOB NOT NULL, until TEXT NOT NULL,
-  PRIMARY KEY (proposal, place)) STRICT;
-CREATE TABLE operators (key TEXT PRIMARY KEY, name TEXT NOT NULL, jwk TEXT NOT NULL, paired TEXT NOT NULL) STRICT;
-CREATE TABLE tokens (hash TEXT PRIMARY KEY, role TEXT NOT NULL, name TEXT NOT NULL, expires TEXT NOT NULL) STRICT;
-CREATE TABLE nonces (
-  nonce TEXT PRIMARY KEY, proposal TEXT NOT NULL, operator TEXT NOT NULL, until TEXT NOT NULL
-) STRICT;
-CREATE TABLE verdicts (key TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT;
-CREATE TABLE runbooks (id TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT;
-CREATE TABLE leases (key TEXT PRIMARY KEY, until TEXT NOT NULL) STRICT;
-"""
-# An ordered list of schema changes; `PRAGMA user_version` counts those that were made.
-MIGRATIONS = (ledger.TABLES + _TABLES,)
-
-
-class RecordUnusable(BadInput):
-    """The database cannot be written now: nothing of what was asked was recorded."""
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -85,44 +56,32 @@ def rfc3339(moment: datetime) -> str:
 
 
 class Store:
-    """The open database. `clock` gives the time of entries."""
+    """The open record in `directory`; its database is the file `gateway.db` there, where no other one is given."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, database: Database | None = None) -> None:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         directory.chmod(0o700)
         self.directory = directory
         self._lock = _lock(directory)
-        self._db = sqlite3.connect(directory / "gateway.db", isolation_level=None, check_same_thread=False)
-        (directory / "gateway.db").chmod(0o600)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")
-        self._migrate()
+        try:
+            self.database = database or SqliteDatabase(directory / "gateway.db")
+            self.database.migrate(MIGRATIONS)
+        except BaseException:
+            self._lock.close()
+            raise
 
     def close(self) -> None:
         """Close the database and let go of the directory."""
-        self._db.close()
+        self.database.close()
         self._lock.close()
 
     def now(self) -> datetime:
         """Return the time that entries carry."""
         return datetime.now(UTC)
 
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> AbstractContextManager[Transaction]:
         """One transaction: all of it, or nothing."""
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            raise self._unusable(error) from error
-        try:
-            yield self._db
-            self._db.execute("COMMIT")
-        except BaseException as error:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            if isinstance(error, sqlite3.OperationalError):
-                raise self._unusable(error) from error
-            raise
+        return self.database.transaction()
 
     def record(self, kind: str, body: Json) -> ledger.Entry:
         """Append one entry that moves no state."""
@@ -131,7 +90,7 @@ class Store:
 
     def entries(self, *, since: int = 0) -> Iterator[ledger.Entry]:
         """Yield ledger entries in order."""
-        return ledger.entries(self._db, since=since)
+        return ledger.entries(self.database, since=since)
 
     # Proposals
 
@@ -252,14 +211,13 @@ class Store:
 
     def one(self, query: str, values: tuple[object, ...] = ()) -> tuple[object, ...] | None:
         """Return the first row of a query."""
-        row: tuple[object, ...] | None = self._db.execute(query, values).fetchone()
-        return row
+        return self.database.one(query, values)
 
     def all(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
         """Return every row of a query."""
-        return self._db.execute(query, values).fetchall()
+        return self.database.all(query, values)
 
-    def _move(self, db: sqlite3.Connection, id_: ProposalId, event: Event, body: Json) -> ledger.Entry:
+    def _move(self, db: Transaction, id_: ProposalId, event: Event, body: Json) -> ledger.Entry:
         row = db.execute("SELECT state FROM proposals WHERE id = ?", (id_,)).fetchone()
         if row is None:
             raise BadInput(f"There is no proposal {id_!r}.")
@@ -269,29 +227,13 @@ class Store:
         return ledger.append(db, at=rfc3339(self.now()), kind=event, body=told)
 
     def _rows(self, tail: str, values: tuple[object, ...]) -> list[Row]:
-        found = self._db.execute(
+        found: list[Any] = self.database.all(
             "SELECT p.content, p.state, p.decision, p.superseded_by, p.rolled_back_by, p.verification, "
             "a.id, a.started, a.ended, a.sent, a.applied, a.after, a.message "
             "FROM proposals p LEFT JOIN attempts a ON a.proposal = p.id " + tail,
             values,
         )
-        return [_row(row) for row in found.fetchall()]
-
-    def _migrate(self) -> None:
-        done = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if done > len(MIGRATIONS):
-            raise BadInput(
-                f"A newer version wrote the record in {self.directory} (schema {done}, known {len(MIGRATIONS)}).",
-                next_step="Start the newer version, or choose another --data-dir.",
-            )
-        for number, script in enumerate(MIGRATIONS[done:], start=done + 1):
-            self._db.executescript(f"BEGIN; {script} PRAGMA user_version = {number}; COMMIT;")
-
-    def _unusable(self, error: sqlite3.OperationalError) -> RecordUnusable:
-        return RecordUnusable(
-            f"The record in {self.directory} cannot be written: {error}.",
-            next_step="Nothing was decided or applied. Free space or unlock the file, then try again.",
-        )
+        return [_row(row) for row in found]
 
 
 def _row(row: tuple[bytes, State, bytes | None, str, str, bytes | None, *tuple[object, ...]]) -> Row:

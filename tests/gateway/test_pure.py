@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skyflo_runbooks.gateway import diff, impact, ledger, risk
+from skyflo_runbooks.gateway.database import SqliteDatabase
 from skyflo_runbooks.gateway.ledger import LedgerBroken
+from skyflo_runbooks.gateway.migrations import MIGRATIONS
 from skyflo_runbooks.gateway.redaction import MARK, Redactor, says_secret
 from skyflo_runbooks.model.errors import BadInput
 from skyflo_runbooks.model.json import Json
@@ -111,13 +113,14 @@ def test_a_mark_of_another_process_is_not_resolved() -> None:
         Redactor().resolve({"value": mark})
 
 
-def chain(*bodies: Json) -> sqlite3.Connection:
-    """A ledger with these entries."""
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    connection.executescript(ledger.TABLES)
+def chain(*bodies: Json) -> SqliteDatabase:
+    """A ledger with these entries, in memory."""
+    database = SqliteDatabase()
+    database.migrate(MIGRATIONS)
     for body in bodies:
-        ledger.append(connection, at="2026-01-01T00:00:00Z", kind="note", body=body)
-    return connection
+        with database.transaction() as db:
+            ledger.append(db, at="2026-01-01T00:00:00Z", kind="note", body=body)
+    return database
 
 
 @given(st.lists(st.dictionaries(st.text(max_size=3), st.integers(0, 9), max_size=2), min_size=1, max_size=6), st.data())
@@ -143,8 +146,8 @@ def test_a_missing_entry_is_found() -> None:
 @pytest.mark.parametrize("statement", ["UPDATE entries SET kind = 'x'", "DELETE FROM entries"])
 def test_the_database_refuses_to_change_the_record(statement: str) -> None:
     """Also to ourselves."""
-    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
-        chain({"n": 1}).execute(statement)
+    with pytest.raises(sqlite3.IntegrityError, match="append-only"), chain({"n": 1}).transaction() as db:
+        db.execute(statement)
 
 
 def workload(**spec: Any) -> Json:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from skyflo_runbooks.gateway.database import SqliteDatabase
 from skyflo_runbooks.gateway.gateway import open_store
 from skyflo_runbooks.gateway.store import Row
 from skyflo_runbooks.model.errors import BadInput, Refused, SkyfloError
@@ -22,6 +23,12 @@ def limited(memory: str) -> Json:
     resources = {"limits": {"memory": memory}}
     container = {"name": "payment-service", "image": "payment-svc:v2.4.1", "resources": resources}
     return {"spec": {"template": {"spec": {"containers": [container]}}}}
+
+
+def pragma(world: World, said: str) -> None:
+    """Set something on the record's own connection."""
+    assert isinstance(world.gateway.store.database, SqliteDatabase)
+    world.gateway.store.database.connection.execute(f"PRAGMA {said}")
 
 
 async def state_of(world: World, row: Row, *states: str) -> Row:
@@ -72,7 +79,7 @@ async def test_a_locked_record_after_the_write_loses_nothing(tmp_path: Path) -> 
     """Another process holds the database while the answer comes: not "failed", and settled when it lets go."""
     async with besieged(tmp_path) as (world, between):
         row = await world.propose()
-        world.gateway.store._db.execute("PRAGMA busy_timeout = 10")
+        pragma(world, "busy_timeout = 10")
         other = sqlite3.connect(tmp_path / "data" / "gateway.db", isolation_level=None)
 
         async def lock() -> None:
@@ -95,11 +102,11 @@ async def test_a_record_that_cannot_be_written_decides_nothing(tmp_path: Path) -
     async with besieged(tmp_path) as (world, between):
         row = await world.propose()
         ballot = world.ballot(row)
-        world.gateway.store._db.execute("PRAGMA query_only = ON")
+        pragma(world, "query_only = ON")
         with pytest.raises(BadInput, match="cannot be written"):
             await world.gateway.decide(row.proposal.id, ballot, OPERATOR)
         assert (world.gateway.store.get(row.proposal.id).state, between.writes) == ("proposed", 0)
-        world.gateway.store._db.execute("PRAGMA query_only = OFF")
+        pragma(world, "query_only = OFF")
         await world.gateway.decide(row.proposal.id, ballot, OPERATOR)
         assert (await world.gateway.settled(row.proposal.id, 10)).state == "executed"
 
@@ -108,11 +115,11 @@ async def test_the_patrol_outlives_a_record_that_cannot_be_written(tmp_path: Pat
     """The time of a proposal ends while the disk is full: it expires when there is room again."""
     async with besieged(tmp_path, life=0.3) as (world, _):
         row = await world.propose()
-        world.gateway.store._db.execute("PRAGMA query_only = ON")
+        pragma(world, "query_only = ON")
         async with asyncio.timeout(10):
             while datetime.fromisoformat(row.proposal.binding.expires) + timedelta(seconds=2.2) > datetime.now(UTC):
                 await world.gateway.events.changed(0.2)
-        world.gateway.store._db.execute("PRAGMA query_only = OFF")
+        pragma(world, "query_only = OFF")
         await state_of(world, row, "expired")
 
 

@@ -1,0 +1,43 @@
+"""The record's shape, as an ordered list of changes. A change of it is a new line at the end, never another text.
+
+A line is SQL, or a function of the open transaction. After adding one, `python -m tests.gateway.shapes` keeps a record
+of the new shape, from which every later version is tested (tests/gateway/test_migrations.py).
+"""
+
+from skyflo_runbooks.gateway.database import Migration
+
+LEDGER = """
+CREATE TABLE entries (
+  seq INTEGER PRIMARY KEY, at TEXT NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL,
+  prev TEXT NOT NULL, hash TEXT NOT NULL UNIQUE
+) STRICT;
+CREATE INDEX entries_proposal ON entries (json_extract(body, '$.proposal'));
+CREATE TRIGGER entries_never_change BEFORE UPDATE ON entries
+  BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+CREATE TRIGGER entries_never_go BEFORE DELETE ON entries
+  BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+"""
+STATE = """
+CREATE TABLE proposals (
+  id TEXT PRIMARY KEY, state TEXT NOT NULL, content BLOB NOT NULL, same_key TEXT NOT NULL, runbook TEXT NOT NULL,
+  run TEXT NOT NULL, step TEXT NOT NULL, created TEXT NOT NULL, decision BLOB, superseded_by TEXT NOT NULL DEFAULT '',
+  rolled_back_by TEXT NOT NULL DEFAULT '', verification BLOB
+) STRICT;
+CREATE INDEX proposals_same ON proposals (same_key, state);
+CREATE TABLE attempts (
+  id TEXT PRIMARY KEY, proposal TEXT NOT NULL UNIQUE, started TEXT NOT NULL, ended TEXT NOT NULL DEFAULT '',
+  sent INTEGER NOT NULL DEFAULT 0, applied BLOB NOT NULL DEFAULT x'5b5d', after BLOB NOT NULL DEFAULT x'5b5d',
+  message TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE TABLE preimages (proposal TEXT NOT NULL, place INTEGER NOT NULL, sealed BLOB NOT NULL, until TEXT NOT NULL,
+  PRIMARY KEY (proposal, place)) STRICT;
+CREATE TABLE operators (key TEXT PRIMARY KEY, name TEXT NOT NULL, jwk TEXT NOT NULL, paired TEXT NOT NULL) STRICT;
+CREATE TABLE tokens (hash TEXT PRIMARY KEY, role TEXT NOT NULL, name TEXT NOT NULL, expires TEXT NOT NULL) STRICT;
+CREATE TABLE nonces (
+  nonce TEXT PRIMARY KEY, proposal TEXT NOT NULL, operator TEXT NOT NULL, until TEXT NOT NULL
+) STRICT;
+CREATE TABLE verdicts (key TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT;
+CREATE TABLE runbooks (id TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT;
+CREATE TABLE leases (key TEXT PRIMARY KEY, until TEXT NOT NULL) STRICT;
+"""
+MIGRATIONS: tuple[Migration, ...] = (LEDGER + STATE,)
