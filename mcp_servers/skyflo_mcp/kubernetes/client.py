@@ -17,7 +17,9 @@ from typing import Self, TypeAlias
 import httpx
 import msgspec
 
+from skyflo_mcp.kubernetes import running
 from skyflo_mcp.kubernetes import usage as use
+from skyflo_mcp.kubernetes.discovery import Discovery
 from skyflo_mcp.kubernetes.errors import (
     ApiError,
     Forbidden,
@@ -29,8 +31,9 @@ from skyflo_mcp.kubernetes.errors import (
 )
 from skyflo_mcp.kubernetes.kubelets import Kubelets
 from skyflo_mcp.kubernetes.proxying import chosen_port, quoted
-from skyflo_mcp.kubernetes.resources import Resource, aggregated, find, listed
+from skyflo_mcp.kubernetes.resources import Resource
 from skyflo_mcp.kubernetes.sending import Sent, conditional, dry, route
+from skyflo_mcp.kubernetes.streams import Ran, Streams
 from skyflo_mcp.kubernetes.transport import TIMEOUT, Answer, Transport, expect
 from skyflo_runbooks.model.errors import Unknown
 from skyflo_runbooks.model.json import Json, at
@@ -44,11 +47,6 @@ RESTARTS = 3
 LOG_LIMIT = 256 * 1024
 LOG_READ = 8 * 2**20
 _TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
-_DISCOVERY_SECONDS = 600.0
-_DISCOVERY = (
-    "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,"
-    "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json"
-)
 
 
 class Listing(msgspec.Struct, frozen=True):
@@ -95,7 +93,8 @@ class Cluster:
     """One cluster behind an `httpx.AsyncClient` whose base URL is the API server.
 
     `kubelets` is a client that trusts the cluster's CA and carries our credential, for the usage figures of a cluster
-    without metrics.k8s.io; `no_kubelets` says why there is none. `ca` is the cluster's CA in PEM, for `uid`.
+    without metrics.k8s.io; `no_kubelets` says why there is none. `ca` is the cluster's CA in PEM, for `uid`. `streams`
+    reaches into pods; without it `run` is not available.
     """
 
     def __init__(
@@ -106,16 +105,16 @@ class Cluster:
         ca: bytes = b"",
         kubelets: httpx.AsyncClient | None = None,
         no_kubelets: str = "this connection has no way to the nodes",
+        streams: Streams | None = None,
         timeout: float = TIMEOUT,
     ) -> None:
         self.context = context
         self.server = str(client.base_url).rstrip("/")
         self._transport = Transport(client, timeout=timeout)
         self._ca = ca
+        self._streams = streams
         self._kubelets = Kubelets(kubelets, why_not=no_kubelets)
-        self._kinds: tuple[Resource, ...] = ()
-        self._kinds_at = 0.0
-        self._discovering = asyncio.Lock()
+        self._discovery = Discovery(self.raw)
         self._uid = ""
 
     @classmethod
@@ -134,6 +133,7 @@ class Cluster:
             ca=opened.ca,
             kubelets=opened.kubelets,
             no_kubelets=opened.no_kubelets,
+            streams=opened.streams,
             timeout=timeout,
         )
 
@@ -154,48 +154,11 @@ class Cluster:
 
     async def kinds(self) -> tuple[Resource, ...]:
         """Return every kind that the cluster serves, custom resources included."""
-        async with self._discovering:
-            if not self._kinds or time.monotonic() - self._kinds_at > _DISCOVERY_SECONDS:
-                self._kinds = await self._discover()
-                self._kinds_at = time.monotonic()
-            return self._kinds
+        return await self._discovery.kinds()
 
     async def resource(self, kind: str, api_version: str = "") -> Resource:
         """Return the resource that `kind` names (see `resources`), or raise `NotFound` with the nearest names."""
-        known_since = self._kinds_at
-        try:
-            return find(await self.kinds(), kind, api_version)
-        except NotFound:
-            # A definition may have come after the discovery.
-            if known_since == 0.0 or time.monotonic() - known_since < 5.0:
-                raise
-            self._kinds_at = float("-inf")
-            return find(await self.kinds(), kind, api_version)
-
-    async def _discover(self) -> tuple[Resource, ...]:
-        core, groups = await asyncio.gather(
-            self.raw("/api", accept=_DISCOVERY, doing="discovery"),
-            self.raw("/apis", accept=_DISCOVERY, doing="discovery"),
-        )
-        if core.get("kind") == groups.get("kind") == "APIGroupDiscoveryList":
-            return (*aggregated(core), *aggregated(groups))
-        paths = [f"/api/{version}" for version in core.get("versions") or []]
-        for group in groups.get("groups") or []:
-            versions = [entry["groupVersion"] for entry in group.get("versions") or []]
-            preferred = str(at(group, "preferredVersion", "groupVersion", default=""))
-            paths += [f"/apis/{version}" for version in sorted(versions, key=preferred.__ne__)]
-        pages = await asyncio.gather(*(self._resources(path) for path in paths))
-        seen: dict[tuple[str, str], Resource] = {}
-        for found in (entry for page in pages for entry in page):
-            seen.setdefault((found.group, found.plural), found)
-        return tuple(seen.values())
-
-    async def _resources(self, path: str) -> list[Resource]:
-        try:
-            return listed(await self.raw(path, doing="discovery"))
-        except (ServerError, NotFound):
-            # An aggregated API whose server is down; its kinds are then not served, and nothing else is hurt.
-            return []
+        return await self._discovery.find(kind, api_version)
 
     # Reads
 
@@ -481,6 +444,16 @@ class Cluster:
             doing=doing,
         )
         return Sent(status=answer.status, object=_object(answer, doing), warnings=answer.warnings, at=answer.at)
+
+    async def run(self, request: Request) -> Ran:
+        """Run what a rendered `run` request says (see `running`); only the gateway does. Once, never again by itself.
+
+        Raises what the API server answered, or `Unreachable`, where nothing was started; `OutcomeUnknown` where it was
+        started and the connection ended before it said how it went.
+        """
+        if self._streams is None:
+            raise NotAvailable(f"run in {request.target}: this connection has no way into pods.")
+        return await running.run(self._streams, request)
 
 
 def _selected(label_selector: str, field_selector: str) -> dict[str, str | int | bool]:

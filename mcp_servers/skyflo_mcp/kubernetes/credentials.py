@@ -23,6 +23,7 @@ import httpx
 import msgspec
 
 from skyflo_mcp.kubernetes.errors import without_tokens
+from skyflo_mcp.kubernetes.streams import Streams
 from skyflo_runbooks.model.errors import BadInput, NotAllowed, SkyfloError
 
 _FRESH_SECONDS = 20.0
@@ -30,9 +31,10 @@ _POD_TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 
 class Connection(msgspec.Struct, frozen=True):
-    """The clients of one cluster: to the API server, and to the kubelets or why there is none."""
+    """The clients of one cluster: to the API server, streams through it, and to the kubelets or why there is none."""
 
     client: httpx.AsyncClient
+    streams: Streams
     context: str
     ca: bytes
     kubelets: httpx.AsyncClient | None
@@ -53,18 +55,19 @@ class Bearer(httpx.Auth):
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """Authenticate one request; after a 401 once more with a credential read anew."""
-        header = await self._credential()
+        header = await self.header()
         if header:
             request.headers["Authorization"] = header
         response = yield request
         if response.status_code == 401 and request.method == "GET":
             self._read_at = float("-inf")
-            anew = await self._credential()
+            anew = await self.header()
             if anew and anew != header:
                 request.headers["Authorization"] = anew
                 yield request
 
-    async def _credential(self) -> str | None:
+    async def header(self) -> str | None:
+        """Return the Authorization header as it is now; None where there is no bearer token."""
         async with self._reading:
             if time.monotonic() - self._read_at > _FRESH_SECONDS:
                 self._header = await asyncio.to_thread(self._read)
@@ -97,7 +100,14 @@ def connect(path: str | None, context: str | None) -> Connection:
     )
     why_not = _no_kubelets(configuration, ca)
     kubelets = None if why_not else httpx.AsyncClient(verify=tls, auth=auth, trust_env=False)
-    return Connection(client=client, context=name, ca=ca, kubelets=kubelets, no_kubelets=why_not)
+    streams = Streams(
+        configuration.host,
+        header=auth.header,
+        tls=tls,
+        server_name=configuration.tls_server_name or "",
+        proxy=configuration.proxy or None,
+    )
+    return Connection(client=client, streams=streams, context=name, ca=ca, kubelets=kubelets, no_kubelets=why_not)
 
 
 def _load(configuration: Any, path: str | None, context: str | None) -> str:
