@@ -28,6 +28,7 @@ from skyflo_mcp.kubernetes.errors import Conflict, Invalid, NotFound, Unreachabl
 
 from skyflo_runbooks.gateway import prepare
 from skyflo_runbooks.gateway.database import RecordUnusable
+from skyflo_runbooks.gateway.preimages import Tampered
 from skyflo_runbooks.gateway.proposer import Proposer, Sealed
 from skyflo_runbooks.gateway.redaction import Redactor
 from skyflo_runbooks.gateway.store import Attempt, Row, Store, rfc3339
@@ -125,7 +126,12 @@ class Executor:
         attempt = _attempt(row)
         event: Event = "succeed"
         said = "applied"
-        sealed = self._proposer.sealed(id_)
+        try:
+            sealed = self._proposer.sealed(id_)
+        except Tampered as error:
+            # Nothing of this attempt is sent any more; what an earlier process sent of it stands in the journal.
+            self._store.end_attempt(id_, "fail" if attempt.applied else "drift", error.message)
+            return self._store.get(id_)
         for place in range(len(attempt.applied), len(sealed)):
             try:
                 problem = await self._apply(row.proposal, attempt, sealed[place], place)

@@ -11,10 +11,14 @@ from pathlib import Path
 import msgspec
 
 from skyflo_runbooks.gateway.store import Store, rfc3339
-from skyflo_runbooks.model.errors import BadInput
+from skyflo_runbooks.model.errors import BadInput, Refused
 from skyflo_runbooks.model.json import Json
 
 LIFE = timedelta(days=30)
+
+
+class Tampered(Refused):
+    """A sealed request is not the one that was sealed for this proposal."""
 
 
 def key_file(directory: Path, name: str) -> bytes:
@@ -51,7 +55,8 @@ class PreImages:
                 db.execute("INSERT INTO preimages VALUES (?, ?, ?, ?)", (proposal, place, sealed, until))
 
     def read(self, proposal: str) -> list[Json]:
-        """Return the images of a proposal, or raise `BadInput` where their time is over."""
+        """Return the images of a proposal; `BadInput` where their time is over, `Tampered` where one is not its own."""
+        from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         rows = self._store.all("SELECT place, sealed FROM preimages WHERE proposal = ? ORDER BY place", (proposal,))
@@ -63,7 +68,13 @@ class PreImages:
         opened = []
         for place, sealed in rows:
             raw = sealed if isinstance(sealed, bytes) else b""
-            plain = AESGCM(self._key).decrypt(raw[:12], raw[12:], _bound(proposal, int(str(place))))
+            try:
+                plain = AESGCM(self._key).decrypt(raw[:12], raw[12:], _bound(proposal, int(str(place))))
+            except (InvalidTag, ValueError):
+                raise Tampered(
+                    f"What is stored of {proposal} was changed, or is another proposal's.",
+                    next_step="Run the change step again; look who can write to the data directory.",
+                ) from None
             opened.append(msgspec.json.decode(plain, type=dict))
         return opened
 

@@ -77,6 +77,14 @@ class World:
         live = await self.gateway.cluster.get(ObjectRef("Deployment", "payment-service", "checkout"))
         return str(at(live, "spec", "template", "spec", "containers", 0, "resources", "limits", "memory"))
 
+    async def replicas(self) -> int:
+        """Return how many replicas the Deployment wants."""
+        from skyflo_runbooks.model.json import at
+        from skyflo_runbooks.model.objects import ObjectRef
+
+        live = await self.gateway.cluster.get(ObjectRef("Deployment", "payment-service", "checkout"))
+        return int(at(live, "spec", "replicas"))
+
     def writes(self) -> int:
         """Return how many writes by attempts the Deployment shows."""
         from skyflo_runbooks.practice.kinds import DEPLOYMENT

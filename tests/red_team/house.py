@@ -1,8 +1,9 @@
 """A gateway whose cluster an attacker stands in front of: what he does before, after and instead of each call."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from datetime import timedelta
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,18 @@ import msgspec
 from skyflo_mcp.kubernetes.client import Cluster
 from starlette.responses import JSONResponse
 
+from skyflo_runbooks.gateway.decisions import Ballot
 from skyflo_runbooks.gateway.gate import Gate
-from skyflo_runbooks.gateway.gateway import Gateway, open_store
+from skyflo_runbooks.gateway.gateway import Gateway
+from skyflo_runbooks.gateway.identity import Identity
 from skyflo_runbooks.gateway.redaction import Redactor
+from skyflo_runbooks.gateway.store import Row, Store
+from skyflo_runbooks.model.errors import SkyfloError
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.objects import ObjectRef
 from skyflo_runbooks.model.request import MERGE_PATCH, Request
 from skyflo_runbooks.practice import PracticeCluster
-from tests.gateway.world import World
+from tests.gateway.world import OPERATOR, World
 
 PATH = "/apis/apps/v1/namespaces/checkout/deployments/payment-service"
 REF = ObjectRef("Deployment", "payment-service", "checkout", "apps/v1")
@@ -89,8 +94,26 @@ async def _nowhere(message: Any) -> None:
     """Swallow an answer."""
 
 
+class Clock(Store):
+    """A record on a machine whose clock an attacker moves by `offset`."""
+
+    offset = timedelta()
+
+    @classmethod
+    def of(cls, world: World) -> "Clock":
+        """Return the clock of a gateway that was opened with one."""
+        assert isinstance(world.gateway.store, cls)
+        return world.gateway.store
+
+    def now(self) -> datetime:
+        """See `Store`."""
+        return super().now() + self.offset
+
+
 @asynccontextmanager
-async def besieged(tmp: Path, *, speed: float = 20.0, life: float = 1800.0) -> AsyncIterator[tuple[World, Between]]:
+async def besieged(
+    tmp: Path, *, speed: float = 20.0, life: float = 1800.0, store: type[Store] = Store
+) -> AsyncIterator[tuple[World, Between]]:
     """Open a gateway with an attacker between it and the practice cluster."""
     practice = PracticeCluster("oomkilled-payment", speed=speed)
     between = Between(practice.app)
@@ -100,7 +123,7 @@ async def besieged(tmp: Path, *, speed: float = 20.0, life: float = 1800.0) -> A
         gate = Gate(cluster, redactor)
         gateway = Gateway(
             cluster=cluster,
-            store=open_store(tmp / "data"),
+            store=store(tmp / "data"),
             render=gate.render,
             redactor=redactor,
             life=timedelta(seconds=life),
@@ -109,6 +132,26 @@ async def besieged(tmp: Path, *, speed: float = 20.0, life: float = 1800.0) -> A
         gate.events = gateway.events
         async with gateway:
             yield World(gateway, practice, gate), between
+
+
+async def at_rest(gateway: Gateway, id_: str, seconds: float = 10.0) -> str:
+    """Return the state of a proposal once nothing is under way for it; one that only waits is at rest."""
+    async with asyncio.timeout(seconds):
+        while (state := gateway.store.get(id_).state) in ("approved", "executing"):
+            await gateway.events.changed(0.1)
+    return state
+
+
+async def tried(attempt: Coroutine[object, object, object]) -> None:
+    """Let an attack go as far as it comes; what it came to is seen in the cluster."""
+    with suppress(SkyfloError):
+        await attempt
+
+
+async def voted(world: World, row: Row, ballot: Ballot, who: Identity = OPERATOR) -> str:
+    """Hand a ballot in and return the state in which the proposal comes to rest."""
+    await tried(world.gateway.decide(row.proposal.id, ballot, who))
+    return await at_rest(world.gateway, row.proposal.id)
 
 
 def somebody(practice: PracticeCluster, patch: Json) -> Hook:

@@ -1,0 +1,136 @@
+"""Every attack of the red team, with the guards that stop it, and what the gate looks like without each of them.
+
+Adding an attack: its line in `ATTACKS`, a test under `against(ATTACKS[…])`, and its row in docs/security.md. A guard is
+named by the function that keeps it. Its absence is the plainest thing that a gate without the thought of it would do:
+let through, say yes, forget, believe.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from skyflo_runbooks.gateway.identity import Identity
+from skyflo_runbooks.model.json import canonical
+from tests.red_team.weakening import Absence, Attack, Guard
+
+GATEWAY = "skyflo_runbooks.gateway"
+SERVICE = "skyflo_runbooks.service"
+
+
+def says(value: object) -> Absence:
+    """Something that always answers so, whatever it is asked."""
+    return lambda guard: lambda *given, **named: value
+
+
+def says_later(value: object) -> Absence:
+    """The same for a coroutine."""
+
+    def absent(guard: Any) -> Any:
+        async def answer(*given: object, **named: object) -> object:
+            return value
+
+        return answer
+
+    return absent
+
+
+def given(place: int) -> Absence:
+    """Something that hands back what it was given at `place`, as it is."""
+    return lambda guard: lambda *handed, **named: handed[place]
+
+
+def but(**changed: object) -> Absence:
+    """The same function, blind for some of its arguments: it takes these for what they are."""
+    return lambda guard: lambda *given, **named: guard(*given, **{**named, **changed})
+
+
+def same_as(one: str, other: str) -> Absence:
+    """The same function, which takes the argument `one` to be whatever `other` is."""
+    return lambda guard: lambda *given, **named: guard(*given, **{**named, one: named[other]})
+
+
+def without_supersession(move: Any) -> Any:
+    """A store in which a revision leaves the old proposal as it was."""
+
+    def moved(store: Any, db: Any, id_: Any, event: str, body: Any) -> object:
+        return None if event == "supersede" else move(store, db, id_, event, body)
+
+    return moved
+
+
+def without_arrows(move: Any) -> Any:
+    """A state machine in which an approval is always possible."""
+    return lambda state, event: "approved" if event == "approve" else move(state, event)
+
+
+def forgetting_attempts(start: Any) -> Any:
+    """A store in which one proposal may have another attempt after its first."""
+
+    def started(store: Any, id_: Any, attempt: str) -> object:
+        store._db.execute("DELETE FROM attempts WHERE proposal = ?", (id_,))
+        return start(store, id_, attempt)
+
+    return started
+
+
+FAR = datetime.max.replace(tzinfo=UTC)
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
+SOMEBODY = Identity("operator", "on-call")
+
+ANY_SIGNATURE = Guard(f"{GATEWAY}.decisions:signed_by", says(True))
+ANY_CALLER = Guard(f"{SERVICE}.auth:Doorkeeper.who", says(SOMEBODY))
+NO_DRIFT = Guard(f"{GATEWAY}.executor:Executor._drift", says_later(None))
+
+ATTACKS: dict[str, Attack] = {
+    "anonymous-approval": Attack("somebody without any credential approves", (ANY_CALLER, ANY_SIGNATURE)),
+    "foreign-key": Attack("an operator's session approves with a key that was never paired", (ANY_SIGNATURE,)),
+    "wrong-role": Attack(
+        "a kernel that got hold of a rightly signed ballot approves",
+        (Guard(f"{GATEWAY}.policy:PairedOperator.admit", says(None)),),
+    ),
+    "expired-approval": Attack(
+        "a proposal is approved after its time",
+        (Guard("skyflo_runbooks.model.lifecycle:admit_decision", but(expires=FAR)),),
+    ),
+    "clock-back": Attack(
+        "the clock is set back, and a proposal of the future is approved",
+        (Guard("skyflo_runbooks.model.lifecycle:admit_decision", but(not_before=LONG_AGO)),),
+    ),
+    "signature-replay": Attack(
+        "the signature under one approval is used for another change",
+        (
+            Guard(
+                f"{GATEWAY}.decisions:message",
+                lambda message: lambda **said: canonical({"decision": said["decision"]}),
+            ),
+        ),
+    ),
+    "nonce-replay": Attack(
+        "a signed wish for a one-time link is sent twice, and makes two",
+        (Guard(f"{GATEWAY}.identity:burn_nonce", says(True)),),
+    ),
+    "link-replay": Attack(
+        "a one-time link is used a second time",
+        (Guard(f"{GATEWAY}.identity:_use_up", says(None)),),
+    ),
+    "approval-used-twice": Attack(
+        "one proposal is approved again after it was applied, and applied again",
+        (
+            Guard("skyflo_runbooks.model.lifecycle:move", without_arrows),
+            Guard(f"{GATEWAY}.store:Store.start_attempt", forgetting_attempts),
+            NO_DRIFT,
+        ),
+    ),
+    "digest-exchanged": Attack(
+        "a person signs the digest of another change than the one that waits under this id",
+        (Guard("skyflo_runbooks.model.lifecycle:admit_decision", same_as("expected_digest", "digest")),),
+    ),
+    "request-exchanged": Attack(
+        "between approval and dispatch the stored request is exchanged for another proposal's",
+        (Guard(f"{GATEWAY}.preimages:_bound", says(b"")), NO_DRIFT),
+    ),
+    "object-changed": Attack("the object is changed between proposal and dispatch", (NO_DRIFT,)),
+    "revision-survived": Attack(
+        "an approval for the first version counts after the change was revised",
+        (Guard(f"{GATEWAY}.store:Store._move", without_supersession),),
+    ),
+}
