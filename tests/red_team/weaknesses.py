@@ -66,7 +66,8 @@ def forgetting_attempts(start: Any) -> Any:
     """A store in which one proposal may have another attempt after its first."""
 
     def started(store: Any, id_: Any, attempt: str) -> object:
-        store._db.execute("DELETE FROM attempts WHERE proposal = ?", (id_,))
+        with store.transaction() as db:
+            db.execute("DELETE FROM attempts WHERE proposal = ?", (id_,))
         return start(store, id_, attempt)
 
     return started
