@@ -6,6 +6,7 @@ Rules:
   2. A read runs within limits: a time, a size, and so many at once for each caller.
   3. Its result and its errors are redacted before anyone sees them, and the call is told to the event stream.
   4. A change never runs here. It becomes a proposal, whoever calls.
+  5. Where an argument holds secret values (`Tool.sealed`) only references and entries are taken for them.
 """
 
 import asyncio
@@ -19,8 +20,9 @@ from skyflo_mcp.kubernetes.client import Cluster
 
 from skyflo_runbooks.gateway.events import Events
 from skyflo_runbooks.gateway.identity import Identity
-from skyflo_runbooks.gateway.redaction import Redactor
+from skyflo_runbooks.gateway.redaction import MARK, Redactor
 from skyflo_runbooks.gateway.store import rfc3339
+from skyflo_runbooks.model.entry import ENTRY
 from skyflo_runbooks.model.errors import BadInput, Refused, SkyfloError, Unreachable
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.request import Rendered
@@ -84,10 +86,12 @@ class Gate:
         return answer
 
     async def render(self, name: str, arguments: Json) -> Rendered:
-        """Have a change tool render its requests; nothing is sent."""
+        """Have a change tool render its requests, with the values that references stand for; nothing is sent."""
         if tool(name).effect == "read":
             raise BadInput(f"{name} only reads; there is nothing to propose.", next_step="Use runbook.read(…).")
-        rendered = await self.limited(name, lambda: call(self._cluster, name, arguments))
+        _check_sealed(tool(name), arguments)
+        resolved = self._redactor.resolve(arguments)
+        rendered = await self.limited(name, lambda: call(self._cluster, name, resolved))
         if not isinstance(rendered, Rendered):
             raise BadInput(f"{name} rendered no request.")
         return rendered
@@ -102,3 +106,15 @@ class Gate:
         except SkyfloError as error:
             error.message = self._redactor.error(error.message)
             raise
+
+
+def _check_sealed(tool: Tool, arguments: Json) -> None:
+    """Raise `BadInput` where a sealed argument holds a value that was written down, by rule 5."""
+    for field in tool.sealed:
+        given = arguments.get(field)
+        for key, value in given.items() if isinstance(given, dict) else ():
+            if isinstance(value, str) and value != ENTRY and not MARK.fullmatch(value):
+                raise BadInput(
+                    f"{tool.name}: the value of {str(key)[:80]!r} is written down here, and so in the notebook.",
+                    next_step=f"Give {ENTRY}: an operator types it on the gateway's page before approving.",
+                )

@@ -103,7 +103,7 @@ class Proposer:
 
     async def propose(self, wish: Wish, *, supersedes: str = "") -> Row:
         """Return the stored proposal for a wish, by rule 1 and 2."""
-        rendered = await self._render(wish.tool, self._redactor.resolve(wish.arguments))
+        rendered = await self._render(wish.tool, wish.arguments)
         return await self._propose(wish, rendered, supersedes=supersedes)
 
     async def roll_back(self, id_: str, *, requester: str) -> Row:
@@ -170,7 +170,7 @@ class Proposer:
     async def rehearse(self, wish: Wish) -> Rehearsal:
         """Dry-run a wish and say what it would do, without proposing it (a replay, a plan being made)."""
         try:
-            rendered = await self._render(wish.tool, self._redactor.resolve(wish.arguments))
+            rendered = await self._render(wish.tool, wish.arguments)
             prepared = await self._prepare(rendered)
         except (BadInput, NotFound, Invalid, Conflict) as error:
             return Rehearsal("not_applicable", "", self._redactor.text(str(error)))

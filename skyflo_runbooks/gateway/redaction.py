@@ -23,6 +23,8 @@ from skyflo_runbooks.model.errors import BadInput
 from skyflo_runbooks.model.json import Json
 
 MARK = re.compile(r"«masked:([0-9a-f]{12})»")
+# What the read tools say of a Secret's value. A reference to it could be taken for one to the value.
+_SIZE = re.compile(r"\(\d+ bytes\)")
 # Shorter values are no secrets, and masking them literally would hide every other word.
 _SHORTEST = 4
 _NAME = (
@@ -76,7 +78,7 @@ class Redactor:
 
     def reference(self, value: str) -> str:
         """Return the mark under which `value` travels."""
-        if MARK.fullmatch(value) or value in ("", ENTRY):
+        if MARK.fullmatch(value) or _SIZE.fullmatch(value) or value in ("", ENTRY):
             return value
         mark = hmac.new(self._key, value.encode(), "sha256").hexdigest()[:12]
         if len(self._known) >= self._capacity:

@@ -116,7 +116,14 @@ CORE: Json = {
         {"name": "services", "singularName": "service", "namespaced": True, "kind": "Service", "shortNames": ["svc"]},
         {"name": "namespaces", "singularName": "namespace", "namespaced": False, "kind": "Namespace"},
         {"name": "events", "singularName": "event", "namespaced": True, "kind": "Event"},
+        {"name": "secrets", "singularName": "secret", "namespaced": True, "kind": "Secret"},
+        {"name": "configmaps", "singularName": "configmap", "namespaced": True, "kind": "ConfigMap"},
     ],
+}
+SLICES: Json = {
+    "kind": "APIResourceList",
+    "groupVersion": "discovery.k8s.io/v1",
+    "resources": [{"name": "endpointslices", "singularName": "", "namespaced": True, "kind": "EndpointSlice"}],
 }
 APPS: Json = {
     "kind": "APIResourceList",
@@ -143,11 +150,13 @@ DISCOVERY: dict[str, Json] = {
                 "name": "apps",
                 "versions": [{"groupVersion": "apps/v1", "version": "v1"}],
                 "preferredVersion": {"groupVersion": "apps/v1", "version": "v1"},
-            }
+            },
+            {"name": "discovery.k8s.io", "versions": [{"groupVersion": "discovery.k8s.io/v1", "version": "v1"}]},
         ],
     },
     "/api/v1": CORE,
     "/apis/apps/v1": APPS,
+    "/apis/discovery.k8s.io/v1": SLICES,
     "/version": {"gitVersion": "v1.36.3"},
 }
 

@@ -3,6 +3,9 @@
 `call` checks the arguments against the tool's own signature, for the gateway's REST route and for MCP alike: an unknown
 argument, a missing one or one of a wrong type is `BadInput` and nothing is read. A change tool answers with a
 `Rendered` change; nothing here can send one.
+
+A tool's *sealed* arguments hold secret values. Who calls it gives references or entries there, never the values
+(`model.entry`); the gateway sees to it before it puts the values in.
 """
 
 import functools
@@ -13,12 +16,16 @@ from typing import Any, Literal
 
 import msgspec
 
+from skyflo_mcp.kubernetes.change.debug import k8s_debug
 from skyflo_mcp.kubernetes.change.env import k8s_set_env
+from skyflo_mcp.kubernetes.change.exec import k8s_cp, k8s_exec
 from skyflo_mcp.kubernetes.change.image import k8s_set_image
 from skyflo_mcp.kubernetes.change.patch import k8s_patch
+from skyflo_mcp.kubernetes.change.port_forward import k8s_port_forward
 from skyflo_mcp.kubernetes.change.resources import k8s_set_resources
 from skyflo_mcp.kubernetes.change.restart import k8s_rollout_restart
 from skyflo_mcp.kubernetes.change.scale import k8s_scale
+from skyflo_mcp.kubernetes.change.secret import k8s_set_secret
 from skyflo_mcp.kubernetes.change.undo import k8s_rollout_undo
 from skyflo_mcp.kubernetes.client import Cluster
 from skyflo_mcp.kubernetes.read.describe import k8s_describe
@@ -36,13 +43,14 @@ Run = Callable[..., Awaitable[Json | Rendered]]
 
 
 class Tool(msgspec.Struct, frozen=True):
-    """One tool. `replaces` is the upstream tool's name where ours differs."""
+    """One tool. `replaces` is the upstream tool's name where ours differs, `sealed` are its arguments with secrets."""
 
     name: str
     effect: Effect
     function: Run
     domain: str = "kubernetes"
     replaces: str = ""
+    sealed: tuple[str, ...] = ()
 
     @property
     def description(self) -> str:
@@ -73,12 +81,21 @@ _CHANGES: tuple[Run, ...] = (
     k8s_scale,
     k8s_rollout_restart,
     k8s_rollout_undo,
+    k8s_set_secret,
+    k8s_exec,
+    k8s_cp,
+    k8s_port_forward,
+    k8s_debug,
 )
+_SEALED = {"k8s_set_secret": ("values",)}
 
 
 def _tools(functions: tuple[Run, ...], effect: Effect) -> dict[str, Tool]:
     names = [str(getattr(function, "__name__", "")) for function in functions]
-    return {name: Tool(name, effect, function) for name, function in zip(names, functions, strict=True)}
+    return {
+        name: Tool(name, effect, function, sealed=_SEALED.get(name, ()))
+        for name, function in zip(names, functions, strict=True)
+    }
 
 
 TOOLS: dict[str, Tool] = _tools(_READS, "read") | _tools(_CHANGES, "change")
