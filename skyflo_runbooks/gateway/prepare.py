@@ -15,7 +15,7 @@ from skyflo_mcp.kubernetes.client import Cluster
 from skyflo_mcp.kubernetes.errors import ApiError, NotFound
 
 from skyflo_runbooks.gateway import diff, impact
-from skyflo_runbooks.gateway.impact import Scene
+from skyflo_runbooks.gateway.impact import Change, Scene
 from skyflo_runbooks.model.digest import BoundRequest, body_state, desired_state, sha256, unstable_paths
 from skyflo_runbooks.model.errors import BadInput
 from skyflo_runbooks.model.json import Json, at
@@ -47,17 +47,6 @@ class Prepared(msgspec.Struct, frozen=True):
         return self.request.verb != "delete" and self.before is not None and self.before == self.after
 
 
-class ClusterScene:
-    """Lists the objects around a change from a `Cluster`."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
-
-    async def items(self, kind: str, namespace: str) -> list[Json]:
-        """See `impact.Lister`."""
-        return list((await self._cluster.list(kind, namespace)).items)
-
-
 async def live(cluster: Cluster, request: Request) -> Json | None:
     """Return the object as it is, or None where there is none."""
     try:
@@ -74,13 +63,17 @@ async def dry_run(
     return (None if request.verb == "delete" else sent.object), sent.warnings
 
 
-async def prepare(cluster: Cluster, request: Request, *, secret_key: bytes) -> Prepared:
-    """Return what approving `request` would mean now. Admission errors are raised as the API server said them."""
+async def prepare(cluster: Cluster, request: Request, *, scene: Scene, secret_key: bytes) -> Prepared:
+    """Return what approving `request` would mean now. Admission errors are raised as the API server said them.
+
+    `scene` is that of all requests of the proposal, so that nothing around them is read twice.
+    """
     now = await live(cluster, request)
     _fits(request, now)
     first, warnings = await dry_run(cluster, request)
     second, _ = await dry_run(cluster, request)
-    scene = await Scene.read(ClusterScene(cluster), request.target.namespace)
+    change = Change(request, now, first)
+    await scene.read(impact.needs(change))
     unstable = () if first is None else _unstable(first, second, created=now is None, secret_key=secret_key)
     ignored = controller_owned(request, now, scene)
     before = None if now is None else desired_state(now, ignore=ignored, secret_key=secret_key)
@@ -98,7 +91,7 @@ async def prepare(cluster: Cluster, request: Request, *, secret_key: bytes) -> P
             body=sha256(after),
         ),
         diff=diff.unified(request.target, _shown(now), _shown(first)),
-        impact=impact.assess(request.target, now, first, scene),
+        impact=impact.assess(change, scene),
         unstable=unstable,
         ignored=ignored,
         warnings=warnings,
@@ -113,7 +106,7 @@ def controller_owned(request: Request, now: Json | None, scene: Scene) -> tuple[
     scaled = any(
         at(item, "spec", "scaleTargetRef", "kind") == ref.kind
         and at(item, "spec", "scaleTargetRef", "name") == ref.name
-        for item in scene.of("HorizontalPodAutoscaler")
+        for item in scene.of("HorizontalPodAutoscaler", ref.namespace)
     )
     if not scaled or now is None:
         return ()

@@ -19,6 +19,8 @@ from skyflo_mcp.kubernetes.client import Cluster
 from skyflo_mcp.kubernetes.errors import Conflict, Invalid, NotFound
 
 from skyflo_runbooks.gateway import risk
+from skyflo_runbooks.gateway.impact import Scene, joined
+from skyflo_runbooks.gateway.impact.reads import ClusterLister
 from skyflo_runbooks.gateway.preimages import PreImages, key_file
 from skyflo_runbooks.gateway.prepare import Prepared, prepare
 from skyflo_runbooks.gateway.redaction import Redactor
@@ -186,8 +188,12 @@ class Proposer:
     async def _prepare(self, rendered: Rendered) -> list[Prepared]:
         if any(request.target.kind == "Secret" for request in rendered.requests):
             raise BadInput("Changing a Secret is not offered.", next_step="Change it outside, then restart its users.")
+        scene = Scene(ClusterLister(self._cluster), rendered.requests)
         try:
-            return [await prepare(self._cluster, item, secret_key=self.secret_key) for item in rendered.requests]
+            return [
+                await prepare(self._cluster, item, scene=scene, secret_key=self.secret_key)
+                for item in rendered.requests
+            ]
         except SkyfloError as error:
             # Admission repeats what it refuses, and that may be a value that the caller saw only masked.
             error.message = self._redactor.error(error.message)
@@ -301,9 +307,7 @@ def new_id(store: Store) -> ProposalId:
 
 def together(prepared: list[Prepared]) -> Impact:
     """Return the impacts of several requests as one."""
-    fields = ("while_it_runs", "also_touched", "ownership", "unknown")
-    merged = {name: tuple(dict.fromkeys(s for p in prepared for s in getattr(p.impact, name))) for name in fields}
-    return Impact(**merged)
+    return joined(item.impact for item in prepared)
 
 
 def mask_impact(mask: Redactor, impact: Impact) -> Impact:

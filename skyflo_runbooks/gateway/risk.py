@@ -51,18 +51,7 @@ def _reasons(request: Request, was: Json | None, will: Json | None, impact: Impa
         found.append(("high", f"{ref.namespace} is a system namespace"))
     if ref.kind in _WIDE:
         found.append(("high", f"a {ref.kind} concerns the whole cluster"))
-    if at(was, "spec", "replicas") and at(will, "spec", "replicas") == 0:
-        found.append(("high", f"{ref} would run no pod"))
-    if at(was, "spec", "template") != at(will, "spec", "template"):
-        found.append(("medium", "pods restart"))
-    elif at(was, "spec", "replicas") != at(will, "spec", "replicas"):
-        found.append(("medium", "the number of pods changes"))
-    elif ref.kind in ("Service", "Ingress", "NetworkPolicy", "ConfigMap", "Secret"):
+    if ref.kind in ("Service", "Ingress", "NetworkPolicy", "ConfigMap", "Secret"):
         found.append(("medium", f"running pods use this {ref.kind}"))
-    if any("DOES NOT FIT" in line for line in impact.also_touched):
-        found.append(("high", "the quota would be exceeded"))
-    if impact.unknown:
-        found.append(("medium", "not everything that it may touch could be read"))
-    if any("revert" in line for line in impact.ownership):
-        found.append(("medium", "something else manages the object"))
+    found += impact.risks
     return found

@@ -31,12 +31,17 @@ class Origin(msgspec.Struct, frozen=True):
 
 
 class Impact(msgspec.Struct, frozen=True):
-    """What a person should know before deciding; each line is a sentence, taken from reads of the cluster."""
+    """What a person should know before deciding; each line is a sentence, taken from reads of the cluster.
+
+    `risks` are the reasons that this gives for a risk above low, `irreversible` those why there is no way back.
+    """
 
     while_it_runs: tuple[str, ...] = ()
     also_touched: tuple[str, ...] = ()
     ownership: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    risks: tuple[tuple[Risk, str], ...] = ()
+    irreversible: tuple[str, ...] = ()
 
 
 class Assessment(msgspec.Struct, frozen=True):

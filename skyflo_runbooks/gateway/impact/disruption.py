@@ -1,0 +1,273 @@
+"""Disruption budgets, and what leaves a node in a drain. Pure.
+
+Rules:
+  1. A budget holds evictions back, and nothing else: a rollout, a scale-down and a deletion do not ask it
+     (https://kubernetes.io/docs/concepts/workloads/pods/disruptions/#pod-disruption-budgets).
+  2. The evictions of one proposal are one thing, a drain: it is told once, with its first eviction.
+  3. A pod without a controller is not started again; what lies in an emptyDir is lost, and a pod on a local volume can
+     start nowhere else.
+  4. Where the pods could go is an estimate by requests: each in turn to the node with the most memory left, the drained
+     ones left out.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from skyflo_runbooks.diagnosis.graph import controller
+from skyflo_runbooks.diagnosis.pods import each, finished, labels_of, name_of, namespace_of, ready, whole
+from skyflo_runbooks.gateway.impact.capacity import rooms
+from skyflo_runbooks.gateway.impact.change import WORKLOADS, Change, count, plural, some
+from skyflo_runbooks.gateway.impact.scene import Need, Scene
+from skyflo_runbooks.gateway.impact.selecting import selects, template_labels
+from skyflo_runbooks.gateway.impact.workloads import lowest
+from skyflo_runbooks.model.json import Json, at
+from skyflo_runbooks.model.proposal import Impact, Risk
+
+Lines = Iterator[tuple[str, tuple[Risk, str] | None]]
+_BUDGET = "PodDisruptionBudget"
+_DRAIN = ("Pod", "Node", "ReplicaSet", _BUDGET, "PersistentVolume")
+
+
+def needs(change: Change) -> Iterable[Need]:
+    """For an eviction the whole cluster's pods, nodes and budgets; else the budgets of the namespace."""
+    if change.request.verb == "evict":
+        return [Need(kind) for kind in _DRAIN]
+    if change.kind in WORKLOADS and not change.creates:
+        return [Need(_BUDGET, change.namespace)]
+    if change.kind == _BUDGET:
+        return [Need("Pod", change.namespace), Need(_BUDGET, change.namespace)]
+    return []
+
+
+def said(change: Change, scene: Scene) -> Impact:
+    """Say what budgets hold back, and of a drain everything."""
+    if change.request.verb == "evict":
+        evicted = [request.target for request in scene.requests if request.verb == "evict"] or [change.ref]
+        if change.ref != evicted[0]:
+            return Impact()
+        wanted = {(one.namespace, one.name) for one in evicted}
+        leaving = [pod for pod in scene.of("Pod") if (namespace_of(pod), name_of(pod)) in wanted]
+        return _drain(leaving or [change.was], scene)
+    found = list(_own_budget(change, scene) if change.kind == _BUDGET else _budgets(change, scene))
+    return Impact(also_touched=tuple(text for text, _ in found), risks=tuple(risk for _, risk in found if risk))
+
+
+def _allowed(budget: Json) -> object:
+    return at(budget, "status", "disruptionsAllowed", default="unknown")
+
+
+def _budgets(change: Change, scene: Scene) -> Lines:
+    """Say which budgets are about a workload's pods, and where the change goes below them, by rule 1."""
+    if change.kind not in WORKLOADS or change.creates:
+        return
+    found = [
+        one
+        for one in scene.of(_BUDGET, change.namespace)
+        if selects(at(one, "spec", "selector"), template_labels(change.was))
+    ]
+    for budget in found:
+        needed = whole(budget, "status", "desiredHealthy")
+        left = count(change.will) if change.more_pods < 0 else lowest(change.was) if change.replaces_pods else needed
+        text = f"PodDisruptionBudget {name_of(budget)} (disruptions allowed now: {_allowed(budget)})"
+        if left < needed and not change.deletes:
+            text += f" wants {needed} pods; this may go down to {left}: it holds back evictions only"
+            yield text, ("medium", "fewer pods than the disruption budget wants")
+        else:
+            yield text, None
+    if not found and change.replaces_pods and scene.knows(_BUDGET, change.namespace):
+        yield "No PodDisruptionBudget", None
+
+
+def _own_budget(change: Change, scene: Scene) -> Lines:
+    """Say what a budget protects before and after."""
+    if not scene.knows("Pod", change.namespace):
+        return
+    pods = [pod for pod in scene.of("Pod", change.namespace) if not finished(pod)]
+    was = [pod for pod in pods if selects(at(change.was, "spec", "selector"), labels_of(pod))]
+    if change.deletes:
+        yield f"{plural(len(was), 'pod')} may then be evicted all at once, as in a drain", None
+        return
+    will = [pod for pod in pods if selects(at(change.will, "spec", "selector"), labels_of(pod))]
+    yield f"It is about {plural(len(will), 'pod')} ({sum(map(ready, will))} ready)", None
+    others = [
+        name_of(one)
+        for one in scene.of(_BUDGET, change.namespace)
+        if name_of(one) != change.name and any(selects(at(one, "spec", "selector"), labels_of(pod)) for pod in will)
+    ]
+    if others:
+        yield (
+            f"{some(others)} is about the same pods: no eviction of a pod with two budgets is let through",
+            (
+                "high",
+                "two disruption budgets for one pod block every drain",
+            ),
+        )
+    if at(change.will, "spec", "maxUnavailable") in (0, "0%") or at(change.will, "spec", "minAvailable") == "100%":
+        yield "It lets no eviction through: a drain would wait for ever", ("high", "it blocks every drain")
+
+
+def _drain(leaving: list[Json], scene: Scene) -> Impact:
+    """Say everything about the pods that leave, by rules 2 to 4."""
+    meanwhile = [f"{plural(len(leaving), 'pod')} {'leaves' if len(leaving) == 1 else 'leave one after another'}"]
+    found = [*_owners(leaving, scene), *_held_back(leaving, scene), *_lost(leaving, scene), *_elsewhere(leaving, scene)]
+    alone = [pod for pod in leaving if controller(pod) is None]
+    gone: tuple[str, ...] = (f"{some(map(_named, alone))} has no controller: nothing starts it again",) if alone else ()
+    stored = [pod for pod in leaving if _scratch(pod)]
+    gone += (f"what lies in emptyDir volumes of {some(map(_named, stored))} is lost",) if stored else ()
+    return Impact(
+        while_it_runs=tuple(meanwhile),
+        also_touched=tuple(text for text, _ in found),
+        risks=(("medium", "pods are evicted"), *(risk for _, risk in found if risk)),
+        irreversible=gone,
+    )
+
+
+def _named(pod: Json) -> str:
+    return f"{namespace_of(pod)}/{name_of(pod)}"
+
+
+def _owner(pod: Json, scene: Scene) -> str:
+    """Return the workload that a pod belongs to: of a ReplicaSet's, its Deployment."""
+    owner = controller(pod)
+    if owner and owner.kind == "ReplicaSet":
+        made_by = scene.one("ReplicaSet", owner.name, owner.namespace)
+        owner = (controller(made_by) if made_by else None) or owner
+    return str(owner) if owner else ""
+
+
+def _owners(leaving: list[Json], scene: Scene) -> Lines:
+    """Say whose pods leave, and which workload is left without a ready pod."""
+    groups: dict[str, list[Json]] = defaultdict(list)
+    for pod in leaving:
+        groups[_owner(pod, scene)].append(pod)
+    serving: dict[str, int] = defaultdict(int)
+    for pod in scene.of("Pod"):
+        serving[_owner(pod, scene)] += ready(pod) and not finished(pod)
+    for owner, pods in sorted(groups.items(), key=lambda item: (not item[0], -len(item[1]), item[0])):
+        mine = sum(map(ready, pods))
+        if not owner:
+            yield (
+                f"No controller: {some(map(_named, pods))}; nothing starts {'it' if len(pods) == 1 else 'them'} again",
+                (
+                    "high",
+                    "a pod without a controller is gone for good",
+                ),
+            )
+        elif mine and serving[owner] == mine:
+            yield (
+                f"{owner}: {plural(len(pods), 'pod')}, ALL of its {mine} ready ones",
+                (
+                    "high",
+                    "a workload is left without a ready pod",
+                ),
+            )
+        else:
+            yield (
+                f"{owner}: {plural(len(pods), 'pod')}; {serving[owner] - mine} of {serving[owner]} ready ones stay",
+                None,
+            )
+
+
+def _held_back(leaving: list[Json], scene: Scene) -> Lines:
+    """Say which budgets stop the drain."""
+    for pod in leaving:
+        both = [one for one in scene.of(_BUDGET, namespace_of(pod)) if _about(one, pod)]
+        if len(both) > 1:
+            yield (
+                f"{_named(pod)} has two budgets, {some(map(name_of, both))}: no eviction is let through",
+                (
+                    "high",
+                    "a disruption budget blocks it",
+                ),
+            )
+    for budget in scene.of(_BUDGET):
+        mine = [pod for pod in leaving if _about(budget, pod)]
+        allowed = whole(budget, "status", "disruptionsAllowed", default=-1)
+        name = f"{_BUDGET} {namespace_of(budget)}/{name_of(budget)}"
+        if not mine or allowed >= len(mine):
+            continue
+        if allowed > 0:
+            yield (
+                f"{name} allows {allowed} at a time and {len(mine)} leave: the drain stops until new ones are ready",
+                (
+                    "medium",
+                    "a disruption budget slows it",
+                ),
+            )
+        elif allowed == 0:
+            yield (
+                f"{name} allows no disruption now: the eviction of {some(map(_named, mine))} is REFUSED",
+                (
+                    "high",
+                    "a disruption budget blocks it",
+                ),
+            )
+        else:
+            yield f"{name} does not say how many disruptions it allows", ("medium", "a disruption budget may block it")
+
+
+def _about(budget: Json, pod: Json) -> bool:
+    same = namespace_of(budget) == namespace_of(pod)
+    return same and selects(at(budget, "spec", "selector"), labels_of(pod))
+
+
+def _scratch(pod: Json) -> bool:
+    return any(isinstance(one.get("emptyDir"), dict) for one in each(pod, "spec", "volumes"))
+
+
+def _lost(leaving: list[Json], scene: Scene) -> Lines:
+    """Say what data does not come along, by rule 3."""
+    stored = [pod for pod in leaving if _scratch(pod)]
+    if stored:
+        yield f"Local storage (emptyDir) is lost: {some(map(_named, stored))}", ("high", "local data is lost")
+    pinned = [pod for pod in leaving if any(isinstance(v.get("hostPath"), dict) for v in each(pod, "spec", "volumes"))]
+    if pinned:
+        yield f"Data in hostPath stays on the node: {some(map(_named, pinned))}", None
+    local = {
+        (at(volume, "spec", "claimRef", "namespace"), at(volume, "spec", "claimRef", "name"))
+        for volume in scene.of("PersistentVolume")
+        if at(volume, "spec", "local") is not None or at(volume, "spec", "hostPath") is not None
+    }
+    tied = [
+        pod
+        for pod in leaving
+        for volume in each(pod, "spec", "volumes")
+        if (namespace_of(pod), at(volume, "persistentVolumeClaim", "claimName")) in local
+    ]
+    if tied:
+        yield (
+            f"On a local volume of this node, can start nowhere else: {some(map(_named, tied))}",
+            (
+                "high",
+                "a pod is tied to the node by its volume",
+            ),
+        )
+
+
+def _elsewhere(leaving: list[Json], scene: Scene) -> Lines:
+    """Say whether the pods find another node, by rule 4."""
+    if not (scene.knows("Node") and scene.knows("Pod")):
+        return
+    drained = {str(at(pod, "spec", "nodeName")) for pod in leaving}
+    nodes = [node for node in scene.of("Node") if name_of(node) not in drained]
+    moving = [pod for pod in leaving if controller(pod) is not None]
+    placed = list(scene.of("Pod"))
+    nowhere = []
+    for pod in moving:
+        spec = at(pod, "spec", default={})
+        found = [room for room in rooms(nodes, placed, spec) if room.holds(spec)]
+        if not found:
+            nowhere.append(pod)
+            continue
+        best = max(found, key=lambda room: (room.memory, room.cpu))
+        placed.append({**pod, "spec": {**spec, "nodeName": best.node}})
+    if nowhere:
+        yield (
+            f"NO ROOM elsewhere for {some(map(_named, nowhere))} (an estimate by requests): Pending",
+            (
+                "high",
+                "the other nodes have no room for all of its pods",
+            ),
+        )
+    elif moving:
+        yield f"Room for all {len(moving)} on {plural(len(nodes), 'other node')} (an estimate by requests)", None

@@ -1,0 +1,1 @@
+"""What a proposal says beyond its diff. Pure: small manifests in, sentences out."""
