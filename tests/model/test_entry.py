@@ -6,10 +6,12 @@ from hypothesis import strategies as st
 from skyflo_runbooks.model.entry import ENTRY, filled, key, open_entries
 from skyflo_runbooks.model.json import Json
 
-_LEAVES = st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=6), st.just(ENTRY))
-_NAMES = st.text(alphabet="ab~/.", max_size=4)
+_LEAVES = st.one_of(st.none(), st.booleans(), st.integers(), st.text("xy«", max_size=3), st.just(ENTRY))
+_NAMES = st.text("ab~/.", max_size=4)
 _TREES = st.recursive(
-    _LEAVES, lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(_NAMES, inner, max_size=3))
+    _LEAVES,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(_NAMES, inner, max_size=3)),
+    max_leaves=8,
 )
 
 
@@ -28,7 +30,7 @@ def test_an_entry_that_is_not_named_stays_open() -> None:
     assert open_entries(half) == ("/values/two",)
 
 
-@given(arguments=st.dictionaries(_NAMES, _TREES, max_size=4))
+@given(arguments=st.dictionaries(_NAMES, _TREES, max_size=3))
 def test_filling_every_open_entry_leaves_none(arguments: Json) -> None:
     """Whatever the arguments are; and filling none changes nothing."""
     pointers = open_entries(arguments)
