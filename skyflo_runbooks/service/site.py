@@ -2,18 +2,25 @@
 
 from collections.abc import Awaitable, Callable
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from skyflo_runbooks.gateway import identity
+from skyflo_runbooks.gateway.store import Row
 from skyflo_runbooks.model.errors import SkyfloError
+from skyflo_runbooks.model.json import Json
+from skyflo_runbooks.model.lifecycle import STATES, State
+from skyflo_runbooks.service import pages
 from skyflo_runbooks.service.desk import Desk
-from skyflo_runbooks.service.pages import headers, render
 
 LOOK = (
     "Log in with a one-time link: the gateway prints one when it starts, 'skyflo-runbooks login --new-link' makes more."
 )
+_WAITING: frozenset[State] = frozenset({"proposed"})
+_MOVED: frozenset[State] = frozenset(STATES) - _WAITING
+MOST_WAITING, MOST_DECIDED, MOST_TOGETHER = 200, 50, 50
 
 
 def routes(desk: Desk) -> list[Route]:
@@ -21,22 +28,62 @@ def routes(desk: Desk) -> list[Route]:
     return [
         Route("/", _page(desk, listing)),
         Route("/proposals/{id}", _page(desk, card, framed=True)),
+        Route("/together", _page(desk, together)),
+        Route("/plan/{runbook}/{run}", _page(desk, plan)),
         Route("/login/{token}", _page(desk, login)),
     ]
 
 
 async def listing(desk: Desk, request: Request) -> str:
-    """Open proposals first, then what was decided."""
+    """What waits for a decision, then what was decided."""
     operator = desk.door.operator(request)
     if operator is None:
-        return render.message("Not logged in", "This page shows changes that wait for a decision.", next_step=LOOK)
-    views = [desk.view(row.proposal.id) for row in desk.gateway.store.find(limit=100)]
-    verdicts = [entry.body for entry in desk.gateway.store.entries() if entry.kind == "verdict"]
+        return pages.message("Not logged in", "This page shows changes that wait for a decision.", next_step=LOOK)
+    store = desk.gateway.store
+    waiting = store.find(states=_WAITING, limit=MOST_WAITING + 1)
+    moved = store.find(states=_MOVED, limit=MOST_DECIDED)
+    verdicts = store.all("SELECT body FROM entries WHERE kind = 'verdict' ORDER BY seq DESC LIMIT 20")
     status = await desk.status()
-    return render.listing(
-        views,
-        verdicts=verdicts[::-1][:20],
+    return pages.listing(
+        [desk.gateway.view(row) for row in (*waiting[:MOST_WAITING], *moved)],
+        verdicts=[msgspec.json.decode(str(body)) for (body,) in verdicts],
         operator=operator,
+        practice=desk.settings.practice,
+        isolation=desk.settings.isolation,
+        cluster=str(status["cluster"]["context"]),
+        hidden=len(store.find(states=_WAITING, limit=5000)) - MOST_WAITING if len(waiting) > MOST_WAITING else 0,
+    )
+
+
+async def together(desk: Desk, request: Request) -> str:
+    """The proposals that were marked, `?id=ap-…&id=ap-…`, in that order."""
+    ids = list(dict.fromkeys(request.query_params.getlist("id")))[:MOST_TOGETHER]
+    return await _several(desk, request, [desk.gateway.store.get(id_) for id_ in ids])
+
+
+async def plan(desk: Desk, request: Request) -> str:
+    """Every change of one run that waits, in the order in which they were asked for."""
+    waiting = desk.gateway.store.find(states=_WAITING, limit=5000)
+    wanted = (request.path_params["runbook"], request.path_params["run"])
+    found = [row for row in waiting if (row.proposal.origin.runbook, row.proposal.origin.run) == wanted]
+    return await _several(desk, request, found[::-1][:MOST_TOGETHER])
+
+
+async def _several(desk: Desk, request: Request, rows: list[Row]) -> str:
+    operator = desk.door.operator(request)
+    if operator is None:
+        return pages.message("Not logged in", "These changes are shown to operators.", next_step=LOOK)
+    if not rows:
+        return pages.message(
+            "Nothing to decide here",
+            "No change was marked, or none waits any more.",
+            next_step="Look at the front page.",
+        )
+    status = await desk.status()
+    return pages.together(
+        [desk.view(row.proposal.id) for row in rows],
+        operator=operator,
+        requires={},
         practice=desk.settings.practice,
         isolation=desk.settings.isolation,
         cluster=str(status["cluster"]["context"]),
@@ -47,23 +94,34 @@ async def card(desk: Desk, request: Request) -> str:
     """One proposal, also inside a notebook."""
     operator = desk.door.operator(request)
     if operator is None:
-        return render.message("Not logged in", "This card is shown to operators.", next_step=LOOK)
+        return pages.message("Not logged in", "This card is shown to operators.", next_step=LOOK)
     status = await desk.status()
-    return render.card(
-        desk.view(request.path_params["id"]),
+    view = desk.view(request.path_params["id"])
+    return pages.card(
+        view,
         operator=operator,
         framed=request.headers.get("sec-fetch-dest") == "iframe",
         practice=desk.settings.practice,
         isolation=desk.settings.isolation,
         parent=desk.settings.jupyter_origin,
         cluster=str(status["cluster"]["context"]),
+        siblings=_siblings(desk, view),
     )
+
+
+def _siblings(desk: Desk, view: Json) -> int:
+    """How many other changes of the same run wait."""
+    if not view["run"] or view["state"] != "proposed":
+        return 0
+    waiting = (row.proposal for row in desk.gateway.store.find(states=_WAITING))
+    place = (view["runbook"], view["run"])
+    return sum((one.origin.runbook, one.origin.run) == place and one.id != view["id"] for one in waiting)
 
 
 async def login(desk: Desk, request: Request) -> str:
     """A one-time link; opening it does not use it up, pairing does."""
     token = request.path_params["token"]
-    return render.login(
+    return pages.login(
         token,
         valid=identity.link_is_open(desk.gateway.store, token),
         name=request.query_params.get("name", ""),
@@ -82,7 +140,7 @@ def _page(
             desk.door.check_host(request)
             text, status = await write(desk, request), 200
         except SkyfloError as error:
-            text, status = render.message("That did not work", error.message, next_step=error.next_step), 400
-        return HTMLResponse(text, status_code=status, headers=headers.security(parent))
+            text, status = pages.message("That did not work", error.message, next_step=error.next_step), 400
+        return HTMLResponse(text, status_code=status, headers=pages.security(parent))
 
     return endpoint

@@ -65,6 +65,7 @@ class Gateway:
         self.headers: list[dict[str, str]] = []
         self.parent = ""
         self.lie: Json = {}
+        self.requires: dict[str, Json] = {}
         self.apply = asyncio.Event()
         self.apply.set()
         self.add(view())
@@ -82,6 +83,7 @@ class Gateway:
                 Route("/", self.front),
                 Route("/login/{token}", self.login),
                 Route("/proposals/{id}", self.card),
+                Route("/together", self.together),
                 Route(api, self.all),
                 Route(api + "/{id}", self.one),
                 Route(api + "/{id}/nonce", self.nonce),
@@ -121,6 +123,19 @@ class Gateway:
                 practice=False,
                 isolation="none",
                 parent=self.parent,
+                cluster="prod-eu",
+                requires=self.requires.get(request.path_params["id"]),
+            )
+        )
+
+    async def together(self, request: Request) -> Response:
+        return self.html(
+            pages.together(
+                [self.views[id_] for id_ in request.query_params.getlist("id")],
+                operator=self.operator(request),
+                requires=self.requires,
+                practice=False,
+                isolation="sandbox",
                 cluster="prod-eu",
             )
         )
@@ -166,7 +181,8 @@ class Gateway:
             }
         )
         self.nonces[nonce] = message
-        return JSONResponse({"nonce": nonce, "digest": proposal["digest"], "message": message.decode()})
+        said = {"nonce": nonce, "digest": proposal["digest"], "message": message.decode()}
+        return JSONResponse({**said, "requires": self.requires.get(request.path_params["id"], {})})
 
     async def decide(self, request: Request) -> Response:
         body = await request.json()

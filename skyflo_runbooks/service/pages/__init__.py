@@ -1,10 +1,13 @@
-"""The gateway's own pages: HTML from values (`render`), the headers they are served under, and their static files."""
+"""The gateway's own pages: HTML from values, the headers they are served under, and their static files."""
 
 from pathlib import Path
 
+from skyflo_runbooks.service.pages.card import card, receipt, window_only
+from skyflo_runbooks.service.pages.document import login, message
 from skyflo_runbooks.service.pages.headers import security
-from skyflo_runbooks.service.pages.render import card, listing, login, message, receipt, window_only
+from skyflo_runbooks.service.pages.listing import listing
+from skyflo_runbooks.service.pages.together import together
 
 STATIC = Path(__file__).parent / "static"
 
-__all__ = ["STATIC", "card", "listing", "login", "message", "receipt", "security", "window_only"]
+__all__ = ["STATIC", "card", "listing", "login", "message", "receipt", "security", "together", "window_only"]

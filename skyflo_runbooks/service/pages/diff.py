@@ -3,6 +3,8 @@
 Rules:
   1. Inside a hunk the first character alone decides: a removed line that reads `-- x` is red, never a file header.
   2. What does not fit is not shown in part and approved in whole: `Shown.whole` says whether everything is there.
+  3. The lines stand in blocks that fit a phone's screen, so that `visible.js` can tell of each whether it was seen. A
+     block ends between two lines that have no colour, where there are such lines; a very long line is several rows.
 """
 
 import re
@@ -13,6 +15,9 @@ from skyflo_runbooks.service.pages.text import text
 Mark = Literal["add", "del", "at", "same"]
 MAX_LINES = 4000
 MAX_WIDTH = 4000
+_ROW = 600
+# A block has at least the first and at most about the second number of lines of a phone's width.
+_SMALLEST, _LARGEST, _PHONE = 8, 16, 45
 _HUNK = re.compile(r"^@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 _CLASS: dict[Mark, str] = {"add": ' class="a"', "del": ' class="d"', "at": ' class="at"', "same": ""}
 _SPOKEN: dict[Mark, str] = {"add": "added: ", "del": "removed: ", "at": "", "same": ""}
@@ -23,6 +28,14 @@ class Line(NamedTuple):
 
     mark: Mark
     text: str
+
+
+class Row(NamedTuple):
+    """One row of a block: a line, or a piece of a long one; `first` says which."""
+
+    mark: Mark
+    text: str
+    first: bool
 
 
 class Shown(NamedTuple):
@@ -51,14 +64,45 @@ def parse(diff: str) -> list[Line]:
     return found
 
 
-def render(diff: str) -> Shown:
-    """Return the diff as HTML lines."""
+def render(diff: str, *, empty: str = "The dry run changes nothing.") -> Shown:
+    """Return the diff as HTML blocks of lines; `empty` is said where there is none."""
     parsed = parse(diff)
     whole = len(parsed) <= MAX_LINES and all(len(line.text) <= MAX_WIDTH for line in parsed)
-    shown = [_line(line) for line in parsed[:MAX_LINES]]
+    shown = parsed[:MAX_LINES]
     if len(parsed) > MAX_LINES:
-        shown.append(f'<span class="at">… and {len(parsed) - MAX_LINES} more lines</span>')
-    return Shown("".join(shown) or '<span class="at">The dry run changes nothing.</span>', whole)
+        shown.append(Line("at", f"… and {len(parsed) - MAX_LINES} more lines"))
+    return Shown(blocks(shown or [Line("at", empty)]), whole)
+
+
+def blocks(shown: list[Line]) -> str:
+    """Return lines as HTML, in blocks by rule 3."""
+    made: list[str] = []
+    block: list[Row] = []
+    height = 0
+    for row in (row for line in shown for row in _rows(line)):
+        plain = row.first and not _colour(row) and bool(block) and not _colour(block[-1])
+        if height >= _LARGEST or (height >= _SMALLEST and plain):
+            made.append(_block(block))
+            block, height = [], 0
+        block.append(row)
+        height += max(1, -(-len(row.text) // _PHONE))
+    return "".join([*made, _block(block)]) if block else "".join(made)
+
+
+def _rows(line: Line) -> list[Row]:
+    said = line.text[:MAX_WIDTH]
+    pieces = [said[at : at + _ROW] for at in range(0, len(said), _ROW)] or [""]
+    if len(line.text) > MAX_WIDTH:
+        pieces.append(f"… ({len(line.text) - MAX_WIDTH} more characters)")
+    return [Row(line.mark, piece, place == 0) for place, piece in enumerate(pieces)]
+
+
+def _colour(row: Row) -> bool:
+    return row.mark in ("add", "del")
+
+
+def _block(rows: list[Row]) -> str:
+    return f'<span class="block">{"".join(map(_row, rows))}</span>'
 
 
 def _mark(line: str, *, inside: bool) -> Mark:
@@ -69,7 +113,7 @@ def _mark(line: str, *, inside: bool) -> Mark:
     return {"+": "add", "-": "del"}.get(line[:1], "same")  # type: ignore[return-value]  # the values are marks
 
 
-def _line(line: Line) -> str:
+def _row(row: Row) -> str:
     # The words are for screen readers, where a colour and a minus sign say nothing.
-    spoken = f'<i class="spoken">{_SPOKEN[line.mark]}</i>' if _SPOKEN[line.mark] else ""
-    return f"<span{_CLASS[line.mark]}>{spoken}{text(line.text, MAX_WIDTH)}</span>"
+    spoken = f'<i class="spoken">{_SPOKEN[row.mark]}</i>' if row.first and _SPOKEN[row.mark] else ""
+    return f"<span{_CLASS[row.mark]}>{spoken}{text(row.text, MAX_WIDTH)}</span>"

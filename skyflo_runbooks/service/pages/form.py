@@ -1,13 +1,16 @@
-"""The fields with which a proposal is modified: the arguments that may take another value.
+"""The fields of a card: the arguments that may take another value, and the values that an operator has to type.
 
 Rules:
   1. Only scalars, found through nested objects; their names are joined by dots (`limits.memory`).
      What holds characters that do not show is left out.
   2. What names the object is no field: another object is another proposal.
+  3. A value that has to be typed goes into a password field. The page never holds what was there, because there is
+     nothing: the proposal waits for it.
 """
 
 from collections.abc import Iterator
 
+from skyflo_runbooks.model.entry import ENTRY, key
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.service.pages.text import attr, hidden, text
 
@@ -36,12 +39,33 @@ def fields(view: Json) -> str:
     )
 
 
+def entries(view: Json) -> str:
+    """Return the form in which an operator types what the proposal waits for."""
+    rows = "".join(_entry(index, str(pointer)) for index, pointer in enumerate(view.get("entries") or ()))
+    return (
+        '<form id="entry" class="fields" autocomplete="off"><p class="note">It waits for a value. What you type goes '
+        f"to the gateway and from there to the cluster; no notebook, record or model sees it.</p>{rows}"
+        '<footer><button class="go">Make the proposal with it</button>'
+        '<span class="left">a new proposal, with its own approval, takes the place of this one</span></footer></form>'
+    )
+
+
+def _entry(index: int, pointer: str) -> str:
+    id_ = f"entry-{index}"
+    return (
+        f'<label for="{id_}">{text(key(pointer), 260)}</label>'
+        f'<input id="{id_}" type="password" data-pointer="{attr(pointer)}" required '
+        'autocomplete="new-password" autocapitalize="off" spellcheck="false">'
+    )
+
+
 def _flat(value: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Scalar]]:
     if isinstance(value, dict):
         for key, item in value.items():
             yield from _flat(item, (*path, str(key)))
     elif (
         isinstance(value, str | int | float)
+        and value != ENTRY
         and len(str(value)) <= _LONGEST
         and not any(map(hidden, (*path, str(value))))
     ):

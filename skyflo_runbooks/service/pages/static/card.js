@@ -4,7 +4,8 @@
 // Messages from the page around the frame are not listened to; there is no listener.
 
 import { Problem, document_, get, post, skew } from "./api.js";
-import { current, sign } from "./keys.js";
+import { decide as decideOn, path as pathOf } from "./deciding.js";
+import { current } from "./keys.js";
 import { say } from "./say.js";
 import * as visible from "./visible.js";
 
@@ -27,7 +28,7 @@ const WORDS = {
 const OWN = ["window", "unsupported", "covered", "storage", "unseen"];
 
 const byId = (id) => document.getElementById(id);
-const path = (rest = "") => `/api/v1/proposals/${encodeURIComponent(card.id)}${rest}`;
+const path = (rest = "") => pathOf(card.id, rest);
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 const framed = () => card.framed === "yes" || window.top !== window.self;
 
@@ -82,8 +83,9 @@ function armFrame() {
   if (card.window === "yes") return stands("window", true);
   if (!visible.supported()) return stands("unsupported", true);
   stands("unseen", true);
-  const parts = [byId("head"), ...document.querySelectorAll("#facts dt, #facts dd")];
-  stopWatching = visible.watch({ buttons: byId("decide"), parts, diff: byId("diff") }, (word) => {
+  const parts = [...document.querySelectorAll("#card > .head, .facts dt, .facts dd")];
+  const blocks = [...document.querySelectorAll("#diff .block")].filter((block) => block.closest("details") === null);
+  stopWatching = visible.watch({ buttons: byId("decide"), parts, blocks }, (word) => {
     stands("covered", word === "covered");
     stands("unseen", word === "unseen");
   });
@@ -94,6 +96,15 @@ function armTyped() {
   if (!typed) return;
   stands("typed", true);
   typed.addEventListener("input", () => stands("typed", card.confirm === "" || typed.value !== card.confirm));
+}
+
+/** A value is never typed inside a frame: the page around it could lay its own field over this one. */
+function armEntry() {
+  countDown();
+  byId("entry").hidden = framed();
+  byId("own").hidden = !framed();
+  byId("own").classList.add("go");
+  if (framed()) say("It waits for a value, which is typed in a window of the gateway's own.");
 }
 
 function countDown() {
@@ -117,12 +128,16 @@ function countDown() {
 
 async function decide(decision, reason) {
   if (key === null) throw new Problem(WORDS.key);
-  const query = new URLSearchParams({ decision, reason });
-  const { nonce, digest, message } = await get(path(`/nonce?${query}`));
-  const expected = { proposal: card.id, digest: card.digest, decision, nonce, reason };
-  if (digest !== card.digest) throw new Problem("The change is no longer the one shown here.", "Load this page again.");
-  const signature = await sign(key, message, expected);
-  await post(path("/decision"), { decision, reason, digest, nonce, signature });
+  const typed = decision === "approve" ? (byId("typed")?.value ?? "") : "";
+  await decideOn(key, card, { decision, reason, typed, expects: asExpected });
+}
+
+/** The page was drawn before the policy was asked again: what it asks for now has to be on the page. */
+function asExpected(requires) {
+  if (requires.typed && requires.typed !== card.confirm) {
+    throw new Problem(`It is approved by typing ${requires.typed}.`, "Load this page again.");
+  }
+  if (requires.passkey && framed()) throw new Problem("A passkey confirms only in a window of the gateway's own.");
 }
 
 /** Do one thing at a time, say how it goes, and put right what was in the way when it fails. */
@@ -142,8 +157,8 @@ async function attempt(words, act) {
   const approve = byId("approve");
   if (approve) approve.disabled = against.size > 0;
   if (problem) say(problem);
-  // No answer is no refusal: the decision may have arrived, and only the gateway knows.
-  if (problem?.answered === false) await refresh().catch(() => {});
+  // A refusal may mean that it was decided elsewhere, and no answer is no refusal: only the gateway knows.
+  if (problem) await refresh().catch(() => {});
 }
 
 function decided(event) {
@@ -155,7 +170,6 @@ function onApprove(event) {
   if (!decided(event) || against.size > 0) return;
   attempt("Signing…", async () => {
     await decide("approve", "");
-    say("Approved. It is being applied, once.");
     await refresh();
   });
 }
@@ -167,6 +181,18 @@ function onReject(event) {
   attempt("Rejecting…", async () => {
     await decide("reject", reason);
     await refresh();
+  });
+}
+
+/** What was typed leaves the page with the click, in the body of one call, and is forgotten here. */
+function onEntry(event) {
+  if (!decided(event)) return;
+  const inputs = [...byId("entry").querySelectorAll("[data-pointer]")];
+  const values = Object.fromEntries(inputs.map((field) => [field.dataset.pointer, field.value]));
+  attempt("Trying it with a dry run…", async () => {
+    const view = await post(path("/entry"), { values });
+    for (const field of inputs) field.value = "";
+    go(view, true);
   });
 }
 
@@ -195,9 +221,11 @@ function onBack(event) {
   attempt("Preparing the way back…", async () => go(await post(path("/rollback"), {})));
 }
 
-function go(view) {
+function go(view, instead = false) {
   if (typeof view?.id !== "string") throw new Problem("The gateway named no new proposal.", "Look at the front page.");
-  location.assign(`/proposals/${encodeURIComponent(view.id)}`);
+  const next = `/proposals/${encodeURIComponent(view.id)}`;
+  if (instead) location.replace(next);
+  else location.assign(next);
 }
 
 // --- inline forms
@@ -227,7 +255,8 @@ function opens(button, form) {
 async function refresh() {
   const fresh = (await document_(location.pathname)).querySelector("main");
   if (!fresh?.dataset.id) throw new Problem("The gateway no longer shows this proposal.", "Look at the front page.");
-  if (fresh.dataset.state === card.state && fresh.dataset.verdict === card.verdict) return;
+  const same = (name) => fresh.dataset[name] === card[name];
+  if (same("state") && same("verdict") && same("approvals")) return;
   stopWatching();
   const main = document.adoptNode(fresh);
   document.querySelector("main").replaceWith(main);
@@ -247,7 +276,9 @@ async function follow() {
     try {
       const moving = card.state === "approved" || card.state === "executing";
       const view = await get(path(moving ? "?wait=30" : ""));
-      if (view.state !== card.state || (view.judgement?.verdict ?? "") !== card.verdict) await refresh();
+      const approvals = String(view.approvals?.have ?? "");
+      const moved = view.state !== card.state || approvals !== card.approvals;
+      if (moved || (view.judgement?.verdict ?? "") !== card.verdict) await refresh();
       if (!waiting) idle += 1;
     } catch (problem) {
       if (!waiting) say(problem);
@@ -266,10 +297,12 @@ function begin() {
   byId("back")?.addEventListener("click", onBack);
   if (card.state !== "proposed") return;
   byId("approve")?.addEventListener("click", onApprove);
+  byId("entry")?.addEventListener("submit", onEntry);
   byId("why-not")?.addEventListener("submit", onReject);
   byId("other")?.addEventListener("submit", onModify);
   opens(byId("reject"), byId("why-not"));
   opens(byId("modify"), byId("other"));
+  if (byId("entry")) armEntry();
   if (!byId("approve")) return armKey();
   armTyped();
   if (framed()) armFrame();
@@ -277,6 +310,9 @@ function begin() {
   countDown();
   armKey().then(() => stands("start", false));
 }
+
+// A page that the browser kept while it was left shows what was true then.
+window.addEventListener("pageshow", (event) => event.persisted && refresh().catch(say));
 
 begin();
 follow();
