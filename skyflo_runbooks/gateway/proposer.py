@@ -10,6 +10,7 @@ Rules:
 
 import asyncio
 import secrets
+import shlex
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Literal
@@ -340,6 +341,8 @@ def replaced(arguments: Json, path: list[str], value: object) -> Json:
 
 
 def _patch_line(request: Request, redactor: Redactor) -> str:
-    where = f"-n {request.target.namespace} " if request.target.namespace else ""
+    # Values in it are anybody's, and the line is there to be copied: quoted for a shell.
+    ref = request.target
+    where = ("-n", ref.namespace) if ref.namespace else ()
     body = msgspec.json.encode(redactor.mask(request.body)).decode()
-    return f"kubectl {where}patch {request.target.kind.lower()} {request.target.name} --type=json -p '{body}'"
+    return shlex.join(("kubectl", *where, "patch", ref.kind.lower(), ref.name, "--type=json", "-p", body))

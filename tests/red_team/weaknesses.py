@@ -5,11 +5,13 @@ named by the function that keeps it. Its absence is the plainest thing that a ga
 let through, say yes, forget, believe.
 """
 
+import socket
 from datetime import UTC, datetime
 from typing import Any
 
-from skyflo_runbooks.gateway.identity import Identity
+from skyflo_runbooks.gateway.identity import Identity, identify
 from skyflo_runbooks.model.json import canonical
+from skyflo_runbooks.service.server import _listen as listen
 from tests.red_team.weakening import Absence, Attack, Guard
 
 GATEWAY = "skyflo_runbooks.gateway"
@@ -73,6 +75,33 @@ def forgetting_attempts(start: Any) -> Any:
     return started
 
 
+def without_own_page(by_cookie: Any) -> Any:
+    """A door that takes every call that a cookie comes with for its owner's wish."""
+    return lambda door, request: identify(door._store, request.cookies.get("skyflo_session", ""))
+
+
+def first_address_only(bind: Any) -> Any:
+    """A server that listens on 127.0.0.1 and thinks that this is localhost."""
+    return lambda host, port: [listen(socket.AF_INET, "127.0.0.1", port)]
+
+
+def applying(desk_proposer: Any) -> Any:
+    """An MCP server whose change tools do what they are called for."""
+
+    def absent(desk: Any) -> Any:
+        propose = desk_proposer(desk)
+
+        async def apply(tool: str, arguments: Any, who: Identity) -> object:
+            proposed = await propose(tool, arguments, who)
+            desk.gateway.store.move(proposed["proposal"], "approve")
+            await desk.gateway._executor.dispatch(proposed["proposal"])
+            return proposed
+
+        return apply
+
+    return absent
+
+
 FAR = datetime.max.replace(tzinfo=UTC)
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 SOMEBODY = Identity("operator", "on-call")
@@ -133,5 +162,43 @@ ATTACKS: dict[str, Attack] = {
     "revision-survived": Attack(
         "an approval for the first version counts after the change was revised",
         (Guard(f"{GATEWAY}.store:Store._move", without_supersession),),
+    ),
+    # The doors
+    "dns-rebinding": Attack(
+        "a page under a name of the attacker's, which leads to this machine, speaks to the gateway",
+        (Guard(f"{SERVICE}.auth:Doorkeeper.check_host", says(None)),),
+    ),
+    "cross-site-post": Attack(
+        "a page of another site posts with the operator's cookie",
+        (
+            Guard(f"{SERVICE}.auth:Doorkeeper.check_origin", says(None)),
+            Guard(f"{SERVICE}.auth:Doorkeeper._by_cookie", without_own_page),
+        ),
+    ),
+    "stolen-cookie": Attack("who received the session cookie on another port approves with it", (ANY_SIGNATURE,)),
+    "port-squat": Attack(
+        "another process listens on the other loopback address at the gateway's port",
+        (Guard(f"{SERVICE}.server:bind", first_address_only),),
+    ),
+    "direct-change": Attack(
+        "an MCP client calls a change tool directly, and says that it is approved",
+        (Guard(f"{SERVICE}.mcp:desk_proposer", applying),),
+    ),
+    "foreign-hint": Attack(
+        "a third-party server's tool says readOnlyHint, or bears nearly a read tool's name, and counts as a read",
+        (Guard(f"{GATEWAY}.gate:Gate.is_read", says(True)),),
+    ),
+    # Arguments
+    "name-injection": Attack(
+        "a name is an option, a path, a query, a line, a look-alike or a megabyte, and reaches the API server",
+        (Guard("skyflo_mcp.kubernetes.resources:check_name", given(0)),),
+    ),
+    "namespace-injection": Attack(
+        "a namespace leads out of its place in the path, and reaches the API server",
+        (Guard("skyflo_mcp.kubernetes.resources:check_namespace", given(0)),),
+    ),
+    "copied-line": Attack(
+        "the command line that a card shows runs something else when it is copied to a shell",
+        (Guard("shlex:quote", given(0)),),
     ),
 }
