@@ -31,6 +31,8 @@ WEB: Json = {
     "metadata": {"name": "web", "namespace": "shop", "uid": "d"},
     "spec": {"replicas": 1, "template": {"spec": {"containers": [{"name": "web", "image": "a:1"}]}}},
 }
+THE_WEB: Json = {"kind": "Deployment", "namespace": "shop", "name": "web"}
+IN_WEB: Json = {**THE_WEB, "container": "web"}
 GOOD: dict[str, Json] = {
     "k8s_get": {"kind": "Pod"},
     "k8s_describe": {"kind": "Deployment", "namespace": "shop", "name": "web"},
@@ -63,6 +65,28 @@ GOOD: dict[str, Json] = {
     "k8s_cp": {"namespace": "shop", "name": "web-1", "path": "/etc/hosts"},
     "k8s_port_forward": {"namespace": "shop", "name": "web-1", "port": 6379, "send": "PING"},
     "k8s_debug": {"namespace": "shop", "name": "web-1", "image": "busybox:1.37"},
+    "k8s_set_command": {**IN_WEB, "command": ["/app"]},
+    "k8s_set_probe": {**IN_WEB, "probe": "liveness", "port": 80},
+    "k8s_tolerate": {**THE_WEB, "key": "dedicated", "effect": "NoSchedule"},
+    "k8s_label": {**THE_WEB, "set": {"team": "shop"}},
+    "k8s_annotate": {**THE_WEB, "set": {"note": "seen"}},
+    "k8s_autoscale": {**THE_WEB, "max_replicas": 3},
+    "k8s_rollout_pause": {"namespace": "shop", "name": "web"},
+    "k8s_rollout_resume": {"namespace": "shop", "name": "web"},
+    "k8s_run_pod": {"name": "look", "image": "busybox:1", "namespace": "shop"},
+    "k8s_create_job": {"namespace": "shop", "name": "now", "cronjob": "nightly"},
+    "k8s_cronjob_suspend": {"namespace": "shop", "name": "nightly"},
+    "k8s_cronjob_resume": {"namespace": "shop", "name": "nightly"},
+    "k8s_expose": {**THE_WEB, "port": 80},
+    "k8s_resize_claim": {"namespace": "shop", "name": "data", "storage": "2Gi"},
+    "k8s_cordon": {"name": "node-1"},
+    "k8s_uncordon": {"name": "node-1"},
+    "k8s_drain": {"name": "node-1"},
+    "k8s_taint": {"name": "node-1", "key": "dedicated", "effect": "NoSchedule"},
+    "k8s_untaint": {"name": "node-1", "key": "dedicated"},
+    "k8s_remove_scheduling_gate": {**THE_WEB, "gate": "example.com/wait"},
+    "k8s_remove_finalizer": {**THE_WEB, "finalizer": "example.com/wait"},
+    "k8s_delete": THE_WEB,
 }
 EVERY = pytest.mark.parametrize("name", sorted(TOOLS))
 
@@ -113,8 +137,8 @@ def test_good_arguments_come_back_complete(name: str) -> None:
 @EVERY
 def test_an_argument_that_the_tool_does_not_have_is_refused(name: str) -> None:
     """Rather than ignored; the message says those that it has."""
-    with pytest.raises(BadInput, match="force") as caught:
-        checked(name, {**GOOD[name], "force": True})
+    with pytest.raises(BadInput, match="everything") as caught:
+        checked(name, {**GOOD[name], "everything": True})
     assert all(argument in caught.value.next_step for argument in TOOLS[name].schema["properties"])
 
 
@@ -155,8 +179,8 @@ def test_an_unknown_tool_says_the_nearest() -> None:
 def test_a_choice_that_is_none_shows_the_choices() -> None:
     """The next try will be right."""
     with pytest.raises(BadInput) as caught:
-        checked("k8s_scale", {**GOOD["k8s_scale"], "kind": "Pod"})
-    assert "Deployment, ReplicaSet, ReplicationController, StatefulSet" in caught.value.next_step
+        checked("k8s_rollout_undo", {**GOOD["k8s_rollout_undo"], "kind": "Pod"})
+    assert "DaemonSet, Deployment, StatefulSet" in caught.value.next_step
 
 
 async def run(name: str, arguments: Json) -> Scripted:

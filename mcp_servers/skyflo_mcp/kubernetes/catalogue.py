@@ -16,16 +16,32 @@ from typing import Any, Literal
 
 import msgspec
 
+from skyflo_mcp.kubernetes.change.autoscale import k8s_autoscale
+from skyflo_mcp.kubernetes.change.claim import k8s_resize_claim
+from skyflo_mcp.kubernetes.change.command import k8s_set_command
+from skyflo_mcp.kubernetes.change.cronjob import k8s_cronjob_resume, k8s_cronjob_suspend
 from skyflo_mcp.kubernetes.change.debug import k8s_debug
+from skyflo_mcp.kubernetes.change.delete import k8s_delete
+from skyflo_mcp.kubernetes.change.drain import k8s_drain
 from skyflo_mcp.kubernetes.change.env import k8s_set_env
 from skyflo_mcp.kubernetes.change.exec import k8s_cp, k8s_exec
+from skyflo_mcp.kubernetes.change.expose import k8s_expose
 from skyflo_mcp.kubernetes.change.image import k8s_set_image
+from skyflo_mcp.kubernetes.change.job import k8s_create_job
+from skyflo_mcp.kubernetes.change.metadata import k8s_annotate, k8s_label
+from skyflo_mcp.kubernetes.change.nodes import k8s_cordon, k8s_uncordon
 from skyflo_mcp.kubernetes.change.patch import k8s_patch
+from skyflo_mcp.kubernetes.change.pause import k8s_rollout_pause, k8s_rollout_resume
 from skyflo_mcp.kubernetes.change.port_forward import k8s_port_forward
+from skyflo_mcp.kubernetes.change.probe import k8s_set_probe
+from skyflo_mcp.kubernetes.change.release import k8s_remove_finalizer, k8s_remove_scheduling_gate
 from skyflo_mcp.kubernetes.change.resources import k8s_set_resources
 from skyflo_mcp.kubernetes.change.restart import k8s_rollout_restart
+from skyflo_mcp.kubernetes.change.run_pod import k8s_run_pod
 from skyflo_mcp.kubernetes.change.scale import k8s_scale
 from skyflo_mcp.kubernetes.change.secret import k8s_set_secret
+from skyflo_mcp.kubernetes.change.taint import k8s_taint, k8s_untaint
+from skyflo_mcp.kubernetes.change.tolerate import k8s_tolerate
 from skyflo_mcp.kubernetes.change.undo import k8s_rollout_undo
 from skyflo_mcp.kubernetes.client import Cluster
 from skyflo_mcp.kubernetes.read.describe import k8s_describe
@@ -77,8 +93,14 @@ _CHANGES: tuple[Run, ...] = (
     k8s_set_resources,
     k8s_set_image,
     k8s_set_env,
+    k8s_set_command,
+    k8s_set_probe,
+    k8s_tolerate,
     k8s_patch,
+    k8s_label,
+    k8s_annotate,
     k8s_scale,
+    k8s_autoscale,
     k8s_rollout_restart,
     k8s_rollout_undo,
     k8s_set_secret,
@@ -86,6 +108,22 @@ _CHANGES: tuple[Run, ...] = (
     k8s_cp,
     k8s_port_forward,
     k8s_debug,
+    k8s_rollout_pause,
+    k8s_rollout_resume,
+    k8s_run_pod,
+    k8s_create_job,
+    k8s_cronjob_suspend,
+    k8s_cronjob_resume,
+    k8s_expose,
+    k8s_resize_claim,
+    k8s_cordon,
+    k8s_uncordon,
+    k8s_drain,
+    k8s_taint,
+    k8s_untaint,
+    k8s_remove_scheduling_gate,
+    k8s_remove_finalizer,
+    k8s_delete,
 )
 _SEALED = {"k8s_set_secret": ("values",)}
 

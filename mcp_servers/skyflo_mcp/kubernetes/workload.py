@@ -12,9 +12,14 @@ import msgspec
 from skyflo_runbooks.model.errors import BadInput
 from skyflo_runbooks.model.json import Json, at
 
-TemplateKind = Literal["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob"]
+TemplateKind = Literal[
+    "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "CronJob"
+]
+# A running pod's image and amounts can be changed in place, and nothing else of its containers.
+PodOrTemplateKind = Literal[
+    "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "CronJob", "Pod"
+]
 RolloutKind = Literal["Deployment", "StatefulSet", "DaemonSet"]
-ScaleKind = Literal["Deployment", "StatefulSet", "ReplicaSet", "ReplicationController"]
 
 REVISION = "deployment.kubernetes.io/revision"
 CHANGE_CAUSE = "kubernetes.io/change-cause"

@@ -10,10 +10,10 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from skyflo_mcp.kubernetes.change import operations, target
+from skyflo_mcp.kubernetes.change import operations, target, template
 from skyflo_mcp.kubernetes.change.operations import Operation, Path
 from skyflo_mcp.kubernetes.client import Cluster
-from skyflo_mcp.kubernetes.workload import Container, TemplateKind, find_container
+from skyflo_mcp.kubernetes.workload import Container, TemplateKind, find_container, template_path
 from skyflo_runbooks.model.errors import BadInput
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.objects import check_name
@@ -40,21 +40,27 @@ async def k8s_set_env(
     unset: list[str] | None = None,
 ) -> Rendered:
     """Set or remove environment variables of a container of a workload."""
-    wanted = {variable: _entry(variable, value) for variable, value in (set or {}).items()}
+    wanted = entries(set or {})
     gone = list(dict.fromkeys(unset or []))
     if not wanted and not gone:
         raise BadInput("Nothing to set.", next_step='Give set or unset, as in set={"LOG_LEVEL": "info"}.')
     if both := sorted(wanted.keys() & gone):
         raise BadInput(f"{both[0]!r} is to be set and removed at once.")
-    found = await target.read(cluster, kind, namespace, name)
+    found = template.changeable(await target.read(cluster, kind, namespace, name))
     place = find_container(found.manifest, container)
-    changes = [operations.holds((*place.path, "name"), container), *_set(place, wanted), *_unset(place, gone)]
+    changes = [operations.holds((*place.path, "name"), container), *setting(place, wanted), *_unset(place, gone)]
     said = [f"set {', '.join(wanted)}"] * bool(wanted) + [f"remove {', '.join(gone)}"] * bool(gone)
     return found.render(
         changes,
         title=f"{found.kubectl_name}: {container} environment: {', '.join(said)}",
         equivalent=_equivalent(found, container, wanted, gone),
+        notes=template.effect(found),
     )
+
+
+def entries(values: dict[str, str | dict[str, str]]) -> dict[str, Json]:
+    """Return the entry of a container's `env` for each variable, or raise `BadInput`."""
+    return {variable: _entry(variable, value) for variable, value in values.items()}
 
 
 def _entry(variable: str, value: str | dict[str, str]) -> Json:
@@ -79,7 +85,8 @@ def _entry(variable: str, value: str | dict[str, str]) -> Json:
     }
 
 
-def _set(place: Container, wanted: dict[str, Json]) -> list[Operation]:
+def setting(place: Container, wanted: dict[str, Json]) -> list[Operation]:
+    """Return the operations that set entries of a container's `env`."""
     if not wanted:
         return []
     root: Path = (*place.path, "env")
@@ -105,11 +112,12 @@ def _unset(place: Container, gone: list[str]) -> list[Operation]:
             next_step=f"It has: {', '.join(known) or 'none'}.",
         )
     changes: list[Operation] = []
-    # From the back, so that a removal does not move the next.
-    for variable in sorted(gone, key=known.__getitem__, reverse=True):
-        at_index: Path = (*place.path, "env", known[variable])
-        changes.append(operations.holds((*at_index, "name"), variable))
-        changes.append({"op": "remove", "path": operations.pointer(at_index)})
+    # Every entry of the name, from the back, so that a removal does not move the next.
+    for index, entry in reversed(list(enumerate(place.value.get("env") or []))):
+        if entry["name"] in gone:
+            at_index: Path = (*place.path, "env", index)
+            changes.append(operations.holds((*at_index, "name"), entry["name"]))
+            changes.append({"op": "remove", "path": operations.pointer(at_index)})
     return changes
 
 
@@ -123,14 +131,8 @@ def _equivalent(found: operations.Target, container: str, wanted: dict[str, Json
         member = "initContainers" if find_container(found.manifest, container).init else "containers"
         env = [*wanted.values(), *({"name": variable, "$patch": "delete"} for variable in gone)]
         patch: Json = {"spec": {member: [{"name": container, "env": env}]}}
-        for part in reversed(_template_parts(found)):
+        for part in reversed(template_path(found.manifest)):
             patch = {part: patch}
         return found.kubectl("patch", found.kubectl_name, "-p", msgspec.json.encode(patch).decode())
     pairs = [f"{variable}={entry['value']}" for variable, entry in wanted.items()]
     return found.kubectl("set", "env", found.kubectl_name, "-c", container, *pairs, *(f"{name}-" for name in gone))
-
-
-def _template_parts(found: operations.Target) -> tuple[str, ...]:
-    from skyflo_mcp.kubernetes.workload import template_path
-
-    return template_path(found.manifest)

@@ -3,7 +3,8 @@
 Rules:
   1. A value is replaced only together with a `test` of the value that was read; a list's element only together with a
      `test` of its name at that index. Where one no longer holds the API server refuses the whole patch (a bare 422).
-  2. Absence cannot be tested in JSON Patch. Where a member is new, its parent is tested as it was read.
+  2. Absence cannot be tested in JSON Patch. Where a member is new, its parent is tested as it was read; not `metadata`,
+     which moves with every status. What a test cannot say, the compare-and-swap of the resourceVersion says.
 """
 
 import shlex
@@ -48,18 +49,28 @@ class Target(msgspec.Struct, frozen=True):
         """`deployment/payment-service`, as kubectl takes it."""
         return f"{self.resource.singular or self.resource.kind.lower()}/{self.ref.name}"
 
-    def patch(self, operations: Sequence[Operation]) -> Request:
-        """Return the request that applies `operations`."""
-        return Request("patch", self.ref, self.path, unique(operations), JSON_PATCH)
+    def patch(self, operations: Sequence[Operation], *, subresource: str = "") -> Request:
+        """Return the request that applies `operations`, to a subresource of the object where one is named."""
+        path = f"{self.path}/{subresource}" if subresource else self.path
+        return Request("patch", self.ref, path, unique(operations), JSON_PATCH)
 
     def kubectl(self, *words: str) -> str:
         """Return a kubectl line on the object's namespace, quoted for a shell."""
-        where = ("-n", self.ref.namespace) if self.ref.namespace else ()
-        return shlex.join(("kubectl", *where, *words))
+        return kubectl(self.ref.namespace, *words)
+
+    def kubectl_patch(self, operations: Sequence[Operation], *flags: str) -> str:
+        """Return the kubectl line of a JSON Patch."""
+        body = msgspec.json.encode(unique(operations or same(self.manifest))).decode()
+        return self.kubectl("patch", self.kubectl_name, *flags, "--type=json", "-p", body)
 
     def render(self, operations: Sequence[Operation], *, title: str, equivalent: str, **more: Any) -> Rendered:
         """Return the change that applies `operations`."""
-        return Rendered((self.patch(operations),), title=title, equivalent=equivalent, **more)
+        return Rendered((self.patch(operations or same(self.manifest)),), title=title, equivalent=equivalent, **more)
+
+
+def kubectl(namespace: str, *words: str) -> str:
+    """Return a kubectl line, quoted for a shell; in no namespace where none is given."""
+    return shlex.join(("kubectl", *(("-n", namespace) if namespace else ()), *words))
 
 
 def pointer(path: Path) -> str:
@@ -81,7 +92,22 @@ def put(manifest: Json, path: Path, value: object) -> list[Operation]:
     if isinstance(parent, list) or path[-1] in parent:
         was = at(manifest, *path)
         return [holds(path, was), {"op": "replace", "path": pointer(path), "value": value}]
-    return [holds(path[:-1], parent), {"op": "add", "path": pointer(path), "value": value}]
+    relied_on = [] if path[:-1] in ((), ("metadata",)) else [holds(path[:-1], parent)]
+    return [*relied_on, {"op": "add", "path": pointer(path), "value": value}]
+
+
+def members(manifest: Json, path: Path, wanted: Json, gone: Sequence[str] = ()) -> list[Operation]:
+    """Return the operations that set and take out members of the object at `path`; one that is not there is gone."""
+    known = at(manifest, *path)
+    if not isinstance(known, dict):
+        return [{"op": "add", "path": pointer(path), "value": wanted}] if wanted else []
+    changes = [one for key, value in wanted.items() for one in put(manifest, (*path, key), value)]
+    return changes + [one for key in gone if key in known for one in drop(manifest, (*path, key))]
+
+
+def same(manifest: Json) -> list[Operation]:
+    """Return operations that change nothing: what is wanted is there already."""
+    return [holds(("metadata", "name"), at(manifest, "metadata", "name"))]
 
 
 def drop(manifest: Json, path: Path) -> list[Operation]:
