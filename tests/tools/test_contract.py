@@ -52,19 +52,25 @@ async def staged(request: pytest.FixtureRequest) -> AsyncIterator[tuple[World, C
     async with world.cluster:
         for manifest in case.objects:
             await world.create(named(manifest))
-        await bound(world, case)
+        await settled(world, case)
         yield world, case
 
 
-async def bound(world: World, case: Case) -> None:
-    """Wait until the case's claims have their volumes."""
+async def settled(world: World, case: Case) -> None:
+    """Wait until claims have their volumes, and the node controller has taken its first taint from nodes."""
 
-    async def all_are() -> bool:
-        claims = (await world.cluster.list("PersistentVolumeClaim", NAMESPACE)).items
-        return all(at(one, "status", "phase") == "Bound" for one in claims)
+    async def done() -> bool:
+        return all([_done(await world.get(one["kind"], one["metadata"]["name"])) for one in slow])
 
-    if any(manifest["kind"] == "PersistentVolumeClaim" for manifest in case.objects):
-        await world.until("every claim is bound", all_are)
+    slow = [named(one) for one in case.objects if one["kind"] in ("PersistentVolumeClaim", "Node")]
+    await world.until("claims and nodes are settled", done)
+
+
+def _done(manifest: Json) -> bool:
+    if manifest["kind"] == "PersistentVolumeClaim":
+        return bool(at(manifest, "status", "phase") == "Bound")
+    taints = {one["key"] for one in at(manifest, "spec", "taints", default=[])}
+    return "node.kubernetes.io/not-ready" not in taints
 
 
 def named(value: Json) -> Json:
@@ -92,9 +98,11 @@ async def unmoved(world: World, request: Request) -> None:
 
     async def still() -> bool:
         before = await live(world, request.target)
-        await world.cluster.send(request, dry_run=True, field_manager="tests")
+        await world.cluster.send(request, dry_run=True, field_manager="tests-dry")
         after = await live(world, request.target)
-        assert (before or {}).get("spec") == (after or {}).get("spec")
+        assert (before is None) == (after is None)
+        assert not at(after, "metadata", "deletionTimestamp")
+        assert "tests-dry" not in str(at(after, "metadata", "managedFields"))
         return before == after
 
     await world.until(f"{request.verb} {request.target} dry-run and nothing moved", still)
