@@ -1,28 +1,39 @@
 """From rendered requests to what can be approved: live state, dry run, diff, digests, way back.
 
 Rules:
-  1. Each request is dry-run twice on the server; fields in which the two answers differ are left out of the digest
-     and named.
-  2. The desired-state digest leaves out what a known controller owns and the change does not touch: `replicas` where an
+  1. A creation, a patch and an apply are dry-run twice on the server; fields in which the two answers differ are left
+     out of the digest and named. A deletion and an eviction are dry-run once, to hear what admission says.
+  2. Where no dry run can say what is left (`model.digest`, rule 6) the digest holds the body that is sent, and what is
+     not known is said.
+  3. The desired-state digest leaves out what a known controller owns and the change does not touch: `replicas` where an
      autoscaler targets the workload.
-  3. The way back of a patch is the inverse patch, guarded by tests; it is tried as a dry run as far as that is possible
-     before the change is made: the present values must still be admissible. The way back of a creation is its deletion
-     by uid, that of a deletion its creation.
+  4. A request is about the object that its target names, and about nothing else: its path and its body must say the
+     same. `…/status` is never written.
+  5. The way back is made and tried beforehand (`ways`).
 """
 
 import msgspec
 from skyflo_mcp.kubernetes.client import Cluster
-from skyflo_mcp.kubernetes.errors import ApiError, NotFound
+from skyflo_mcp.kubernetes.errors import NotFound
 
-from skyflo_runbooks.gateway import diff, impact
+from skyflo_runbooks.gateway import diff, impact, traces, ways
 from skyflo_runbooks.gateway.impact import Change, Scene
-from skyflo_runbooks.model.digest import BoundRequest, body_state, desired_state, sha256, unstable_paths
-from skyflo_runbooks.model.errors import BadInput
+from skyflo_runbooks.gateway.ways import Way
+from skyflo_runbooks.model.digest import (
+    BoundRequest,
+    Digest,
+    body_state,
+    desired_state,
+    sent_digest,
+    sha256,
+    unstable_paths,
+)
+from skyflo_runbooks.model.errors import BadInput, OurBug
 from skyflo_runbooks.model.json import Json, at
+from skyflo_runbooks.model.objects import ObjectRef
 from skyflo_runbooks.model.proposal import Impact
-from skyflo_runbooks.model.request import JSON_PATCH, Request
+from skyflo_runbooks.model.request import JSON_PATCH, LEAVING, Request
 
-DRY_MANAGER = "skyflo-dry-run"
 Path = tuple[str, ...]
 
 
@@ -38,13 +49,20 @@ class Prepared(msgspec.Struct, frozen=True):
     unstable: tuple[Path, ...]
     ignored: tuple[Path, ...]
     warnings: tuple[str, ...]
-    undo: tuple[Json, ...]
-    undo_problem: str
+    way: Way
 
     @property
     def in_place(self) -> bool:
-        """Whether the cluster already has what the request wants."""
-        return self.request.verb != "delete" and self.before is not None and self.before == self.after
+        """Whether the cluster already has what the request wants, as far as a dry run can tell."""
+        return self.bound.seen and self.before is not None and self.before == self.after
+
+
+class Preview(msgspec.Struct, frozen=True):
+    """What dry runs said: what would be left (of a deletion: nothing), where two of them differ, and warnings."""
+
+    left: Json | None = None
+    again: Json | None = None
+    warnings: tuple[str, ...] = ()
 
 
 async def live(cluster: Cluster, request: Request) -> Json | None:
@@ -55,12 +73,15 @@ async def live(cluster: Cluster, request: Request) -> Json | None:
         return None
 
 
-async def dry_run(
-    cluster: Cluster, request: Request, manager: str = DRY_MANAGER
-) -> tuple[Json | None, tuple[str, ...]]:
-    """Return the object as the request would leave it, and the server's warnings."""
-    sent = await cluster.send(request, dry_run=True, field_manager=manager)
-    return (None if request.verb == "delete" else sent.object), sent.warnings
+def seen(request: Request) -> bool:
+    """Return whether a dry run says what the request leaves."""
+    return request.preview == "server" and request.verb in LEAVING
+
+
+async def dry_run(cluster: Cluster, request: Request) -> tuple[Json | None, tuple[str, ...]]:
+    """Return the object as the request would leave it (of a deletion or an eviction: nothing), and warnings."""
+    sent = await cluster.send(request, dry_run=True, field_manager=traces.writer(request))
+    return (sent.object if request.verb in LEAVING else None), sent.warnings
 
 
 async def prepare(cluster: Cluster, request: Request, *, scene: Scene, secret_key: bytes) -> Prepared:
@@ -68,17 +89,16 @@ async def prepare(cluster: Cluster, request: Request, *, scene: Scene, secret_ke
 
     `scene` is that of all requests of the proposal, so that nothing around them is read twice.
     """
+    request = explicit(request)
     now = await live(cluster, request)
     _fits(request, now)
-    first, warnings = await dry_run(cluster, request)
-    second, _ = await dry_run(cluster, request)
-    change = Change(request, now, first)
+    shown = await _preview(cluster, request)
+    change = Change(request, now, shown.left)
     await scene.read(impact.needs(change))
-    unstable = () if first is None else _unstable(first, second, created=now is None, secret_key=secret_key)
+    unstable = _unstable(shown, created=now is None, secret_key=secret_key)
     ignored = controller_owned(request, now, scene)
     before = None if now is None else desired_state(now, ignore=ignored, secret_key=secret_key)
-    after = _after(first, request, ignored + unstable, secret_key)
-    undo, problem = await _way_back(cluster, request, now, first)
+    after = left_state(shown.left, created=now is None, without=ignored + unstable, secret_key=secret_key)
     return Prepared(
         request=request,
         before=before,
@@ -88,20 +108,29 @@ async def prepare(cluster: Cluster, request: Request, *, scene: Scene, secret_ke
             uid=str(at(now, "metadata", "uid", default="")),
             verb=request.verb,
             desired_state=sha256(before),
-            body=sha256(after),
+            body=sha256(after) if seen(request) else sent_digest(request, secret_key=secret_key),
+            subresource=request.subresource,
+            seen=seen(request),
+            force=request.force,
         ),
-        diff=diff.unified(request.target, _shown(now), _shown(first)),
+        diff=diff.unified(request.target, _shown(now), _shown(shown.left)),
         impact=impact.assess(change, scene),
         unstable=unstable,
         ignored=ignored,
-        warnings=warnings,
-        undo=tuple(undo),
-        undo_problem=problem,
+        warnings=shown.warnings,
+        way=await ways.back(cluster, request, now, shown.left),
     )
 
 
+def explicit(request: Request) -> Request:
+    """Return the request with what would else be the server's choice: what becomes of a deleted object's dependents."""
+    if request.verb != "delete" or (request.body or {}).get("propagationPolicy"):
+        return request
+    return msgspec.structs.replace(request, body={**(request.body or {}), "propagationPolicy": "Background"})
+
+
 def controller_owned(request: Request, now: Json | None, scene: Scene) -> tuple[Path, ...]:
-    """Return the paths that a controller owns and this request leaves alone, by rule 2."""
+    """Return the paths that a controller owns and this request leaves alone, by rule 3."""
     ref = request.target
     scaled = any(
         at(item, "spec", "scaleTargetRef", "kind") == ref.kind
@@ -110,36 +139,63 @@ def controller_owned(request: Request, now: Json | None, scene: Scene) -> tuple[
     )
     if not scaled or now is None:
         return ()
-    touches = request.content_type != JSON_PATCH or any(op.get("path") == "/spec/replicas" for op in request.body)
-    return () if touches else (("spec", "replicas"),)
+    return () if _touches_replicas(request) else (("spec", "replicas"),)
 
 
-def state_of(manifest: Json | None, *, ignored: tuple[Path, ...], secret_key: bytes) -> str:
+def state_of(manifest: Json | None, *, ignored: tuple[Path, ...], secret_key: bytes) -> Digest:
     """Return the desired-state digest of a live object, as it stands in a binding."""
     return sha256(None if manifest is None else desired_state(manifest, ignore=ignored, secret_key=secret_key))
 
 
-def body_of(left: Json | None, request: Request, without: tuple[Path, ...], secret_key: bytes) -> str:
+def body_of(left: Json | None, bound: BoundRequest, without: tuple[Path, ...], secret_key: bytes) -> Digest:
     """Return the digest of a dry run's answer, as it stands in a binding."""
-    return sha256(_after(left, request, without, secret_key))
+    return sha256(left_state(left, created=not bound.uid, without=without, secret_key=secret_key))
 
 
-def _after(left: Json | None, request: Request, without: tuple[Path, ...], secret_key: bytes) -> Json | None:
+def left_state(left: Json | None, *, created: bool, without: tuple[Path, ...], secret_key: bytes) -> Json | None:
+    """Return what a dry run's answer binds."""
     if left is None:
         return None
-    return body_state(left, created=request.verb == "create", unstable=without, secret_key=secret_key)
+    return body_state(left, created=created, unstable=without, secret_key=secret_key)
+
+
+async def _preview(cluster: Cluster, request: Request) -> Preview:
+    left, warnings = await dry_run(cluster, request)
+    again = (await dry_run(cluster, request))[0] if left is not None else None
+    return Preview(left, again, warnings)
 
 
 def _fits(request: Request, now: Json | None) -> None:
+    """Refuse what cannot be meant, by rule 4 and by what is there."""
+    target = request.target
+    namespace, name, subresource = request.place
+    if (namespace, name) != (target.namespace, "" if request.verb == "create" else target.name):
+        raise OurBug(f"the request says {target} and its path {request.path}")
+    if request.verb in ("create", "apply"):
+        said = ObjectRef.of(request.body)
+        if (said.kind, said.name, said.namespace or target.namespace) != (target.kind, target.name, target.namespace):
+            raise OurBug(f"the request says {target} and its manifest {said}")
+    if subresource == "status":
+        raise BadInput("A status is what controllers report; it is not written.", next_step="Change the desired state.")
     if request.verb == "create" and now is not None:
-        raise BadInput(f"{request.target} exists already.", next_step="Change it with k8s_patch instead.")
-    if request.verb != "create" and now is None:
-        raise BadInput(f"There is no {request.target}.", next_step="List what is there with k8s_get.")
+        raise BadInput(f"{target} exists already.", next_step="Change it with k8s_patch instead.")
+    if request.verb not in ("create", "apply") and now is None:
+        raise BadInput(f"There is no {target}.", next_step="List what is there with k8s_get.")
 
 
-def _unstable(first: Json, second: Json | None, *, created: bool, secret_key: bytes) -> tuple[Path, ...]:
-    one = body_state(first, created=created, secret_key=secret_key)
-    return unstable_paths(one, body_state(second or {}, created=created, secret_key=secret_key))
+def _touches_replicas(request: Request) -> bool:
+    if request.verb not in LEAVING:
+        return False
+    if request.verb != "patch" or request.content_type != JSON_PATCH or request.subresource == "scale":
+        return True
+    return any(op.get("path") == "/spec/replicas" for op in request.body)
+
+
+def _unstable(shown: Preview, *, created: bool, secret_key: bytes) -> tuple[Path, ...]:
+    if shown.left is None:
+        return ()
+    one = body_state(shown.left, created=created, secret_key=secret_key)
+    return unstable_paths(one, body_state(shown.again or {}, created=created, secret_key=secret_key))
 
 
 def _shown(manifest: Json | None) -> Json | None:
@@ -147,42 +203,3 @@ def _shown(manifest: Json | None) -> Json | None:
         return None
     plain = {**manifest, "kind": manifest.get("kind")}
     return plain if plain["kind"] == "Secret" else desired_state(plain)
-
-
-async def _way_back(cluster: Cluster, request: Request, now: Json | None, left: Json | None) -> tuple[list[Json], str]:
-    """Return the operations that undo a patch, and what is wrong with them (nothing, if all is well)."""
-    if request.verb != "patch" or now is None or left is None:
-        return [], ""
-    before, after = _whole(now), _whole(left)
-    undo = diff.inverse(before, after)
-    present = [
-        {**op, "op": "replace"} for op in undo if op["op"] in ("add", "replace") and _is_there(before, op["path"])
-    ]
-    if not present:
-        return undo, ""
-    again = msgspec.structs.replace(request, body=present, content_type=JSON_PATCH)
-    try:
-        await cluster.send(again, dry_run=True, field_manager=DRY_MANAGER)
-    except ApiError as error:
-        return undo, f"the present values would not be admitted again: {error.message}"
-    return undo, ""
-
-
-def _whole(manifest: Json) -> Json:
-    """Return the object without status and server fields, real Secret values included: for operations, not for show."""
-    plain = desired_state({**manifest, "kind": "-"})
-    plain["kind"] = manifest.get("kind")
-    return plain
-
-
-def _is_there(manifest: Json, pointer: str) -> bool:
-    value: object = manifest
-    for raw in pointer.split("/")[1:]:
-        part = raw.replace("~1", "/").replace("~0", "~")
-        if isinstance(value, dict) and part in value:
-            value = value[part]
-        elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
-            value = value[int(part)]
-        else:
-            return False
-    return True

@@ -6,6 +6,8 @@ Rules:
   2. An empty diff is `in_place`: there is nothing to decide.
   3. What is stored for showing is redacted; the real requests lie sealed beside the pre-images.
   4. A proposal names what it replaces (`modify`) or undoes (`rollback`); neither carries an approval over.
+  5. The way back of a list is that of what was applied, last first. What has no way back, or is back already, is left
+     out, and the proposal says so.
 """
 
 import asyncio
@@ -23,9 +25,10 @@ from skyflo_runbooks.gateway import risk
 from skyflo_runbooks.gateway.impact import Scene, joined
 from skyflo_runbooks.gateway.impact.reads import ClusterLister
 from skyflo_runbooks.gateway.preimages import PreImages, key_file
-from skyflo_runbooks.gateway.prepare import Prepared, prepare
+from skyflo_runbooks.gateway.prepare import Path, Prepared, live, prepare
 from skyflo_runbooks.gateway.redaction import Redactor
 from skyflo_runbooks.gateway.store import Row, Store, rfc3339
+from skyflo_runbooks.gateway.ways import Way, deletion_of
 from skyflo_runbooks.model.digest import Binding, binding_digest, sha256
 from skyflo_runbooks.model.entry import filled, open_entries
 from skyflo_runbooks.model.entry import key as entry_key
@@ -41,7 +44,7 @@ from skyflo_runbooks.model.proposal import (
     ProposalId,
     Verification,
 )
-from skyflo_runbooks.model.request import JSON_PATCH, Rendered, Request
+from skyflo_runbooks.model.request import Rendered, Request
 
 ROLLBACK = "rollback"
 LONGEST_LIFE = timedelta(hours=24)
@@ -71,12 +74,12 @@ class Rehearsal(msgspec.Struct, frozen=True):
 
 
 class Sealed(msgspec.Struct, frozen=True):
-    """What lies sealed of one request: the real request, how to undo it, and which paths its digest leaves out."""
+    """What lies sealed of one request: the real request, its way back, and which paths its digest leaves out."""
 
     request: Request
-    undo: list[Json]
-    ignored: list[list[str]]
-    unstable: list[list[str]]
+    way: Way
+    ignored: tuple[Path, ...]
+    unstable: tuple[Path, ...]
 
 
 class Proposer:
@@ -119,22 +122,39 @@ class Proposer:
                 if row.state != "proposed"
                 else "Reject it instead.",
             )
-        requests = []
-        for sealed in reversed(self.sealed(row.proposal.id)):
-            if not sealed.undo:
-                raise Refused(f"{id_} has no way back.", next_step=row.proposal.assessment.way_back)
-            requests.append(msgspec.structs.replace(sealed.request, body=sealed.undo, content_type=JSON_PATCH))
+        requests, left_out = await self._ways_back(row)
+        if not requests:
+            why = "; ".join(left_out) or "nothing of it was applied"
+            raise Refused(f"{id_} has no way back: {why}.", next_step=row.proposal.assessment.way_back)
         names = ", ".join(str(request.target) for request in requests)
         rendered = Rendered(
             requests=tuple(requests),
             title=f"Roll back {id_}, which was: {row.proposal.title}",
-            equivalent="\n".join(_patch_line(request, self._redactor) for request in requests),
+            equivalent="\n".join(kubectl(request, self._redactor) for request in requests),
+            notes=tuple(f"Left out: {said}" for said in left_out),
         )
         origin = msgspec.structs.replace(
             row.proposal.origin, requester=requester, step=row.proposal.origin.step + "!back"
         )
         wish = Wish(ROLLBACK, {"of": id_}, origin, why=f"The way back of {id_} for {names}.")
         return await self._propose(wish, rendered, rollback_of=id_)
+
+    async def _ways_back(self, row: Row) -> tuple[list[Request], list[str]]:
+        """Return the requests that undo what was applied, by rule 5, and in words what is left out."""
+        applied = row.attempt.applied if row.attempt else []
+        requests: list[Request] = []
+        left_out: list[str] = []
+        for sealed, answer in reversed(list(zip(self.sealed(row.proposal.id), applied, strict=False))):
+            way = sealed.way.request
+            if way is None:
+                left_out.append(sealed.way.none)
+                continue
+            there = await live(self._cluster, way) is not None
+            if way.verb in ("create", "delete") and there == (way.verb == "create"):
+                left_out.append(f"{way.target} is {'there again' if there else 'gone'} already")
+                continue
+            requests.append(deletion_of(way, str(answer.get("uid", ""))) if way.verb == "delete" else way)
+        return requests, left_out
 
     def modified(self, id_: str, changes: Json, *, requester: str) -> Wish:
         """Return the wish that an open proposal becomes with other argument values; names are dotted."""
@@ -205,17 +225,14 @@ class Proposer:
         async with self._making:
             # One after another, so that two equal wishes at once make one proposal.
             prepared = await self._prepare(rendered)
-            one_way = next((said for item in prepared if (said := risk.one_way(item.before, item.after))), "")
+            one_way = next((said for p in prepared if (said := risk.one_way(p.request, p.before, p.after))), "")
             rendered = msgspec.structs.replace(rendered, irreversible=rendered.irreversible or one_way)
             if not supersedes:
                 standing, supersedes = self._standing(key, wish, prepared)
                 if standing is not None:
                     return standing
             proposal = await self._bind(wish, rendered, prepared, supersedes=supersedes, rollback_of=rollback_of)
-            images = [
-                Sealed(p.request, list(p.undo), [list(x) for x in p.ignored], [list(x) for x in p.unstable])
-                for p in prepared
-            ]
+            images = [Sealed(p.request, p.way, p.ignored, p.unstable) for p in prepared]
             self._images.keep(proposal.id, [msgspec.to_builtins(image) for image in images])
             in_place = all(item.in_place for item in prepared)
             self._store.add(proposal, same_key=key, state="in_place" if in_place else "proposed")
@@ -320,11 +337,18 @@ def way_back(prepared: list[Prepared], rendered: Rendered) -> str:
     """Return the way back in words."""
     if rendered.irreversible:
         return f"None: {rendered.irreversible}"
-    problems = [item.undo_problem for item in prepared if item.undo_problem]
-    if problems:
-        return f"Stored, but {problems[0]}"
-    names = ", ".join(str(item.request.target) for item in prepared)
-    return f"Restore the former values of {names}, stored; needs its own approval"
+    said = [_way_said(item.way.request) for item in reversed(prepared) if item.way.request]
+    without = [item.way.none for item in prepared if not item.way.request]
+    if not said:
+        return f"None: {'; '.join(without)}"
+    problems = [item.way.problem for item in prepared if item.way.problem]
+    stored = "Stored, but " + problems[0] if problems else f"{'; '.join(said)}, stored; needs its own approval"
+    return stored + (f". Not led back: {'; '.join(without)}" if without else "")
+
+
+def _way_said(way: Request) -> str:
+    verbs = {"create": "Create {} again", "delete": "Delete {}, if it is still the one that is made here"}
+    return verbs.get(way.verb, "Restore the former values of {}").format(way.target)
 
 
 def replaced(arguments: Json, path: list[str], value: object) -> Json:
@@ -340,9 +364,11 @@ def replaced(arguments: Json, path: list[str], value: object) -> Json:
     return {**arguments, head: replaced(inner, rest, value)}
 
 
-def _patch_line(request: Request, redactor: Redactor) -> str:
-    # Values in it are anybody's, and the line is there to be copied: quoted for a shell.
+def kubectl(request: Request, redactor: Redactor) -> str:
+    """Return the kubectl line of a way back, secrets masked, quoted for a shell: its values are anybody's."""
     ref = request.target
-    where = ("-n", ref.namespace) if ref.namespace else ()
+    name = (ref.kind.lower(), ref.name)
     body = msgspec.json.encode(redactor.mask(request.body)).decode()
-    return shlex.join(("kubectl", *where, "patch", ref.kind.lower(), ref.name, "--type=json", "-p", body))
+    words = {"create": ("create", "-f", f"{ref.kind.lower()}-{ref.name}.yaml"), "delete": ("delete", *name)}
+    said = words.get(request.verb, ("patch", *name, "--type=json", "-p", body))
+    return shlex.join(("kubectl", *(("-n", ref.namespace) if ref.namespace else ()), *said))

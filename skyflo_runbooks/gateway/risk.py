@@ -8,16 +8,38 @@ from skyflo_runbooks.model.request import Request
 
 _SYSTEM = {"kube-system", "kube-public", "kube-node-lease", "istio-system", "argocd", "cert-manager"}
 _ORDER: tuple[Risk, ...] = ("low", "medium", "high")
+# Kinds whose deletion loses what no manifest holds.
+_LOST = {
+    "Namespace": "everything in it",
+    "PersistentVolume": "its data",
+    "PersistentVolumeClaim": "its data",
+    "CustomResourceDefinition": "every object of that kind",
+}
 _WIDE = {"Node", "Namespace", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "StorageClass"}
 
 
-def one_way(before: Json | None, after: Json | None) -> str:
-    """Return why there is no way back from `before` to `after`, where that can be told from the object; else nothing.
+def one_way(request: Request, before: Json | None, after: Json | None) -> str:
+    """Return why there is no way back from `before` to `after`, where that can be told; else nothing.
 
     A claim's storage can only grow
-    (https://kubernetes.io/docs/concepts/storage/persistent-volumes/#expanding-persistent-volumes-claims).
+    (https://kubernetes.io/docs/concepts/storage/persistent-volumes/#expanding-persistent-volumes-claims), and an
+    ephemeral container stays in its pod
+    (https://kubernetes.io/docs/concepts/workloads/pods/ephemeral-containers/#what-is-an-ephemeral-container).
     """
-    if (before or {}).get("kind") != "PersistentVolumeClaim":
+    ref = request.target
+    if request.verb == "delete":
+        claims = at(before, "spec", "persistentVolumeClaimRetentionPolicy", "whenDeleted")
+        lost = "the data of its claims" if ref.kind == "StatefulSet" and claims == "Delete" else _LOST.get(ref.kind)
+        return f"{lost} is gone with {ref} and stored nowhere" if lost else ""
+    if request.verb == "evict" and not any(
+        one.get("controller") for one in at(before, "metadata", "ownerReferences", default=[])
+    ):
+        return f"no controller makes {ref} again"
+    if request.verb == "run":
+        return f"what was run in {ref} cannot be taken back"
+    if request.subresource == "ephemeralcontainers":
+        return f"an ephemeral container stays in {ref} as long as the pod lives"
+    if ref.kind != "PersistentVolumeClaim" or before is None or after is None:
         return ""
     path = ("spec", "resources", "requests", "storage")
     was, will = at(before, *path, default="0"), at(after, *path, default="0")
@@ -47,6 +69,10 @@ def _reasons(request: Request, was: Json | None, will: Json | None, impact: Impa
     found: list[tuple[Risk, str]] = []
     if request.verb == "delete":
         found.append(("high", f"it deletes {ref}"))
+    if request.preview == "none":
+        found.append(("high", f"nothing can show beforehand what it does to {ref}"))
+    if request.force:
+        found.append(("medium", "it may take fields that another field manager owns"))
     if ref.namespace in _SYSTEM:
         found.append(("high", f"{ref.namespace} is a system namespace"))
     if ref.kind in _WIDE:

@@ -172,9 +172,8 @@ class Verifier:
             except SkyfloError:
                 # Not known now; the checks that read this object are unknown as well.
                 continue
-            ignored = tuple(tuple(path) for path in sealed.ignored)
-            state = prepare.state_of(live, ignored=ignored, secret_key=self._proposer.secret_key)
-            if state != left.get("desired_state"):
+            state = prepare.state_of(live, ignored=sealed.ignored, secret_key=self._proposer.secret_key)
+            if disturbed(left, live, state):
                 found.append(f"{sealed.request.target} was changed by somebody else in the window{_who(live)}")
         return found
 
@@ -191,6 +190,19 @@ class Verifier:
         with self._store.transaction() as db:
             db.execute("INSERT OR IGNORE INTO verdicts VALUES (?, ?)", (task.key, msgspec.json.encode(placed)))
         return placed
+
+
+def disturbed(left: Json, live: Json | None, state: str) -> bool:
+    """Return whether a live object is not what our request left.
+
+    What was deleted may still be going, and a controller may make it again: only one that nobody owns came from
+    somebody else.
+    """
+    gone = left.get("gone")
+    if gone is None:
+        return bool(left.get("desired_state") not in (None, state))
+    made_again = live is not None and at(live, "metadata", "uid") != gone
+    return made_again and not at(live, "metadata", "ownerReferences", default=[])
 
 
 def _longest(series: list[Series]) -> float:

@@ -9,6 +9,8 @@ Rules (design, section 6.4):
      what the server allocates, and fields that differ between two dry runs.
   4. No prose enters: neither title nor reason nor diff.
   5. The data of Secrets enters as HMAC under a key that only the gateway has.
+  6. Where no dry run can show what a request leaves (a deletion, an eviction, what is run in a container, an object in
+     a namespace that is not there yet, a webhook that takes no part in dry runs) the body that is sent is bound itself.
 """
 
 import copy
@@ -20,7 +22,7 @@ import msgspec
 
 from skyflo_runbooks.model.json import Json, at, canonical
 from skyflo_runbooks.model.objects import ObjectRef
-from skyflo_runbooks.model.request import Verb
+from skyflo_runbooks.model.request import Request, Verb
 
 Digest = NewType("Digest", str)
 SCHEMA = "skyflo.dev/approval/v1"
@@ -32,13 +34,19 @@ _ALLOCATED = (("spec", "clusterIP"), ("spec", "clusterIPs"), ("spec", "healthChe
 
 
 class BoundRequest(msgspec.Struct, frozen=True):
-    """What the digest says of one request: the object as it was, and the body as the dry run left it."""
+    """What the digest says of one request: the object as it was, and the body: what the dry run left, or what is sent.
+
+    `seen` says which of the two (rules 3 and 6).
+    """
 
     object: ObjectRef
     uid: str
     verb: Verb
     desired_state: Digest
     body: Digest
+    subresource: str = ""
+    seen: bool = True
+    force: bool = False
 
 
 class Binding(msgspec.Struct, frozen=True):
@@ -107,6 +115,17 @@ def body_state(
         for path in _ALLOCATED:
             remove(left, path)
     return left
+
+
+def sent_digest(request: Request, *, secret_key: bytes) -> Digest:
+    """Return the digest of the body that is sent, by rule 6.
+
+    What is run in a container and what is written into a Secret enter as HMAC, because both may hold secret values.
+    """
+    content = [request.content_type, request.body]
+    if request.verb == "run" or request.target.kind == "Secret":
+        return Digest("hmac:" + hmac.new(secret_key, canonical(content), "sha256").hexdigest())
+    return sha256(content)
 
 
 def remove(manifest: Json, path: tuple[str, ...]) -> None:

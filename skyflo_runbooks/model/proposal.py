@@ -104,10 +104,14 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 class Applied(msgspec.Struct, frozen=True):
-    """What the API server answered to one request of an attempt; `at` is the cluster's time (RFC 3339)."""
+    """What the API server answered to one request of an attempt; `at` is the cluster's time (RFC 3339).
+
+    A status of 0 says that nothing was sent, because the object was in place already; `uid` is that of the object.
+    """
 
     object: str
     status: int
+    uid: str = ""
     resource_version: str = ""
     generation: int | None = None
     message: str = ""

@@ -12,6 +12,8 @@ from skyflo_runbooks.model.objects import ObjectRef
 
 Verb = Literal["create", "patch", "apply", "delete", "evict", "run"]
 Preview = Literal["server", "later", "none"]
+# The verbs that leave an object behind, whose state can be compared.
+LEAVING: tuple[Verb, ...] = ("create", "patch", "apply")
 JSON_PATCH = "application/json-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 MERGE_PATCH = "application/merge-patch+json"
@@ -35,6 +37,7 @@ class Request(msgspec.Struct, frozen=True):
 
     `preview` says how the server can say beforehand what it would do: `server` by a dry run; `later` not before the
     requests ahead of it in its list were applied (an object in a namespace that is created first); `none` not at all.
+    `force` lets an `apply` take fields that another field manager owns; without it that is a conflict.
     """
 
     verb: Verb
@@ -43,6 +46,22 @@ class Request(msgspec.Struct, frozen=True):
     body: Any
     content_type: str = "application/json"
     preview: Preview = "server"
+    force: bool = False
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """Return namespace, name (of a creation: none) and subresource, as `path` says them."""
+        parts = self.path.strip("/").split("/")
+        parts = parts[2:] if parts[0] == "api" else parts[3:]
+        namespace = ""
+        if parts[:1] == ["namespaces"] and len(parts) > 2 and self.target.kind != "Namespace":
+            namespace, parts = parts[1], parts[2:]
+        return namespace, "/".join(parts[1:2]), "/".join(parts[2:])
+
+    @property
+    def subresource(self) -> str:
+        """Return the subresource that `path` leads to, as in `…/pods/web-0/eviction`; nothing for the object itself."""
+        return self.place[2]
 
 
 class Rendered(msgspec.Struct, frozen=True):

@@ -18,7 +18,7 @@ from skyflo_runbooks.model.errors import BadInput
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.objects import ObjectRef
 from skyflo_runbooks.model.proposal import Impact
-from skyflo_runbooks.model.request import Request
+from skyflo_runbooks.model.request import Request, Verb
 
 keys = st.text("abcde/~", min_size=1, max_size=4)
 leaves = st.none() | st.booleans() | st.integers(-9, 9) | st.text("xyz", max_size=3)
@@ -182,12 +182,45 @@ def claim(storage: str) -> Json:
     return {"kind": "PersistentVolumeClaim", "spec": {"resources": {"requests": {"storage": storage}}}}
 
 
+def about(kind: str, verb: Verb = "patch", sub: str = "") -> Request:
+    """A request about an object of that kind."""
+    return Request(verb, ObjectRef(kind, "x", "shop"), f"/api/v1/namespaces/shop/things/x{sub}", {})
+
+
 def test_a_claim_that_grows_has_no_way_back() -> None:
     """It cannot shrink; a change that leaves its size alone, and other kinds, are as reversible as any."""
-    assert "cannot shrink from 2Gi to 1Gi" in risk.one_way(claim("1Gi"), claim("2Gi"))
-    assert risk.one_way(claim("1Gi"), claim("1024Mi")) == ""
-    assert risk.one_way(workload(), workload(replicas=9)) == ""
-    assert risk.one_way(None, claim("1Gi")) == ""
+    request = about("PersistentVolumeClaim")
+    assert "cannot shrink from 2Gi to 1Gi" in risk.one_way(request, claim("1Gi"), claim("2Gi"))
+    assert risk.one_way(request, claim("1Gi"), claim("1024Mi")) == ""
+    assert risk.one_way(about("Deployment"), workload(), workload(replicas=9)) == ""
+    assert risk.one_way(request, None, claim("1Gi")) == ""
+
+
+@pytest.mark.parametrize(
+    ("request_", "before", "said"),
+    [
+        (about("PersistentVolumeClaim", "delete"), {}, "its data is gone"),
+        (about("PersistentVolume", "delete"), {}, "its data is gone"),
+        (about("Namespace", "delete"), {}, "everything in it is gone"),
+        (about("CustomResourceDefinition", "delete"), {}, "every object of that kind is gone"),
+        (
+            about("StatefulSet", "delete"),
+            {"spec": {"persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Delete"}}},
+            "the data of its claims is gone",
+        ),
+        (about("StatefulSet", "delete"), {}, ""),
+        (about("Deployment", "delete"), {}, ""),
+        (about("Pod", "run", "/exec"), {}, "cannot be taken back"),
+        (about("Pod", "evict", "/eviction"), {}, "no controller makes"),
+        (about("Pod", "evict", "/eviction"), {"metadata": {"ownerReferences": [{"controller": True}]}}, ""),
+        (about("Pod", "patch", "/ephemeralcontainers"), {}, "as long as the pod lives"),
+    ],
+)
+def test_what_cannot_be_taken_back_says_why(request_: Request, before: Json, said: str) -> None:
+    """Data that no manifest holds, what was run, and what the server does not undo."""
+    found = risk.one_way(request_, before, None)
+    assert said in found
+    assert bool(said) == bool(found)
 
 
 def test_what_is_irreversible_is_of_high_risk() -> None:

@@ -1,6 +1,6 @@
 """A gateway over a practice cluster, both in this process: what most tests of the gate begin with."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -13,13 +13,14 @@ from skyflo_runbooks.gateway.decisions import Ballot, Kind
 from skyflo_runbooks.gateway.gate import Gate
 from skyflo_runbooks.gateway.gateway import Gateway, open_store
 from skyflo_runbooks.gateway.identity import Identity
-from skyflo_runbooks.gateway.proposer import Wish
+from skyflo_runbooks.gateway.proposer import Render, Wish
 from skyflo_runbooks.gateway.redaction import Redactor
 from skyflo_runbooks.gateway.store import Row
 from skyflo_runbooks.model.check import Check
 from skyflo_runbooks.model.errors import BadInput
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.proposal import Origin, Verification
+from skyflo_runbooks.model.request import Rendered
 from skyflo_runbooks.practice import PracticeCluster
 from tests.gateway.operator import Key
 
@@ -32,6 +33,9 @@ RAISE: Json = {
     "container": "payment-service",
     "limits": {"memory": "512Mi"},
 }
+
+
+Rendering = Callable[[Cluster, Json], Awaitable[Rendered]]
 
 
 class World:
@@ -96,9 +100,17 @@ class World:
 
 @asynccontextmanager
 async def world(
-    tmp: Path, scenario: str = "oomkilled-payment", *, speed: float = 20.0, life: float = 1800.0
+    tmp: Path,
+    scenario: str = "oomkilled-payment",
+    *,
+    speed: float = 20.0,
+    life: float = 1800.0,
+    tools: dict[str, Rendering] | None = None,
 ) -> AsyncIterator[World]:
-    """Open a gateway over a practice cluster whose clock runs `speed` times as fast."""
+    """Open a gateway over a practice cluster whose clock runs `speed` times as fast.
+
+    `tools` are change tools besides the catalogue's, by name: what they render goes through the same gate.
+    """
     practice = PracticeCluster(scenario, speed=speed)
     async with practice.running():
         client = httpx.AsyncClient(transport=httpx.ASGITransport(practice.app), base_url="http://practice")
@@ -109,7 +121,7 @@ async def world(
             gateway = Gateway(
                 cluster=cluster,
                 store=store,
-                render=gate.render,
+                render=rendering(cluster, gate, tools or {}),
                 redactor=redactor,
                 life=timedelta(seconds=life),
                 tick=0.05,
@@ -120,6 +132,15 @@ async def world(
         gate.events = gateway.events
         async with gateway:
             yield World(gateway, practice, gate)
+
+
+def rendering(cluster: Cluster, gate: Gate, tools: dict[str, Rendering]) -> Render:
+    """Return what renders a wish: one of `tools`, else the catalogue's."""
+
+    async def render(tool: str, arguments: Json) -> Rendered:
+        return await (tools[tool](cluster, arguments) if tool in tools else gate.render(tool, arguments))
+
+    return render
 
 
 def checks(window: str = "30s") -> tuple[Check, ...]:
