@@ -142,7 +142,8 @@ def unstable_paths(first: object, second: object, path: tuple[str, ...] = ()) ->
     if isinstance(first, dict) and isinstance(second, dict):
         found: list[tuple[str, ...]] = []
         for key in sorted(set(first) | set(second)):
-            found += unstable_paths(first.get(key), second.get(key), (*path, str(key)))
+            where = (*path, str(key))
+            found += unstable_paths(first[key], second[key], where) if key in first and key in second else (where,)
         return tuple(found)
     if isinstance(first, list) and isinstance(second, list) and len(first) == len(second):
         found = []

@@ -98,6 +98,9 @@ def test_every_field_of_a_request_changes_the_digest(field: str) -> None:
         "verb": "delete",
         "desired_state": "sha256:9",
         "body": "sha256:9",
+        "subresource": "scale",
+        "seen": False,
+        "force": True,
     }
     request = msgspec.structs.replace(REQUEST, **{field: values[field]})
     assert binding_digest(msgspec.structs.replace(BINDING, requests=(request,))) != binding_digest(BINDING)

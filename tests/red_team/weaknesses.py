@@ -108,7 +108,7 @@ SOMEBODY = Identity("operator", "on-call")
 
 ANY_SIGNATURE = Guard(f"{GATEWAY}.decisions:signed_by", says(True))
 ANY_CALLER = Guard(f"{SERVICE}.auth:Doorkeeper.who", says(SOMEBODY))
-NO_DRIFT = Guard(f"{GATEWAY}.executor:Executor._drift", says_later(None))
+NO_DRIFT = Guard(f"{GATEWAY}.step:Step.drift", says_later(None))
 
 ATTACKS: dict[str, Attack] = {
     "anonymous-approval": Attack("somebody without any credential approves", (ANY_CALLER, ANY_SIGNATURE)),
