@@ -225,8 +225,7 @@ class Proposer:
         async with self._making:
             # One after another, so that two equal wishes at once make one proposal.
             prepared = await self._prepare(rendered)
-            one_way = next((said for p in prepared if (said := risk.one_way(p.request, p.before, p.after))), "")
-            rendered = msgspec.structs.replace(rendered, irreversible=rendered.irreversible or one_way)
+            rendered = msgspec.structs.replace(rendered, irreversible=irreversible(rendered, prepared))
             if not supersedes:
                 standing, supersedes = self._standing(key, wish, prepared)
                 if standing is not None:
@@ -331,6 +330,13 @@ def together(prepared: list[Prepared]) -> Impact:
 def mask_impact(mask: Redactor, impact: Impact) -> Impact:
     """Return an impact with secrets in it masked."""
     return msgspec.convert(mask.mask(msgspec.to_builtins(impact)), Impact)
+
+
+def irreversible(rendered: Rendered, prepared: list[Prepared]) -> str:
+    """Return why there is no way back: as the tool, the request itself or its surroundings say."""
+    one_way = (risk.one_way(item.request, item.before, item.after) for item in prepared)
+    around = (said for item in prepared for said in item.impact.irreversible)
+    return next((said for said in (rendered.irreversible, *one_way, *around) if said), "")
 
 
 def way_back(prepared: list[Prepared], rendered: Rendered) -> str:
