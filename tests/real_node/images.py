@@ -145,13 +145,17 @@ def _parts(path: str) -> tuple[str, str, str]:
 def _tar(program: bytes) -> bytes:
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
-        for folder in ("etc", "tmp"):
+        for folder in ("bin", "etc", "tmp"):
             entry = tarfile.TarInfo(folder)
             entry.type, entry.mode = tarfile.DIRTYPE, 0o1777 if folder == "tmp" else 0o755
             archive.addfile(entry)
         entry = tarfile.TarInfo("service")
         entry.size, entry.mode = len(program), 0o755
         archive.addfile(entry, io.BytesIO(program))
+        # What `k8s_cp` runs; the program does as its name says.
+        link = tarfile.TarInfo("bin/head")
+        link.type, link.linkname, link.mode = tarfile.LNKTYPE, "service", 0o755
+        archive.addfile(link)
     return packed.getvalue()
 
 

@@ -22,6 +22,9 @@ func main() {
 		pause()
 		return
 	}
+	if tool(os.Args[0], os.Args[1:]) || len(os.Args) > 1 && tool(os.Args[1], os.Args[2:]) {
+		return
+	}
 	log.SetFlags(0)
 	log.SetOutput(os.Stdout)
 	does, err := parse(os.Getenv("BEHAVIOUR"))
