@@ -8,7 +8,6 @@ Times are the cluster's own (`now`, `Listing.at`), from the Date header of its a
 
 import asyncio
 import hashlib
-import time
 from collections.abc import Sequence
 from datetime import datetime
 from types import TracebackType
@@ -17,7 +16,7 @@ from typing import Self, TypeAlias
 import httpx
 import msgspec
 
-from skyflo_mcp.kubernetes import running
+from skyflo_mcp.kubernetes import logs, proxying, running
 from skyflo_mcp.kubernetes import usage as use
 from skyflo_mcp.kubernetes.discovery import Discovery
 from skyflo_mcp.kubernetes.errors import (
@@ -30,7 +29,9 @@ from skyflo_mcp.kubernetes.errors import (
     TooMany,
 )
 from skyflo_mcp.kubernetes.kubelets import Kubelets
-from skyflo_mcp.kubernetes.proxying import chosen_port, quoted
+from skyflo_mcp.kubernetes.logs import LIMIT as LOG_LIMIT
+from skyflo_mcp.kubernetes.logs import Logs, Wanted
+from skyflo_mcp.kubernetes.proxying import Address, Proxied, ProxyAnswer, chosen_port, quoted
 from skyflo_mcp.kubernetes.resources import Resource
 from skyflo_mcp.kubernetes.sending import Sent, conditional, dry, route
 from skyflo_mcp.kubernetes.streams import Ran, Streams
@@ -44,8 +45,6 @@ Value: TypeAlias = str | int | float | bool | None
 
 PAGE = 500
 RESTARTS = 3
-LOG_LIMIT = 256 * 1024
-LOG_READ = 8 * 2**20
 _TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 
 
@@ -66,27 +65,6 @@ class Table(msgspec.Struct, frozen=True):
     rows: tuple[tuple[str, list[Value]], ...]
     at: datetime | None = None
     more: bool = False
-
-
-class Logs(msgspec.Struct, frozen=True):
-    """A container's log: text, and whether it was cut at the limit."""
-
-    text: str
-    cut: bool = False
-    at: datetime | None = None
-
-
-class ProxyAnswer(msgspec.Struct, frozen=True):
-    """What a GET through a Service's proxy came to.
-
-    `by` is `service`, or `api server` where that answered itself because nothing behind the Service could.
-    """
-
-    status: int
-    by: str
-    text: str
-    at: datetime | None = None
-    seconds: float = 0.0
 
 
 class Cluster:
@@ -285,61 +263,38 @@ class Cluster:
         since_seconds: int | None = None,
         timestamps: bool = False,
         limit_bytes: int = LOG_LIMIT,
+        follow: float = 0.0,
     ) -> Logs:
-        """Return a container's log: of what was asked for, the last `limit_bytes`.
+        """Return a container's log: of what was asked for, the last `limit_bytes` (see `logs`).
 
-        Bytes that are no UTF-8 show as U+FFFD. `BadRequest` where the container has no such log.
+        `follow` is for how many seconds it is followed. `BadRequest` where the container has no such log.
         """
         resource = await self.resource("Pod", "v1")
-        path = f"{resource.path(namespace, pod)}/log"
-        query: dict[str, str | int | bool] = {}
-        for name, value in (("container", container), ("tailLines", tail), ("sinceSeconds", since_seconds)):
-            if value not in ("", None):
-                query[name] = value if isinstance(value, int) else check_name(str(value))
-        for name, wanted in (("previous", previous), ("timestamps", timestamps)):
-            if wanted:
-                query[name] = "true"
-        doing = f"logs of {namespace}/{pod}" + (f" ({container})" if container else "")
-        # The server's own limitBytes would keep the oldest, and not say that it cut.
-        answer = expect(
-            await self._transport.get(path, query, accept="*/*", limit=LOG_READ, cut=True, doing=doing), doing=doing
-        )
-        cut = answer.cut or len(answer.content) > limit_bytes
-        return Logs(answer.content[-limit_bytes:].decode("utf-8", "replace"), cut=cut, at=answer.at)
+        wanted = Wanted(container, previous, tail, since_seconds, timestamps, limit_bytes, follow)
+        return await logs.read(self._transport, resource.path(namespace, pod), f"{namespace}/{pod}", wanted)
 
     async def proxy_get(
         self,
         namespace: str,
-        service: str,
+        name: str,
         path: str = "/",
         port: int | str | None = None,
         *,
+        kind: Proxied = "Service",
         scheme: str = "",
+        limit: int = 1000,
         timeout: float | None = None,
     ) -> ProxyAnswer:
-        """GET `path` of a Service through the API server's proxy and return the status that came.
-
-        `port` is a number or a name; without one it is the Service's only port, else `http`, else 80.
-        Raises `Forbidden` where the API server refuses the proxy itself, `NotFound` where there is no such Service:
-        neither says anything about the service.
-        """
+        """GET `path` of a Service, or of a Pod, through the API server's proxy (see `proxying`)."""
         url_path = quoted(path)
         if port is None:
-            port = chosen_port(await self.get(ObjectRef("Service", service, namespace, "v1")))
-        target = ":".join(str(part) for part in (scheme, check_name(service), port) if part != "")
-        root = f"/api/v1/namespaces/{check_namespace(namespace)}/services/{target}/proxy"
-        doing = f"GET {path} of service {namespace}/{service}"
-        started = time.monotonic()
-        answer = await self._transport.get(
-            root + url_path, accept="*/*", limit=64 * 1024, cut=True, doing=doing, timeout=timeout, tries=1
-        )
-        seconds = time.monotonic() - started
-        said = answer.decoded()
-        own = isinstance(said, dict) and said.get("kind") == "Status" and said.get("apiVersion") == "v1"
-        if own and answer.status in (401, 403, 404, 429) and at(said, "details", "kind") in ("services", None):
-            expect(answer, doing=doing)
-        text = str(at(said, "message", default="")) if own else answer.content.decode("utf-8", "replace")
-        return ProxyAnswer(answer.status, "api server" if own else "service", text[:1000], answer.at, seconds)
+            port = chosen_port(await self.get(ObjectRef(kind, name, namespace, "v1")))
+        target = Address(kind, check_namespace(namespace), check_name(name), port, scheme)
+        return await proxying.get(self._transport, target, path, url_path, limit=limit, timeout=timeout)
+
+    async def node_stats(self, node: str) -> Json:
+        """Return what a node's kubelet itself says of its use (/stats/summary), by the rules in `usage`."""
+        return await self._kubelets.summary(node, self)
 
     async def usage(self, pods: Sequence[Json]) -> use.Usage:
         """Return what the containers of `pods` (raw objects) use, by the rules in `usage`."""

@@ -8,12 +8,13 @@ import httpx
 
 from skyflo_mcp.kubernetes import usage as use
 from skyflo_mcp.kubernetes.errors import NotAvailable, Unreachable
-from skyflo_mcp.kubernetes.transport import Transport, expect
+from skyflo_mcp.kubernetes.transport import Answer, Transport, expect
 from skyflo_runbooks.model.errors import SkyfloError, Unknown
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
 
 _PAGE_LIMIT = 4 * 2**20
+_SUMMARY_LIMIT = 16 * 2**20
 _SECONDS = 5.0
 
 
@@ -63,14 +64,30 @@ class Kubelets:
     async def _ask(
         self, transport: Transport, node: str, only: set[tuple[str, str]], nodes: Nodes
     ) -> tuple[use.Sample, ...]:
+        doing = f"usage from the kubelet of {node}"
+        answer = await self._page(transport, node, nodes, "/metrics/resource", _PAGE_LIMIT, doing)
+        text = expect(answer, doing=doing).content.decode("utf-8", "replace")
+        if answer.at is None:
+            raise Unknown(f"{doing}: the answer has no Date header, so its time is not known.")
+        return use.from_kubelet(text, node=node, read_at=answer.at, counters=self._counters, only=only)
+
+    async def summary(self, node: str, nodes: Nodes) -> Json:
+        """Return a kubelet's /stats/summary; `NotAvailable` where it is not asked."""
+        if self._transport is None:
+            raise NotAvailable(f"The kubelet of {node} was not asked: {self._why_not}.")
+        doing = f"statistics from the kubelet of {node}"
+        answer = await self._page(self._transport, node, nodes, "/stats/summary", _SUMMARY_LIMIT, doing)
+        found = expect(answer, doing=doing).decoded()
+        if not isinstance(found, dict):
+            raise Unknown(f"{doing}: the answer is no JSON object.")
+        return found
+
+    async def _page(self, transport: Transport, node: str, nodes: Nodes, path: str, limit: int, doing: str) -> Answer:
         address = use.kubelet_address(await nodes.get(ObjectRef("Node", node)))
         if address is None:
             raise NotAvailable(f"Node {node} does not say where its kubelet listens.")
-        doing = f"usage from the kubelet of {node}"
         try:
-            answer = await transport.get(
-                f"{address}/metrics/resource", doing=doing, accept="text/plain", limit=_PAGE_LIMIT, tries=1
-            )
+            return await transport.get(f"{address}{path}", doing=doing, accept="*/*", limit=limit, tries=1)
         except Unreachable as error:
             # httpx hands the TLS failure on as a text only.
             if "CERTIFICATE_VERIFY_FAILED" in error.message:
@@ -79,7 +96,3 @@ class Kubelets:
                     next_step="Install metrics-server, or give kubelets serving certificates (serverTLSBootstrap).",
                 ) from None
             raise
-        text = expect(answer, doing=doing).content.decode("utf-8", "replace")
-        if answer.at is None:
-            raise Unknown(f"{doing}: the answer has no Date header, so its time is not known.")
-        return use.from_kubelet(text, node=node, read_at=answer.at, counters=self._counters, only=only)

@@ -9,6 +9,7 @@ Rules:
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -79,15 +80,26 @@ class Transport:
         cut: bool = False,
         timeout: float | None = None,
         tries: int = TRIES,
+        listen: float = 0.0,
     ) -> Answer:
-        """GET `path`, again after a passing failure. `cut` takes the first `limit` bytes instead of raising."""
-        seconds = timeout or self.timeout
+        """GET `path`, again after a passing failure. `cut` takes the first `limit` bytes instead of raising.
+
+        With `listen` the answer is one that does not end by itself: what has come after so many seconds is taken.
+        """
+        seconds = (timeout or self.timeout) + listen
         doing = doing or f"GET {path}"
         async with _within(seconds, TimedOut(f"{doing}: no answer from {self._host()} within {seconds:g} s.")):
             for turn in range(1, tries + 1):
                 try:
                     answer = await self._once(
-                        "GET", path, query=query, headers={"Accept": accept}, limit=limit, cut=cut, doing=doing
+                        "GET",
+                        path,
+                        query=query,
+                        headers={"Accept": accept},
+                        limit=limit,
+                        cut=cut,
+                        doing=doing,
+                        listen=listen,
                     )
                 except httpx.TransportError as error:
                     if turn == tries:
@@ -147,6 +159,7 @@ class Transport:
         limit: int = LIMIT,
         cut: bool = False,
         doing: str,
+        listen: float = 0.0,
     ) -> Answer:
         async with self.client.stream(
             # An empty `params` would take away a query that is part of `path`.
@@ -157,7 +170,7 @@ class Transport:
             content=content,
             timeout=_CONNECTING,
         ) as response:
-            body, was_cut = await _read(response, limit)
+            body, was_cut = await _read(response, limit, listen)
             at = _date(response)
             # What a Service answers through the API server's proxy carries the Service's clock.
             if at is not None and "/proxy/" not in path:
@@ -203,14 +216,17 @@ class _within:  # noqa: N801  (reads as a phrase: async with _within(5, TimedOut
             raise self._error from None
 
 
-async def _read(response: httpx.Response, limit: int) -> tuple[bytes, bool]:
+async def _read(response: httpx.Response, limit: int, listen: float) -> tuple[bytes, bool]:
+    """Return the first `limit` bytes (of what came within `listen` seconds, if not 0), and whether that is cut."""
     parts: list[bytes] = []
     size = 0
-    async for part in response.aiter_bytes():
-        parts.append(part)
-        size += len(part)
-        if size > limit:
-            return b"".join(parts)[:limit], True
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(listen or None):
+            async for part in response.aiter_bytes():
+                parts.append(part)
+                size += len(part)
+                if size > limit:
+                    return b"".join(parts)[:limit], True
     return b"".join(parts), False
 
 

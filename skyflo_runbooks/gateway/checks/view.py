@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
-from skyflo_mcp.kubernetes.client import Cluster, ProxyAnswer
+from skyflo_mcp.kubernetes.client import Cluster
+from skyflo_mcp.kubernetes.proxying import ProxyAnswer
 from skyflo_mcp.kubernetes.usage import Usage
 
 from skyflo_runbooks.model.errors import Unknown

@@ -1,0 +1,64 @@
+"""Reads a container's log, bounded in bytes, and in seconds where it is followed.
+
+The server's own `limitBytes` would keep the oldest and not say that it cut; so what is asked for is read to its end,
+and the last bytes are kept. Bytes that are no UTF-8 show as U+FFFD.
+"""
+
+from datetime import datetime
+
+import msgspec
+
+from skyflo_mcp.kubernetes.transport import Transport, expect
+from skyflo_runbooks.model.objects import check_name
+
+LIMIT = 256 * 1024
+_READ = 8 * 2**20
+
+
+class Logs(msgspec.Struct, frozen=True):
+    """A container's log: text, and whether it was cut at the limit."""
+
+    text: str
+    cut: bool = False
+    at: datetime | None = None
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What is wanted of a log: of which container, from when, how many lines, and at most how many bytes.
+
+    `follow` is for how many seconds it is followed; 0 is not at all.
+    """
+
+    container: str
+    previous: bool
+    tail: int | None
+    since_seconds: int | None
+    timestamps: bool
+    limit_bytes: int
+    follow: float
+
+
+async def read(transport: Transport, pod: str, name: str, wanted: Wanted) -> Logs:
+    """Return the log; `pod` is the pod's path and `name` what it is called in errors."""
+    query: dict[str, str | int | bool] = {}
+    numbers = (("tailLines", wanted.tail), ("sinceSeconds", wanted.since_seconds))
+    query |= {key: value for key, value in numbers if value is not None}
+    flags = (("previous", wanted.previous), ("timestamps", wanted.timestamps), ("follow", wanted.follow > 0))
+    query |= {key: "true" for key, said in flags if said}
+    if wanted.container:
+        query["container"] = check_name(wanted.container)
+    doing = f"logs of {name}" + (f" ({wanted.container})" if wanted.container else "")
+    answer = expect(
+        await transport.get(
+            f"{pod}/log",
+            query,
+            accept="*/*",
+            limit=_READ,
+            cut=True,
+            doing=doing,
+            listen=wanted.follow,
+        ),
+        doing=doing,
+    )
+    cut = answer.cut or len(answer.content) > wanted.limit_bytes
+    return Logs(answer.content[-wanted.limit_bytes :].decode("utf-8", "replace"), cut=cut, at=answer.at)
