@@ -55,10 +55,11 @@ def takes(node: Json, pod_spec: Json) -> bool:
         return False
     taints = [taint for taint in each(node, "spec", "taints") if taint.get("effect") != "PreferNoSchedule"]
     tolerations = each(pod_spec, "tolerations")
-    return all(any(_tolerates(toleration, taint) for toleration in tolerations) for taint in taints)
+    return all(any(tolerates(toleration, taint) for toleration in tolerations) for taint in taints)
 
 
-def _tolerates(toleration: Json, taint: Json) -> bool:
+def tolerates(toleration: Json, taint: Json) -> bool:
+    """Return whether a toleration lets a pod onto a node with this taint."""
     # Source: k8s.io/component-helpers/scheduling/corev1/helpers.go, ToleratesTaint.
     if toleration.get("effect") and toleration.get("effect") != taint.get("effect"):
         return False

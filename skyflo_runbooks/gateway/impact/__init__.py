@@ -12,14 +12,38 @@ Rules:
 
 from collections.abc import Iterable
 
-from skyflo_runbooks.gateway.impact import autoscaling, capacity, disruption, network, ownership, workloads
+from skyflo_runbooks.gateway.impact import (
+    access,
+    admission,
+    autoscaling,
+    capacity,
+    configuration,
+    dependents,
+    disruption,
+    network,
+    ownership,
+    platform,
+    workloads,
+)
 from skyflo_runbooks.gateway.impact.change import Change, joined
 from skyflo_runbooks.gateway.impact.scene import Lister, Need, Scene
 from skyflo_runbooks.model.proposal import Impact, Risk
 
 __all__ = ["Change", "Impact", "Lister", "Need", "Scene", "assess", "joined", "needs"]
 
-_QUESTIONS = (workloads, network, autoscaling, disruption, capacity, ownership)
+_QUESTIONS = (
+    workloads,
+    dependents,
+    network,
+    configuration,
+    autoscaling,
+    disruption,
+    capacity,
+    access,
+    platform,
+    admission,
+    ownership,
+)
 
 
 def needs(change: Change) -> set[Need]:

@@ -7,13 +7,13 @@ Rules:
      cannot measure (https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from skyflo_runbooks.diagnosis.pods import each, name_of, pod_request, pod_spec, whole
-from skyflo_runbooks.gateway.impact.change import Change, count
+from skyflo_runbooks.gateway.impact.change import Change, Line, Lines, count, high, medium
 from skyflo_runbooks.gateway.impact.scene import Need, Scene
 from skyflo_runbooks.model.json import Json, at
-from skyflo_runbooks.model.proposal import Impact, Risk
+from skyflo_runbooks.model.proposal import Impact
 
 SCALED = ("Deployment", "StatefulSet", "ReplicaSet", "ReplicationController")
 _AUTOSCALERS = {"HorizontalPodAutoscaler": "scaleTargetRef", "ScaledObject": "scaleTargetRef"}
@@ -67,9 +67,6 @@ def _bounds(autoscaler: Json) -> tuple[int, int]:
     return fewest, whole(autoscaler, "spec", "maxReplicas", default=fewest)
 
 
-Lines = Iterator[tuple[str, tuple[Risk, str] | None]]
-
-
 def _horizontal(change: Change, scene: Scene) -> Lines:
     found = [
         one
@@ -88,18 +85,18 @@ def _scaler(change: Change, one: Json) -> Lines:
     what = f"{one.get('kind')} {name_of(one)}"
     fewest, most = _bounds(one)
     if change.deletes:
-        yield f"{what} then scales nothing", None
+        yield Line(f"{what} then scales nothing")
         return
     if change.more_pods:
         wanted = count(change.will)
         ends = f" between {fewest} and {most}"
         if wanted == 0 and one.get("kind") == "HorizontalPodAutoscaler":
-            yield f"{what} stops scaling while there are 0 replicas", None
+            yield Line(f"{what} stops scaling while there are 0 replicas")
             return
         lasting = "change its bounds to make it last"
-        yield f"{what} scales it and will set replicas again{ends}; {lasting}", ("medium", "an autoscaler will undo it")
+        yield medium(f"{what} scales it and will set replicas again{ends}; {lasting}", "an autoscaler will undo it")
     else:
-        yield f"{what} scales it and will set replicas again", None
+        yield Line(f"{what} scales it and will set replicas again")
     if change.replaces_pods:
         yield from _measured(change, one, what)
 
@@ -117,17 +114,13 @@ def _measured(change: Change, one: Json, what: str) -> Lines:
         was, will = (pod_request(pod_spec(side), resource) for side in (change.was, change.will))
         if resource in shares and was != will:
             if not will:
-                yield (
+                yield high(
                     f"{what} measures {resource} as a share of the request, and there is none after this",
-                    (
-                        "high",
-                        "the autoscaler can measure nothing any more",
-                    ),
+                    "the autoscaler can measure nothing any more",
                 )
             else:
-                yield (
-                    f"{what} measures {resource} as a share of the request, which changes: it will scale otherwise",
-                    None,
+                yield Line(
+                    f"{what} measures {resource} as a share of the request, which changes: it will scale otherwise"
                 )
 
 
@@ -137,7 +130,7 @@ def _vertical(change: Change, scene: Scene) -> Lines:
         off = at(one, "spec", "updatePolicy", "updateMode") in ("Off", "Initial")
         if (at(target, "kind"), at(target, "name")) == (change.kind, change.name) and not off:
             text = f"{_VERTICAL} {name_of(one)} sets the requests of its pods again"
-            yield text, ("medium", "an autoscaler will undo it")
+            yield medium(text, "an autoscaler will undo it")
 
 
 def _autoscaler(change: Change, scene: Scene) -> Impact:

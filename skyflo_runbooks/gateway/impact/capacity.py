@@ -18,11 +18,22 @@ import msgspec
 from skyflo_runbooks.diagnosis.capacity import takes
 from skyflo_runbooks.diagnosis.graph import Reserved, reserved
 from skyflo_runbooks.diagnosis.pods import each, name_of, pod_request, pod_spec, quantity, texts
-from skyflo_runbooks.gateway.impact.change import WORKLOADS, Change, count, plural, some
+from skyflo_runbooks.gateway.impact.change import (
+    WORKLOADS,
+    Change,
+    Line,
+    Lines,
+    count,
+    high,
+    medium,
+    plural,
+    some,
+    touched,
+)
 from skyflo_runbooks.gateway.impact.scene import Need, Scene
 from skyflo_runbooks.gateway.impact.workloads import on_delete, surge_and_unavailable
 from skyflo_runbooks.model.json import Json, at
-from skyflo_runbooks.model.proposal import Impact, Risk
+from skyflo_runbooks.model.proposal import Impact
 from skyflo_runbooks.model.quantity import format_cpu, format_memory
 
 _SUMS = ("requests.cpu", "requests.memory", "limits.cpu", "limits.memory")
@@ -65,7 +76,7 @@ def said(change: Change, scene: Scene) -> Impact:
     if not _starts(change):
         return Impact()
     found = list(_all(change, scene))
-    return Impact(also_touched=tuple(text for text, _ in found), risks=tuple(risk for _, risk in found if risk))
+    return touched(found)
 
 
 def rooms(nodes: Iterable[Json], pods: Iterable[Json], spec: Json, *, without: Iterable[Json] = ()) -> list[Room]:
@@ -108,9 +119,6 @@ def _with_defaults(container: Json, defaults: dict[str, dict[str, str]]) -> Json
     }
 
 
-Lines = Iterator[tuple[str, tuple[Risk, str] | None]]
-
-
 def _starts(change: Change) -> bool:
     """Whether a change makes pods start, now or at the next occasion."""
     if change.deletes or not change.will:
@@ -146,12 +154,13 @@ def _outside(change: Change, ranges: list[Json]) -> Lines:
     for found in ranges:
         for rule in (one for one in each(found, "spec", "limits") if one.get("type") == "Container"):
             for container in each(spec, "containers"):
-                for problem in _beyond(container, rule):
+                for problem in beyond(container, rule):
                     text = f"LimitRange {name_of(found)}: container {container.get('name')} {problem}"
-                    yield f"{text}: its pods are REFUSED", ("high", "a limit range refuses its pods")
+                    yield high(f"{text}: its pods are REFUSED", "a limit range refuses its pods")
 
 
-def _beyond(container: Json, rule: Json) -> Iterator[str]:
+def beyond(container: Json, rule: Json) -> Iterator[str]:
+    """Say where a container is outside the bounds of a limit range's rule."""
     for bound, group, word in (("max", "limits", "above the most"), ("min", "requests", "below the least")):
         for resource, written in texts(rule, bound).items():
             asked = quantity(at(container, "resources", group, resource))
@@ -167,7 +176,7 @@ def _quotas(change: Change, scene: Scene, ranges: list[Json]) -> Lines:
         name = name_of(quota)
         hard = texts(quota, "status", "hard") or texts(quota, "spec", "hard")
         if at(quota, "spec", "scopes") or at(quota, "spec", "scopeSelector"):
-            yield f"Quota {name} counts only some pods (scopes); it is not computed here", None
+            yield Line(f"Quota {name} counts only some pods (scopes); it is not computed here")
             continue
         for key, limit in hard.items():
             yield from _quota(name, key, limit, quota, change, before, spec)
@@ -177,9 +186,9 @@ def _quota(name: str, key: str, limit: str, quota: Json, change: Change, before:
     key = key if "." in key or key == "pods" else f"requests.{key}"
     if key not in _SUMS and key != "pods":
         return
-    if key != "pods" and (bare := _without(spec, key)):
+    if key != "pods" and (bare := silent_about(spec, key)):
         text = f"Quota {name} wants {key} of every container, and {some(bare)} has none: its pods are REFUSED"
-        yield text, ("high", "the quota refuses its pods")
+        yield high(text, "the quota refuses its pods")
         return
     was, will, beyond = _pods(change)
     each_was, each_will = _ask(before, key), _ask(spec, key)
@@ -193,7 +202,7 @@ def _quota(name: str, key: str, limit: str, quota: Json, change: Change, before:
     show = format_memory if key.endswith("memory") else format_cpu
     fits = "fits" if peak <= most else "DOES NOT FIT"
     text = f"Quota {name}: {key} up to {show(peak)} of {limit}{' during the rollout' if beyond else ''}, {fits}"
-    yield text, None if peak <= most else ("high", "the quota would be exceeded")
+    yield Line(text, None if peak <= most else ("high", "the quota would be exceeded"))
 
 
 def _short(quota: Json, key: str) -> object:
@@ -212,7 +221,7 @@ def _ask(spec: Json, key: str) -> Decimal:
     )
 
 
-def _without(spec: Json, key: str) -> list[str]:
+def silent_about(spec: Json, key: str) -> list[str]:
     """Return the containers that do not say what a quota demands of each."""
     group, resource = key.split(".")
     places = (group,) if group == "limits" else ("requests", "limits")
@@ -233,30 +242,24 @@ def _places(change: Change, scene: Scene, ranges: list[Json]) -> Lines:
     found = rooms(scene.of("Node"), scene.of("Pod"), spec)
     free = sum(room.holds(spec) for room in found)
     if not found:
-        yield (
+        yield high(
             "NO NODE takes such a pod: ready, not cordoned, with the labels and without the taints",
-            (
-                "high",
-                "no node takes its pods",
-            ),
+            "no node takes its pods",
         )
     elif free < wanted:
         yield from _short_of_room(change, wanted, free)
     else:
         number = f"{free}" if free < _SHOWN_ROOM else f"more than {_SHOWN_ROOM}"
-        yield f"Room for {number} such pods on the nodes, {wanted} needed (an estimate by requests)", None
+        yield Line(f"Room for {number} such pods on the nodes, {wanted} needed (an estimate by requests)")
 
 
 def _short_of_room(change: Change, wanted: int, free: int) -> Lines:
     text = f"NO ROOM on the nodes for {wanted - free} of {plural(wanted, 'pod')} beyond those of today"
     if change.replaces_pods and change.more_pods <= 0 and surge_and_unavailable(change.was)[1]:
-        yield (
+        yield medium(
             f"{text}: they wait until old ones are gone (an estimate by requests)",
-            (
-                "medium",
-                "the nodes have no room for the pods of the rollout beside the old ones",
-            ),
+            "the nodes have no room for the pods of the rollout beside the old ones",
         )
     else:
         stuck = ": the rollout would not move" if change.replaces_pods and not free else ": they stay Pending"
-        yield f"{text}{stuck} (an estimate by requests)", ("high", "the nodes have no room for its pods")
+        yield high(f"{text}{stuck} (an estimate by requests)", "the nodes have no room for its pods")

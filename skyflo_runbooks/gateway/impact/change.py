@@ -1,13 +1,14 @@
 """One change as the questions of this package see it, and how their answers come together. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import msgspec
 
 from skyflo_runbooks.diagnosis.pods import template, whole
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
-from skyflo_runbooks.model.proposal import Impact
+from skyflo_runbooks.model.proposal import Impact, Risk
 from skyflo_runbooks.model.request import Request
 
 # Kinds that run pods from a template, and so what most questions are about.
@@ -99,6 +100,32 @@ class Change(msgspec.Struct, frozen=True):
         return (0 if self.deletes or not self.will else count(self.will)) - was
 
 
+class Line(NamedTuple):
+    """A sentence of a card, and the risk that it gives with its reason."""
+
+    text: str
+    risk: tuple[Risk, str] | None = None
+
+
+Lines = Iterator[Line]
+
+
+def high(text: str, reason: str) -> Line:
+    """Return a sentence that makes the risk high."""
+    return Line(text, ("high", reason))
+
+
+def medium(text: str, reason: str) -> Line:
+    """Return a sentence that makes the risk medium."""
+    return Line(text, ("medium", reason))
+
+
+def touched(lines: Iterable[Line]) -> Impact:
+    """Return sentences as what a change also touches."""
+    found = list(lines)
+    return Impact(also_touched=tuple(one.text for one in found), risks=tuple(one.risk for one in found if one.risk))
+
+
 def count(workload: Json) -> int:
     """Return how many pods a workload wants; never less than none."""
     if workload.get("kind") == "DaemonSet":
@@ -113,6 +140,12 @@ def joined(impacts: Iterable[Impact]) -> Impact:
     found = list(impacts)
     fields = Impact.__struct_fields__
     return Impact(**{name: tuple(dict.fromkeys(s for one in found for s in getattr(one, name))) for name in fields})
+
+
+def listed(value: object, *path: str) -> list[object]:
+    """Return the list at `path`; an empty one where there is none."""
+    found = at(value, *path)
+    return found if isinstance(found, list) else []
 
 
 def plural(number: int, noun: str) -> str:

@@ -11,21 +11,31 @@ Rules:
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from skyflo_runbooks.diagnosis.graph import controller
 from skyflo_runbooks.diagnosis.pods import each, finished, labels_of, name_of, namespace_of, ready, whole
 from skyflo_runbooks.gateway.impact.capacity import rooms
-from skyflo_runbooks.gateway.impact.change import WORKLOADS, Change, count, plural, some
+from skyflo_runbooks.gateway.impact.change import (
+    WORKLOADS,
+    Change,
+    Line,
+    Lines,
+    count,
+    high,
+    medium,
+    plural,
+    some,
+    touched,
+)
 from skyflo_runbooks.gateway.impact.scene import Need, Scene
-from skyflo_runbooks.gateway.impact.selecting import selects, template_labels
+from skyflo_runbooks.gateway.impact.selecting import chosen, selects, template_labels
 from skyflo_runbooks.gateway.impact.workloads import lowest
 from skyflo_runbooks.model.json import Json, at
-from skyflo_runbooks.model.proposal import Impact, Risk
+from skyflo_runbooks.model.proposal import Impact
 
-Lines = Iterator[tuple[str, tuple[Risk, str] | None]]
 _BUDGET = "PodDisruptionBudget"
-_DRAIN = ("Pod", "Node", "ReplicaSet", _BUDGET, "PersistentVolume")
+_DRAIN = ("Pod", "Node", "ReplicaSet", "Service", _BUDGET, "PersistentVolume")
 
 
 def needs(change: Change) -> Iterable[Need]:
@@ -49,7 +59,7 @@ def said(change: Change, scene: Scene) -> Impact:
         leaving = [pod for pod in scene.of("Pod") if (namespace_of(pod), name_of(pod)) in wanted]
         return _drain(leaving or [change.was], scene)
     found = list(_own_budget(change, scene) if change.kind == _BUDGET else _budgets(change, scene))
-    return Impact(also_touched=tuple(text for text, _ in found), risks=tuple(risk for _, risk in found if risk))
+    return touched(found)
 
 
 def _allowed(budget: Json) -> object:
@@ -71,11 +81,11 @@ def _budgets(change: Change, scene: Scene) -> Lines:
         text = f"PodDisruptionBudget {name_of(budget)} (disruptions allowed now: {_allowed(budget)})"
         if left < needed and not change.deletes:
             text += f" wants {needed} pods; this may go down to {left}: it holds back evictions only"
-            yield text, ("medium", "fewer pods than the disruption budget wants")
+            yield medium(text, "fewer pods than the disruption budget wants")
         else:
-            yield text, None
+            yield Line(text)
     if not found and change.replaces_pods and scene.knows(_BUDGET, change.namespace):
-        yield "No PodDisruptionBudget", None
+        yield Line("No PodDisruptionBudget")
 
 
 def _own_budget(change: Change, scene: Scene) -> Lines:
@@ -85,31 +95,34 @@ def _own_budget(change: Change, scene: Scene) -> Lines:
     pods = [pod for pod in scene.of("Pod", change.namespace) if not finished(pod)]
     was = [pod for pod in pods if selects(at(change.was, "spec", "selector"), labels_of(pod))]
     if change.deletes:
-        yield f"{plural(len(was), 'pod')} may then be evicted all at once, as in a drain", None
+        yield Line(f"{plural(len(was), 'pod')} may then be evicted all at once, as in a drain")
         return
     will = [pod for pod in pods if selects(at(change.will, "spec", "selector"), labels_of(pod))]
-    yield f"It is about {plural(len(will), 'pod')} ({sum(map(ready, will))} ready)", None
+    yield Line(f"It is about {plural(len(will), 'pod')} ({sum(map(ready, will))} ready)")
     others = [
         name_of(one)
         for one in scene.of(_BUDGET, change.namespace)
         if name_of(one) != change.name and any(selects(at(one, "spec", "selector"), labels_of(pod)) for pod in will)
     ]
     if others:
-        yield (
+        yield high(
             f"{some(others)} is about the same pods: no eviction of a pod with two budgets is let through",
-            (
-                "high",
-                "two disruption budgets for one pod block every drain",
-            ),
+            "two disruption budgets for one pod block every drain",
         )
     if at(change.will, "spec", "maxUnavailable") in (0, "0%") or at(change.will, "spec", "minAvailable") == "100%":
-        yield "It lets no eviction through: a drain would wait for ever", ("high", "it blocks every drain")
+        yield high("It lets no eviction through: a drain would wait for ever", "it blocks every drain")
 
 
 def _drain(leaving: list[Json], scene: Scene) -> Impact:
     """Say everything about the pods that leave, by rules 2 to 4."""
     meanwhile = [f"{plural(len(leaving), 'pod')} {'leaves' if len(leaving) == 1 else 'leave one after another'}"]
-    found = [*_owners(leaving, scene), *_held_back(leaving, scene), *_lost(leaving, scene), *_elsewhere(leaving, scene)]
+    found = [
+        *_owners(leaving, scene),
+        *_served(leaving, scene),
+        *_held_back(leaving, scene),
+        *_lost(leaving, scene),
+        *_elsewhere(leaving, scene),
+    ]
     alone = [pod for pod in leaving if controller(pod) is None]
     gone: tuple[str, ...] = (f"{some(map(_named, alone))} has no controller: nothing starts it again",) if alone else ()
     stored = [pod for pod in leaving if _scratch(pod)]
@@ -137,6 +150,8 @@ def _owner(pod: Json, scene: Scene) -> str:
 
 def _owners(leaving: list[Json], scene: Scene) -> Lines:
     """Say whose pods leave, and which workload is left without a ready pod."""
+    if not scene.knows("Pod"):
+        return
     groups: dict[str, list[Json]] = defaultdict(list)
     for pod in leaving:
         groups[_owner(pod, scene)].append(pod)
@@ -146,25 +161,29 @@ def _owners(leaving: list[Json], scene: Scene) -> Lines:
     for owner, pods in sorted(groups.items(), key=lambda item: (not item[0], -len(item[1]), item[0])):
         mine = sum(map(ready, pods))
         if not owner:
-            yield (
+            yield high(
                 f"No controller: {some(map(_named, pods))}; nothing starts {'it' if len(pods) == 1 else 'them'} again",
-                (
-                    "high",
-                    "a pod without a controller is gone for good",
-                ),
+                "a pod without a controller is gone for good",
             )
         elif mine and serving[owner] == mine:
-            yield (
+            yield high(
                 f"{owner}: {plural(len(pods), 'pod')}, ALL of its {mine} ready ones",
-                (
-                    "high",
-                    "a workload is left without a ready pod",
-                ),
+                "a workload is left without a ready pod",
             )
         else:
-            yield (
-                f"{owner}: {plural(len(pods), 'pod')}; {serving[owner] - mine} of {serving[owner]} ready ones stay",
-                None,
+            yield Line(
+                f"{owner}: {plural(len(pods), 'pod')}; {serving[owner] - mine} of {serving[owner]} ready ones stay"
+            )
+
+
+def _served(leaving: list[Json], scene: Scene) -> Lines:
+    """Say which Services lose all that is ready behind them."""
+    for service in scene.of("Service"):
+        behind = [one for one in chosen(service, scene.of("Pod", namespace_of(service))) if ready(one)]
+        if behind and all(one in leaving for one in behind):
+            yield high(
+                f"Service {_named(service)} has NO endpoint left until its pods are ready elsewhere",
+                "a Service is left without endpoints",
             )
 
 
@@ -173,12 +192,9 @@ def _held_back(leaving: list[Json], scene: Scene) -> Lines:
     for pod in leaving:
         both = [one for one in scene.of(_BUDGET, namespace_of(pod)) if _about(one, pod)]
         if len(both) > 1:
-            yield (
+            yield high(
                 f"{_named(pod)} has two budgets, {some(map(name_of, both))}: no eviction is let through",
-                (
-                    "high",
-                    "a disruption budget blocks it",
-                ),
+                "a disruption budget blocks it",
             )
     for budget in scene.of(_BUDGET):
         mine = [pod for pod in leaving if _about(budget, pod)]
@@ -187,23 +203,17 @@ def _held_back(leaving: list[Json], scene: Scene) -> Lines:
         if not mine or allowed >= len(mine):
             continue
         if allowed > 0:
-            yield (
+            yield medium(
                 f"{name} allows {allowed} at a time and {len(mine)} leave: the drain stops until new ones are ready",
-                (
-                    "medium",
-                    "a disruption budget slows it",
-                ),
+                "a disruption budget slows it",
             )
         elif allowed == 0:
-            yield (
+            yield high(
                 f"{name} allows no disruption now: the eviction of {some(map(_named, mine))} is REFUSED",
-                (
-                    "high",
-                    "a disruption budget blocks it",
-                ),
+                "a disruption budget blocks it",
             )
         else:
-            yield f"{name} does not say how many disruptions it allows", ("medium", "a disruption budget may block it")
+            yield medium(f"{name} does not say how many disruptions it allows", "a disruption budget may block it")
 
 
 def _about(budget: Json, pod: Json) -> bool:
@@ -219,10 +229,10 @@ def _lost(leaving: list[Json], scene: Scene) -> Lines:
     """Say what data does not come along, by rule 3."""
     stored = [pod for pod in leaving if _scratch(pod)]
     if stored:
-        yield f"Local storage (emptyDir) is lost: {some(map(_named, stored))}", ("high", "local data is lost")
+        yield high(f"Local storage (emptyDir) is lost: {some(map(_named, stored))}", "local data is lost")
     pinned = [pod for pod in leaving if any(isinstance(v.get("hostPath"), dict) for v in each(pod, "spec", "volumes"))]
     if pinned:
-        yield f"Data in hostPath stays on the node: {some(map(_named, pinned))}", None
+        yield Line(f"Data in hostPath stays on the node: {some(map(_named, pinned))}")
     local = {
         (at(volume, "spec", "claimRef", "namespace"), at(volume, "spec", "claimRef", "name"))
         for volume in scene.of("PersistentVolume")
@@ -235,12 +245,9 @@ def _lost(leaving: list[Json], scene: Scene) -> Lines:
         if (namespace_of(pod), at(volume, "persistentVolumeClaim", "claimName")) in local
     ]
     if tied:
-        yield (
+        yield high(
             f"On a local volume of this node, can start nowhere else: {some(map(_named, tied))}",
-            (
-                "high",
-                "a pod is tied to the node by its volume",
-            ),
+            "a pod is tied to the node by its volume",
         )
 
 
@@ -262,12 +269,9 @@ def _elsewhere(leaving: list[Json], scene: Scene) -> Lines:
         best = max(found, key=lambda room: (room.memory, room.cpu))
         placed.append({**pod, "spec": {**spec, "nodeName": best.node}})
     if nowhere:
-        yield (
+        yield high(
             f"NO ROOM elsewhere for {some(map(_named, nowhere))} (an estimate by requests): Pending",
-            (
-                "high",
-                "the other nodes have no room for all of its pods",
-            ),
+            "the other nodes have no room for all of its pods",
         )
     elif moving:
-        yield f"Room for all {len(moving)} on {plural(len(nodes), 'other node')} (an estimate by requests)", None
+        yield Line(f"Room for all {len(moving)} on {plural(len(nodes), 'other node')} (an estimate by requests)")

@@ -8,20 +8,31 @@ Rules:
      (https://kubernetes.io/docs/concepts/services-networking/network-policies/).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from skyflo_runbooks.diagnosis.pods import each, labels_of, name_of, ready, texts
-from skyflo_runbooks.gateway.impact.change import WORKLOADS, Change, count, plural, some
+from skyflo_runbooks.gateway.impact.change import (
+    WORKLOADS,
+    Change,
+    Line,
+    Lines,
+    count,
+    high,
+    medium,
+    plural,
+    some,
+    touched,
+)
 from skyflo_runbooks.gateway.impact.scene import Need, Scene
 from skyflo_runbooks.gateway.impact.selecting import chooses, chosen, own_pods, selects, template_labels
 from skyflo_runbooks.model.json import Json, at
-from skyflo_runbooks.model.proposal import Impact, Risk
-
-Lines = Iterator[tuple[str, tuple[Risk, str] | None]]
+from skyflo_runbooks.model.proposal import Impact
 
 
 def needs(change: Change) -> Iterable[Need]:
-    """What may send to the pods, or stands between."""
+    """What may send to the pods, or stands between. Of evictions `disruption` tells."""
+    if change.request.verb == "evict":
+        return
     if change.kind in (*WORKLOADS, "Pod"):
         yield Need("Service", change.namespace)
         yield Need("EndpointSlice", change.namespace)
@@ -40,10 +51,12 @@ def needs(change: Change) -> Iterable[Need]:
 
 def said(change: Change, scene: Scene) -> Impact:
     """Say which endpoints stay, come and go, and what is routed to them."""
+    if change.request.verb == "evict":
+        return Impact()
     questions = {"Service": _service, "Ingress": _ingress, "NetworkPolicy": _policy}
     ask = questions.get(change.kind) or (_workload if change.kind in (*WORKLOADS, "Pod") else None)
     found = list(ask(change, scene)) if ask else []
-    return Impact(also_touched=tuple(text for text, _ in found), risks=tuple(risk for _, risk in found if risk))
+    return touched(found)
 
 
 def endpoints(service: str, slices: Iterable[Json]) -> tuple[int, int]:
@@ -69,21 +82,18 @@ def _workload(change: Change, scene: Scene) -> Lines:
             continue
         name, now = name_of(service), endpoints(name_of(service), scene.of("EndpointSlice", change.namespace))
         if was and not will and not change.deletes:
-            yield (
-                f"Service {name} no longer selects its pods: their labels change",
-                (
-                    "high",
-                    "a Service loses its endpoints",
-                ),
+            yield high(
+                f"Service {name} no longer selects its pods: their labels change", "a Service loses its endpoints"
             )
         elif will and not was and not change.creates:
-            yield f"Service {name} begins to select its pods: their labels change", None
+            yield Line(f"Service {name} begins to select its pods: their labels change")
         elif change.creates:
-            yield f"Service {name} will also send to its pods", None
+            yield Line(f"Service {name} will also send to its pods")
         elif _loses_pods(change) and scene.knows("Pod", change.namespace):
             yield from _left(change, scene, service)
         else:
-            yield f"Service {name} ({now[0]} of {now[1]} endpoints ready)", None
+            known = scene.knows("EndpointSlice", change.namespace)
+            yield Line(f"Service {name}" + (f" ({now[0]} of {now[1]} endpoints ready)" if known else ""))
     yield from _isolated(change, scene, before, after)
 
 
@@ -100,17 +110,14 @@ def _left(change: Change, scene: Scene, service: Json) -> Lines:
     gone = len(serving) - left
     where = f"Service {name_of(service)}"
     if not gone:
-        yield f"{where} keeps its {plural(left, 'ready endpoint')}", None
+        yield Line(f"{where} keeps its {plural(left, 'ready endpoint')}")
     elif left:
-        yield f"{where} loses {gone} of its {plural(len(serving), 'ready endpoint')}", None
+        yield Line(f"{where} loses {gone} of its {plural(len(serving), 'ready endpoint')}")
     else:
         served = _routed(scene.of("Ingress", change.namespace), name_of(service))
-        yield (
+        yield high(
             f"{where} has NO endpoint left{f'; behind it: {served}' if served else ''}",
-            (
-                "high",
-                "a Service is left without endpoints",
-            ),
+            "a Service is left without endpoints",
         )
 
 
@@ -120,14 +127,11 @@ def _isolated(change: Change, scene: Scene, before: dict[str, str], after: dict[
         selector = at(policy, "spec", "podSelector", default={})
         was, will = bool(change.was) and selects(selector, before), selects(selector, after)
         if will and not was:
-            yield f"NetworkPolicy {name_of(policy)} holds for its pods", None
+            yield Line(f"NetworkPolicy {name_of(policy)} holds for its pods")
         elif was and not will:
-            yield (
+            yield medium(
                 f"NetworkPolicy {name_of(policy)} no longer holds for its pods",
-                (
-                    "medium",
-                    "a network policy ceases to hold for its pods",
-                ),
+                "a network policy ceases to hold for its pods",
             )
 
 
@@ -160,15 +164,13 @@ def _service(change: Change, scene: Scene) -> Lines:
     served = _routed(scene.of("Ingress", change.namespace), change.name)
     if change.deletes:
         now = endpoints(change.name, scene.of("EndpointSlice", change.namespace))
-        yield (
-            f"Service {change.name} goes with its address; {now[0]} of {now[1]} endpoints are ready now",
-            (
-                "high",
-                "what calls this Service no longer reaches it",
-            ),
+        known = scene.knows("EndpointSlice", change.namespace)
+        ready_now = f"; {now[0]} of {now[1]} endpoints are ready now" if known else ""
+        yield high(
+            f"Service {change.name} goes with its address{ready_now}", "what calls this Service no longer reaches it"
         )
         if served:
-            yield f"{served} would send to nothing", None
+            yield Line(f"{served} would send to nothing")
         return
     if not change.will or at(change.will, "spec", "type") == "ExternalName":
         return
@@ -177,9 +179,9 @@ def _service(change: Change, scene: Scene) -> Lines:
     was, will = at(change.was, "spec", "type", default="ClusterIP"), at(change.will, "spec", "type")
     if change.was and was != will:
         lost = "; its external address is given up" if was == "LoadBalancer" else ""
-        yield f"Its type changes: {was} → {will}{lost}", ("high", "its address changes") if lost else None
+        yield Line(f"Its type changes: {was} → {will}{lost}", ("high", "its address changes") if lost else None)
     if served:
-        yield f"{served} {'sends' if ' and ' not in served and ', Ingress' not in served else 'send'} to it", None
+        yield Line(f"{served} {'sends' if ' and ' not in served and ', Ingress' not in served else 'send'} to it")
 
 
 def _selected(change: Change, scene: Scene) -> Lines:
@@ -191,7 +193,7 @@ def _selected(change: Change, scene: Scene) -> Lines:
     serving = sum(map(ready, will))
     if not texts(change.will, "spec", "selector"):
         if change.differs("spec", "selector") and change.was:
-            yield "It selects no pods any more; somebody else has to write its endpoints", ("high", "no endpoints")
+            yield high("It selects no pods any more; somebody else has to write its endpoints", "no endpoints")
         return
     now = f" (now {sum(map(ready, was))} of {len(was)})" if change.was else ""
     if not change.was or change.differs("spec", "selector"):
@@ -199,7 +201,7 @@ def _selected(change: Change, scene: Scene) -> Lines:
     else:
         text = f"Service {change.name} ({serving} of {len(will)} endpoints ready)"
     bad = not serving and bool(was or not change.creates) and change.differs("spec", "selector")
-    yield text, ("high", "the Service would have no ready endpoint") if bad else None
+    yield Line(text, ("high", "the Service would have no ready endpoint") if bad else None)
 
 
 def _ports(change: Change, scene: Scene) -> Lines:
@@ -209,17 +211,14 @@ def _ports(change: Change, scene: Scene) -> Lines:
     for port in each(change.will, "spec", "ports"):
         target = port.get("targetPort")
         if isinstance(target, str) and not target.isdigit() and pods and target not in named:
-            yield (
+            yield high(
                 f"Port {port.get('port')} leads to the named port {target!r}, which no container of its pods declares",
-                (
-                    "high",
-                    "a port of the Service leads nowhere",
-                ),
+                "a port of the Service leads nowhere",
             )
     before = {str(port.get("port")) for port in each(change.was, "spec", "ports")}
     gone = sorted(before - {str(port.get("port")) for port in each(change.will, "spec", "ports")})
     if gone:
-        yield f"It no longer listens on port {some(gone)}", ("high", "callers of a port that goes away fail")
+        yield high(f"It no longer listens on port {some(gone)}", "callers of a port that goes away fail")
 
 
 def _ingress(change: Change, scene: Scene) -> Lines:
@@ -227,15 +226,15 @@ def _ingress(change: Change, scene: Scene) -> Lines:
     kept = {(host, path) for host, path, _ in after}
     gone = [host + path for host, path, _ in sorted(before) if (host, path) not in kept]
     if gone:
-        yield f"No longer routed: {some(gone)}", ("high", "addresses are no longer served")
+        yield high(f"No longer routed: {some(gone)}", "addresses are no longer served")
     for host, path, service in sorted(after - before):
         if service and scene.knows("Service", change.namespace):
             missing = scene.one("Service", service, change.namespace) is None
             made = any((r.target.kind, r.target.name) == ("Service", service) for r in scene.requests)
             nothing = ", which does not exist" if missing and not made else ""
-            yield (
+            yield Line(
                 f"{host}{path} goes to Service {service}{nothing}",
-                (("high", "a route leads to a Service that does not exist") if nothing else None),
+                ("high", "a route leads to a Service that does not exist") if nothing else None,
             )
         yield from _taken(change, scene, host, path)
 
@@ -246,12 +245,9 @@ def _taken(change: Change, scene: Scene, host: str, path: str) -> Lines:
         same = (at(other, "metadata", "namespace"), name_of(other)) == (change.namespace, change.name)
         if not same and any((host, path) == (h, p) for h, p, _ in routes(other)):
             place = f"{at(other, 'metadata', 'namespace')}/{name_of(other)}"
-            yield (
+            yield medium(
                 f"Ingress {place} routes {host}{path} too: which one wins is up to the controller",
-                (
-                    "medium",
-                    "another Ingress routes the same address",
-                ),
+                "another Ingress routes the same address",
             )
 
 
@@ -265,22 +261,22 @@ def _policy(change: Change, scene: Scene) -> Lines:
     others = [p for p in scene.of("NetworkPolicy", change.namespace) if name_of(p) != change.name]
     if will:
         closed = _directions(change.will)
-        yield f"It holds for {plural(len(will), 'pod')} now there: {_names(will)}", None
+        yield Line(f"It holds for {plural(len(will), 'pod')} now there: {_names(will)}")
         for direction, rules in closed.items():
             text = "nothing is let through" if not rules else plural(rules, "rule") + " let through what they name"
-            yield (
+            yield Line(
                 f"{direction}: {text}, what other policies allow aside",
-                (("high", f"it cuts off all {direction.lower()}") if not rules else None),
+                ("high", f"it cuts off all {direction.lower()}") if not rules else None,
             )
     elif not change.deletes and change.will:
-        yield "It holds for no pod that is there now", None
+        yield Line("It holds for no pod that is there now")
     freed = [pod for pod in was if name_of(pod) not in {name_of(one) for one in will}]
     open_now = [p for p in freed if not any(_meant(other, [p]) for other in others)]
     if freed:
         rest = f"; no policy is left for {plural(len(open_now), 'pod')}: open to all" if open_now else ""
-        yield (
+        yield Line(
             f"It no longer holds for {plural(len(freed), 'pod')}: {_names(freed)}{rest}",
-            (("high", "pods are open to all traffic") if open_now else ("medium", "a policy holds for fewer pods")),
+            ("high", "pods are open to all traffic") if open_now else ("medium", "a policy holds for fewer pods"),
         )
 
 

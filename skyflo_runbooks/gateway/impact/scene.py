@@ -95,6 +95,15 @@ class Scene:
         """Return whether the objects of a kind were read."""
         return Need(kind, namespace) in self._items or Need(kind) in self._items
 
+    def has(self, needs: Iterable[Need]) -> bool:
+        """Return whether all of these were read or counted."""
+        return all(
+            need in self._counts and not self._problems.get(need)
+            if need.count
+            else self.knows(need.kind, need.namespace)
+            for need in needs
+        )
+
     def counts(self, kind: str, namespace: str = "") -> dict[str, int]:
         """Return how many objects there are of each kind, the largest number first."""
         found = self._counts.get(Need(kind, namespace, count=True), {})

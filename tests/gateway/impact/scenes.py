@@ -38,7 +38,7 @@ class Around:
     async def counts(self, kind: str, namespace: str) -> tuple[dict[str, int], dict[str, str]]:
         """See `Lister`."""
         numbers: dict[str, int] = {}
-        for one in self.objects:
+        for one in (found for found in self.objects if isinstance(found, dict)):
             if kind in ("*", one["kind"]) and (not namespace or _namespace(one) == namespace):
                 numbers[one["kind"]] = numbers.get(one["kind"], 0) + 1
         failed = {one: "forbidden" for one in self.refused if kind in ("*", one)}
