@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "approvals": ("decide", "approvals", "List the proposals that wait for a decision."),
     "show": ("decide", "show", "Show one proposal: its card, or its receipt."),
     "approve": ("decide", "approve", "Approve proposals, after showing each diff."),
+    "enter": ("decide", "enter", "Type a value that a proposal waits for, unseen."),
     "reject": ("decide", "reject", "Reject a proposal, with a reason."),
     "modify": ("decide", "modify", "Propose the same change with other values."),
     "rollback": ("decide", "rollback", "Propose the way back of an executed change."),

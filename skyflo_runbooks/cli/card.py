@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from skyflo_runbooks.cli.text import clock, listed
+from skyflo_runbooks.model.entry import key
 from skyflo_runbooks.model.json import Json, at
+from skyflo_runbooks.model.part import LATER, Part, outputs, parts, previews
 
 SIGNS = {"PASS": ("✓", "green"), "FAIL": ("✗", "red"), "UNKNOWN": ("?", "yellow")}
 VERDICT_STYLES = {"VERIFIED": "bold green", "FAILED": "bold red", "INCONCLUSIVE": "bold yellow"}
@@ -61,7 +63,7 @@ def check_name(check: Json) -> str:
 
 
 def card(view: Json) -> list[Line]:
-    """Say a proposal as its card does: title, risk, why, diff, what it touches, the way back, and how it is judged."""
+    """Say a proposal as its card does: title, risk, why, each change, what it touches, the way back, what it needs."""
     risk = str(view.get("risk", ""))
     return [
         Line(f"{view['title']}   {view['id']}", "bold"),
@@ -69,11 +71,30 @@ def card(view: Json) -> list[Line]:
              RISK_STYLES.get(risk, "")),
         *([Line(str(view["why"]))] if view.get("why") else []),
         Line(""),
-        *diff(str(view.get("diff") or "")),
+        *changes(view),
         Line(""),
         *_facts(view),
         Line(f"  digest          {view['digest']}", "dim"),
     ]  # fmt: skip
+
+
+def changes(view: Json) -> list[Line]:
+    """Return what each request does: alone its diff, several with their numbers and objects."""
+    found = parts(view)
+    if len(found) == 1 and found[0].alone:
+        return diff(found[0].diff)
+    return [line for place, part in enumerate(found, 1) for line in _numbered(part, place, len(found))]
+
+
+def _numbered(part: Part, place: int, count: int) -> list[Line]:
+    head = Line(f"  {f'{place} of {count}  ' if count > 1 else ''}{part.does} {part.where}", "bold")
+    if part.verb == "run":
+        return [head, *(Line(f"    {row}", "green") for row in part.line.splitlines())]
+    if part.verb == "evict":
+        return [head]
+    if part.preview == "later" and not part.diff:
+        return [head, Line(f"    {LATER}", "yellow")]
+    return [head, *(Line(f"  {line.text}", line.style) for line in diff(part.change))]
 
 
 def diff(text: str) -> list[Line]:
@@ -85,23 +106,34 @@ def diff(text: str) -> list[Line]:
 def _facts(view: Json) -> list[Line]:
     verification = view.get("verification") or {}
     checks = [check_name(check) for check in verification.get("checks", [])]
+    owned = list(at(view, "impact", "ownership", default=[]))
+    unstable = [str(path) for path in view.get("unstable") or []]
     rows: list[tuple[str, list[str], str]] = [
         ("while it runs", at(view, "impact", "while_it_runs", default=[]), ""),
         ("also touched", at(view, "impact", "also_touched", default=[]), ""),
-        ("ownership", at(view, "impact", "ownership", default=[]), "yellow"),
-        ("not known", at(view, "impact", "unknown", default=[]), "yellow"),
+        ("ownership", owned, "yellow" if any("revert" in line for line in owned) else ""),
+        ("not known", [*previews(view), *at(view, "impact", "unknown", default=[])], "yellow"),
         ("warnings", list(view.get("warnings") or []), "yellow"),
-        ("way back", [_way_back(view)], ""),
-        ("then verified", checks, ""),
-        ("asked by", [str(view.get("requester", ""))], ""),
+        ("way back", [_way_back(view)], "bold red" if at(view, "assessment", "irreversible") else ""),
+        ("then verified", checks or ["nothing will measure the outcome"], "" if checks else "yellow"),
+        ("not bound", [f"two dry runs differ in {listed(unstable)}"] if unstable else [], ""),
+        ("waits for", [f"a value of {key(pointer)}" for pointer in view.get("entries") or []], "yellow"),
+        ("needs", list(view.get("conditions") or []), ""),
+        ("approved so far", list(view.get("approvers") or []), ""),
+        ("asked by", [_asked(view)], ""),
         ("expires", [clock(str(view.get("expires") or ""))], ""),
-        ("same thing", [str(view.get("equivalent") or "")], "dim"),
+        ("same thing", str(view.get("equivalent") or "").splitlines(), "dim"),
     ]
     return [
         Line(f"  {name if index == 0 else '':<15} {text}", style)
         for name, texts, style in rows
         for index, text in enumerate(filter(None, texts))
     ]
+
+
+def _asked(view: Json) -> str:
+    by = f", by {view['generator']}" if view.get("generator") else ""
+    return f"{view.get('requester', '')}{by}"
 
 
 def _way_back(view: Json) -> str:
@@ -111,25 +143,32 @@ def _way_back(view: Json) -> str:
 
 
 def receipt(view: Json) -> list[Line]:
-    """Say what became of a proposal: who, when, what, and the way back."""
+    """Say what became of a proposal: who asked, approved and executed, when, what, and the way back."""
     said = view.get("receipt") or {}
     state = str(view["state"])
     style = "green" if state in ("executed", "in_place") else "yellow"
     lines = [Line(f"{view['title']}   {view['id']}   {state}", f"bold {style}")]
+    written = outputs(view)
     rows = [
+        ("asked by", said.get("requester") or view.get("requester")),
         ("decided", _decided(said)),
+        ("approved by", listed(said.get("approvers") or view.get("approvers") or [], "")),
+        ("executed by", said.get("executor")),
+        ("generated by", said.get("generator") or view.get("generator")),
         ("reason", said.get("reason")),
         ("applied", clock(str(said.get("applied_at") or ""))),
         ("answer", listed((f"{one['object']} {one['status']} {one.get('message') or ''}".strip()
                            for one in said.get("applied") or []), "")),
         ("same thing", view.get("equivalent") if state == "executed" else ""),
         ("said", said.get("message") if said.get("message") != "applied" else ""),
-        ("way back", said.get("way_back") if state == "executed" else ""),
+        ("way back", _way_back(view) if state in ("executed", "failed", "unknown") else ""),
         ("replaced by", view.get("superseded_by")),
         ("rolled back by", view.get("rolled_back_by")),
         ("digest", view.get("digest")),
     ]  # fmt: skip
-    return lines + [Line(f"  {name:<15} {text}") for name, text in rows if text]
+    told = [Line(f"  {name:<15} {text}") for name, text in rows if text]
+    return [*lines, *told, *([Line("  it wrote", "bold")] if written else []),
+            *(Line(f"    {row}") for row in written.splitlines())]  # fmt: skip
 
 
 def _check_words(check: str) -> str:

@@ -1,44 +1,28 @@
 """Decisions from a terminal: `approvals`, `show`, `approve`, `reject`, `modify`, `rollback`.
 
 Rules:
-  1. A card is always shown before it is approved; `--yes` skips the question and nothing else.
+  1. A card is always shown before it is approved; `--yes` skips the question and nothing else: not the name of what
+     is deleted, not a value that is waited for, not a passkey.
   2. What is signed is the digest that was shown. A gateway that names another one is refused.
   3. The exit code is that of the outcome: 0 executed, 11 failed, 12 not known, 13 refused, 10 nobody decided.
 """
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from skyflo_runbooks.cli import card, client, operator, values
+from skyflo_runbooks.cli import card, client, deciding, operator, values
 from skyflo_runbooks.cli.client import Gateway
+from skyflo_runbooks.cli.deciding import code_of
 from skyflo_runbooks.cli.environment import current
 from skyflo_runbooks.cli.operator import Operator
 from skyflo_runbooks.cli.options import AsJson
 from skyflo_runbooks.cli.screen import Screen
-from skyflo_runbooks.cli.text import columns
+from skyflo_runbooks.cli.text import clock, columns, listed
 from skyflo_runbooks.model.errors import BadInput, ExitCode, worst
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.proposal import ID_PATTERN
-
-_CODES: dict[str, ExitCode] = {
-    "executed": ExitCode.DONE,
-    "in_place": ExitCode.DONE,
-    "rolled_back": ExitCode.DONE,
-    "failed": ExitCode.FAILED,
-    "unknown": ExitCode.INCONCLUSIVE,
-    "proposed": ExitCode.WAITING,
-    "approved": ExitCode.WAITING,
-    "executing": ExitCode.WAITING,
-}
-_LISTED = ("id", "step", "runbook", "tool", "risk", "state", "diff", "digest", "expires", "requester")
-_APPLY_SECONDS = 120
-
-
-def code_of(state: str) -> ExitCode:
-    """Return the exit code of a proposal's state; rejected, expired, superseded and void are 13."""
-    return _CODES.get(state, ExitCode.REFUSED)
 
 
 def approvals(
@@ -49,16 +33,24 @@ def approvals(
     screen = Screen(as_json)
     views = client.find(current()).get("/api/v1/proposals")
     shown = [view for view in views if everything or view["state"] == "proposed"]
-    screen.json([{name: view.get(name) for name in _LISTED} for view in shown])
+    screen.json(shown)
     if not shown:
         screen.line("Nothing waits for a decision.")
         return ExitCode.DONE
-    rows = [[str(view.get(key) or "") for key in ("id", "state", "risk", "title", "requester")] for view in shown]
-    for line in columns(rows, ("id", "state", "risk", "change", "asked by")):
+    rows = [[*(str(view.get(name) or "") for name in ("id", "state", "risk", "title", "requester")),
+             clock(str(view.get("expires") or "")), _waits_for(view)] for view in shown]  # fmt: skip
+    for line in columns(rows, ("id", "state", "risk", "change", "asked by", "expires", "waits for")):
         screen.line(line)
     screen.line()
     screen.line("Look with 'skyflo-runbooks show ID', decide with 'approve ID' or 'reject ID --reason …'.", "dim")
     return ExitCode.DONE
+
+
+def _waits_for(view: Json) -> str:
+    if view["state"] != "proposed":
+        return ""
+    approved = len(view.get("approvers") or ())
+    return "a value" if view.get("entries") else f"more than {listed(view['approvers'])}" if approved else "a decision"
 
 
 def show(id_: Annotated[str, typer.Argument(metavar="ID")], as_json: AsJson = False) -> ExitCode:
@@ -77,20 +69,46 @@ def approve(
     ids: Annotated[list[str], typer.Argument(metavar="ID…", help="Proposals, each shown before you are asked.")],
     reason: Annotated[str, typer.Option("--reason", help="Stands in the record beside your name.")] = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, for the ids named here.")] = False,
+    confirm: Annotated[
+        list[str] | None, typer.Option("--confirm", metavar="NAME", help="The name of what a deletion deletes.")
+    ] = None,
     as_json: AsJson = False,
 ) -> ExitCode:
-    """Approve proposals, after showing each diff. An approval holds for exactly what was shown, once."""
+    """Approve proposals, after showing each. An approval holds for exactly what was shown, once.
+
+    Several are applied in the order in which they are named; the first that fails ends it. A value that a proposal
+    waits for is asked for first, without an echo.
+    """
     gateway, who, screen = _session(as_json)
     views = [gateway.proposal(check_id(id_)) for id_ in dict.fromkeys(ids)]
+    views = [deciding.typed_values(gateway, view, screen) for view in views]
     for view in views:
         screen.line()
         screen.lines(card.card(view))
+    typed = deciding.names(views, confirm or [], screen, ask=not yes)
     if not yes and not agreed(screen, f"\nApprove {', '.join(view['id'] for view in views)} as {who.name}? [y/N] "):
         screen.note("Nothing was approved. To approve without the question, add --yes; 'reject ID' says no.")
         return ExitCode.WAITING
-    after = [carry_out(gateway, who, view, "approve", reason, screen) for view in views]
+    after = deciding.in_order(gateway, who, views, typed, reason, screen)
     screen.json(after)
     return worst([code_of(str(view["state"])) for view in after])
+
+
+def enter(id_: Annotated[str, typer.Argument(metavar="ID")], as_json: AsJson = False) -> ExitCode:
+    """Type the values that a proposal waits for. Nothing is echoed; a pipe is read one value a line.
+
+    The proposal that comes of it holds references to them, takes the place of this one, and waits for its own approval.
+    """
+    gateway, _, screen = _session(as_json)
+    view = gateway.proposal(check_id(id_))
+    if not view.get("entries"):
+        raise BadInput(f"{id_} waits for no value.", next_step=f"Look at it with 'skyflo-runbooks show {id_}'.")
+    after = deciding.typed_values(gateway, view, screen)
+    screen.lines(card.card(after))
+    screen.line()
+    screen.line(f"It waits: skyflo-runbooks approve {after['id']}", "yellow")
+    screen.json(after)
+    return ExitCode.DONE
 
 
 def reject(
@@ -101,7 +119,7 @@ def reject(
     """Reject proposals. The exit code is 0: the rejection is done."""
     gateway, who, screen = _session(as_json)
     views = [gateway.proposal(check_id(id_)) for id_ in dict.fromkeys(ids)]
-    after = [carry_out(gateway, who, view, "reject", reason, screen) for view in views]
+    after = [deciding.carry_out(gateway, who, view, "reject", reason, screen) for view in views]
     screen.json(after)
     return ExitCode.DONE
 
@@ -153,37 +171,6 @@ def propose_modified(gateway: Gateway, view: Json, given: dict[str, str]) -> Jso
     wanted = values.typed(given, values.flatten(view["arguments"]), what="value")
     after: Json = gateway.post(f"/api/v1/proposals/{view['id']}/modify", {"set": wanted})
     return after
-
-
-def carry_out(
-    gateway: Gateway,
-    who: Operator,
-    view: Json,
-    decision: Literal["approve", "reject"],
-    reason: str,
-    screen: Screen,
-) -> Json:
-    """Decide one proposal, wait until it is applied, say what became of it, and return its view."""
-    id_ = str(view["id"])
-    operator.decide(gateway, who, view=view, decision=decision, reason=reason)
-    after = gateway.proposal(id_)
-    if after["state"] in ("approved", "executing"):
-        with screen.progress(f"{id_} is approved; applying it…"):
-            after = _settled(gateway, id_)
-    screen.line()
-    if decision == "approve" and (after.get("receipt") or {}).get("operator"):
-        screen.lines(card.approved(after))
-    screen.lines(card.receipt(after))
-    return after
-
-
-def _settled(gateway: Gateway, id_: str) -> Json:
-    waited = 0
-    view = gateway.proposal(id_)
-    while view["state"] in ("approved", "executing") and waited < _APPLY_SECONDS:
-        view = gateway.proposal(id_, wait=30)
-        waited += 30
-    return view
 
 
 def _session(as_json: bool) -> tuple[Gateway, Operator, Screen]:

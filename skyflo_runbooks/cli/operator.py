@@ -17,7 +17,7 @@ import msgspec
 from skyflo_runbooks.cli.client import Gateway, same_address
 from skyflo_runbooks.cli.environment import Environment
 from skyflo_runbooks.cli.files import replace
-from skyflo_runbooks.model.errors import BadInput, NotAllowed, Refused
+from skyflo_runbooks.model.errors import BadInput, NotAllowed, Refused, Unreachable
 from skyflo_runbooks.model.json import Json, canonical
 
 if TYPE_CHECKING:
@@ -112,22 +112,67 @@ def for_gateway(environment: Environment, gateway: Gateway) -> Operator:
     return operator
 
 
-def decide(gateway: Gateway, operator: Operator, *, view: Json, decision: DecisionKind, reason: str = "") -> Json:
-    """Sign the decision on what `view` showed, send it, and return the proposal's view after it."""
+def decide(
+    gateway: Gateway,
+    operator: Operator,
+    *,
+    view: Json,
+    decision: DecisionKind,
+    reason: str = "",
+    typed: str = "",
+    waits: bool = False,
+) -> Json:
+    """Sign the decision on what `view` showed, send it, and return the proposal's view after it.
+
+    `typed` is the name that approves a deletion. `waits` says that one before it waits for another approver.
+    """
     id_, digest = str(view["id"]), str(view["digest"])
     path = f"/api/v1/proposals/{quote(id_, safe='')}"
     as_operator = gateway.using(operator.session)
-    challenge = as_operator.get(f"{path}/nonce", query={"decision": decision, "reason": reason})
+    query = {"decision": decision, "reason": reason, "typed": typed}
+    challenge = as_operator.get(f"{path}/nonce", query=query)
     if challenge["digest"] != digest:
         raise Refused(
             f"{id_} is no longer what was shown: its digest was {digest[:23]}…, now it is {challenge['digest'][:23]}….",
             next_step=f"Look again: skyflo-runbooks show {id_}",
         )
+    requires = (challenge.get("requires") or {}) if decision == "approve" else {}
+    _admit(requires, view, typed=typed, waits=waits)
     nonce = str(challenge["nonce"])
-    signature = sign(operator.key, message(id_, digest=digest, decision=decision, nonce=nonce, reason=reason))
-    body = {"decision": decision, "reason": reason, "digest": digest, "nonce": nonce, "signature": signature}
-    answer: Json = as_operator.post(f"{path}/decision", body, timeout=120.0)
+    # A name is signed where the policy asks for one.
+    typed = typed if requires.get("typed") else ""
+    signed = message(id_, digest=digest, decision=decision, nonce=nonce, reason=reason, typed=typed)
+    body = {"decision": decision, "reason": reason, "digest": digest, "nonce": nonce, "typed": typed}
+    body["signature"] = sign(operator.key, signed)
+    try:
+        answer: Json = as_operator.post(
+            f"{path}/decision", body | {"signature": sign(operator.key, signed)}, timeout=120.0
+        )
+    except Unreachable as error:
+        raise Unreachable(
+            f"{error.message} Whether the decision on {id_} arrived is not known.",
+            next_step=f"Nothing is sent twice. When it answers again: skyflo-runbooks show {id_}",
+        ) from None
     return answer
+
+
+def _admit(requires: Json, view: Json, *, typed: str, waits: bool) -> None:
+    """Raise where the policy asks for what this terminal did not bring, before anything is signed."""
+    id_ = str(view["id"])
+    if requires.get("refused"):
+        raise NotAllowed(str(requires["refused"]), next_step=f"Nothing was approved: skyflo-runbooks show {id_}")
+    if requires.get("passkey"):
+        raise NotAllowed(
+            f"{id_} is approved with a passkey, and a terminal has none.", next_step=f"Decide at {view.get('url')}"
+        )
+    if requires.get("typed") and requires["typed"] != typed:
+        raise BadInput(f"{id_} is approved by typing {requires['typed']}.", next_step="Nothing was approved.")
+    approvals = requires.get("approvals") or {}
+    if waits and int(approvals.get("have", 0)) + 1 >= int(approvals.get("needed", 1)):
+        raise Refused(
+            f"One before {id_} waits for another approver, so {id_} was not approved.",
+            next_step="Approve it when those before it are applied.",
+        )
 
 
 def new_link(gateway: Gateway, operator: Operator) -> Json:
@@ -139,10 +184,10 @@ def new_link(gateway: Gateway, operator: Operator) -> Json:
     return made
 
 
-def message(proposal: str, *, digest: str, decision: DecisionKind, nonce: str, reason: str) -> bytes:
-    """Return the bytes that a decision signs (docs/architecture.md)."""
+def message(proposal: str, *, digest: str, decision: DecisionKind, nonce: str, reason: str, typed: str = "") -> bytes:
+    """Return the bytes that a decision signs (docs/architecture.md); `typed` only where a name was typed."""
     said = {"proposal": proposal, "digest": digest, "decision": decision, "nonce": nonce, "reason": reason}
-    return canonical({"schema": SCHEMA, **said})
+    return canonical({"schema": SCHEMA, **said, **({"typed": typed} if typed else {})})
 
 
 def sign(pem: str, signed: bytes) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 from urllib.parse import quote
 
-from skyflo_runbooks.cli import card, decide, incident
+from skyflo_runbooks.cli import card, decide, deciding, incident
 from skyflo_runbooks.cli.client import Gateway, error_of
 from skyflo_runbooks.cli.files import free_name, write_new
 from skyflo_runbooks.cli.new import tell
@@ -174,7 +174,9 @@ class Story:
             self.screen.line(f"{after['id']} replaces {view['id']}.", "yellow")
             self._decide(after, status)
             return
-        decide.carry_out(as_operator, self.operator, view, answer.choice, answer.reason, self.screen)
+        typed = deciding.names([view], [], self.screen, ask=True) if answer.choice == "approve" else {}
+        name = typed.get(str(view["id"]), "")
+        deciding.carry_out(as_operator, self.operator, view, answer.choice, answer.reason, self.screen, typed=name)
 
     def _choose(self, options: list[str]) -> bool:
         self.screen.line()
@@ -190,7 +192,7 @@ class Story:
 
     def _end(self, status: Json) -> ExitCode:
         verdicts = [_VERDICTS.get(str(judged["verdict"]), ExitCode.INCONCLUSIVE) for judged in self._judged[-1:]]
-        states = [decide.code_of(str(view["state"])) for view in status.get("proposals") or []]
+        states = [deciding.code_of(str(view["state"])) for view in status.get("proposals") or []]
         refused = [code for code in states if code == ExitCode.REFUSED]
         if verdicts:
             return worst(verdicts)

@@ -169,6 +169,8 @@ class Gateway:
     async def nonce(self, request: Request) -> Response:
         proposal = self.views[request.path_params["id"]]
         nonce = secrets.token_urlsafe(12)
+        requires = self.requires.get(request.path_params["id"], {})
+        typed = request.query_params.get("typed", "")
         message = canonical(
             {
                 "schema": "skyflo.dev/decision/v1",
@@ -177,12 +179,13 @@ class Gateway:
                 "decision": request.query_params["decision"],
                 "nonce": nonce,
                 "reason": request.query_params["reason"],
+                **({"typed": typed} if typed and requires.get("typed") else {}),
                 **self.lie,
             }
         )
         self.nonces[nonce] = message
         said = {"nonce": nonce, "digest": proposal["digest"], "message": message.decode()}
-        return JSONResponse({**said, "requires": self.requires.get(request.path_params["id"], {})})
+        return JSONResponse({**said, "requires": requires})
 
     async def decide(self, request: Request) -> Response:
         body = await request.json()

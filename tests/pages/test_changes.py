@@ -1,7 +1,8 @@
 """Several requests in one proposal: each by its object, its verb and its diff; what no dry run shows is said."""
 
 from skyflo_runbooks.model.json import Json
-from skyflo_runbooks.service.pages.changes import changes, previews
+from skyflo_runbooks.model.part import previews
+from skyflo_runbooks.service.pages.changes import changes
 from skyflo_runbooks.service.pages.diff import MAX_LINES, MAX_WIDTH
 from tests.pages.views import DIFF, view
 

@@ -11,6 +11,7 @@ Rules:
 """
 
 from skyflo_runbooks.model.json import Json, at
+from skyflo_runbooks.model.part import outputs
 from skyflo_runbooks.service.pages import words
 from skyflo_runbooks.service.pages.changes import changes
 from skyflo_runbooks.service.pages.document import NOBODY, STATUS, notes, page
@@ -161,8 +162,7 @@ def _same(view: Json) -> str:
 
 def _output(view: Json) -> str:
     """What a command wrote, whole as far as the gateway kept it."""
-    found = [str(item.get("output") or "") for item in at(view, "receipt", "applied", default=[]) or ()]
-    said = "\n".join(one for one in found if one)
+    said = outputs(view)
     label = 'role="region" aria-label="What it wrote" tabindex="0"'
     return f'<pre class="output" {label}>{text(said, 100_000)}</pre>' if said else ""
 

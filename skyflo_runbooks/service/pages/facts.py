@@ -6,8 +6,8 @@ A fact without lines is left out, but for the way back: that there is none is al
 from typing import NamedTuple
 
 from skyflo_runbooks.model.json import Json, at
+from skyflo_runbooks.model.part import parts, previews
 from skyflo_runbooks.service.pages import words
-from skyflo_runbooks.service.pages.changes import previews
 from skyflo_runbooks.service.pages.diff import parse
 from skyflo_runbooks.service.pages.text import attr, hidden, lines, moment, text
 
@@ -130,8 +130,8 @@ def _asked(view: Json, *, generator: bool = True) -> tuple[str, ...]:
 
 
 def _invisible(view: Json) -> tuple[str, ...]:
-    words_ = [word for item in view.get("parts") or () if isinstance(item, dict) for word in item.get("command") or ()]
-    if any(hidden(line.text) for line in parse(str(view.get("diff", "")))) or any(hidden(str(word)) for word in words_):
+    words_ = [word for part in parts(view) for word in part.command]
+    if any(hidden(line.text) for line in parse(str(view.get("diff", "")))) or any(hidden(word) for word in words_):
         return ("The change holds characters that do not show. They are marked where they stand.",)
     return ()
 

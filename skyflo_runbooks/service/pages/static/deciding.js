@@ -10,8 +10,8 @@ export const path = (id, rest = "") => `/api/v1/proposals/${encodeURIComponent(i
 /** What the policy asks for approving, as the gateway says it with each nonce. */
 const NOTHING = { typed: "", passkey: false, refused: "" };
 
-async function asked(shown, decision, reason) {
-  const query = new URLSearchParams({ decision, reason });
+async function asked(shown, decision, reason, typed) {
+  const query = new URLSearchParams({ decision, reason, typed });
   try {
     return await get(path(shown.id, `/nonce?${query}`));
   } catch (problem) {
@@ -35,7 +35,7 @@ async function send(shown, ballot) {
 /** Sign and send `decision` on what `shown` ({id, digest}) says. `expects` is called with what else the policy asks
  * for before anything is signed, and may refuse by throwing. Returns the proposal's view afterwards. */
 export async function decide(key, shown, { decision, reason = "", typed = "", expects = () => {} }) {
-  const answer = await asked(shown, decision, reason);
+  const answer = await asked(shown, decision, reason, typed);
   const { nonce, digest, message } = answer;
   const requires = { ...NOTHING, ...(decision === "approve" ? answer.requires : {}) };
   if (digest !== shown.digest) {
@@ -43,9 +43,10 @@ export async function decide(key, shown, { decision, reason = "", typed = "", ex
   }
   if (requires.refused) throw new Problem(requires.refused);
   expects(requires);
-  const expected = { proposal: shown.id, digest: shown.digest, decision, nonce, reason };
-  const signature = await sign(key, message, expected);
-  const ballot = { decision, reason, digest, nonce, signature, typed };
+  // A name is signed where the policy asks for one.
+  const name = requires.typed ? typed : "";
+  const signature = await sign(key, message, { proposal: shown.id, digest, decision, nonce, reason, typed: name });
+  const ballot = { decision, reason, digest, nonce, signature, typed: name };
   if (requires.passkey) ballot.passkey = await assertion(answer.passkey);
   return send(shown, ballot);
 }

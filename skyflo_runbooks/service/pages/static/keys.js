@@ -61,15 +61,27 @@ export async function sign(key, message, expected) {
   } catch {
     said = null;
   }
+  const members = expected.typed ? [...MEMBERS, "typed"] : MEMBERS;
   const exact = said !== null && typeof said === "object" &&
-    JSON.stringify(Object.keys(said).sort()) === JSON.stringify(MEMBERS) && said.schema === SCHEMA &&
-    MEMBERS.every((member) => member === "schema" || said[member] === expected[member]);
+    JSON.stringify(Object.keys(said).sort()) === JSON.stringify(members) && said.schema === SCHEMA &&
+    members.every((member) => member === "schema" || said[member] === expected[member]);
   if (!exact) {
     throw new Problem("What the gateway wants signed is not what this page shows, so it was not signed.",
       "Load this page again and look at the change once more.");
   }
-  const bytes = new TextEncoder().encode(message);
-  const signature = await crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, key.pair.privateKey, bytes);
-  return btoa(String.fromCharCode(...new Uint8Array(signature)))
+  return signature(key, message);
+}
+
+/** The key's signature over a text: base64url of r and s. */
+async function signature(key, text) {
+  const bytes = new TextEncoder().encode(text);
+  const made = await crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, key.pair.privateKey, bytes);
+  return btoa(String.fromCharCode(...new Uint8Array(made)))
     .replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}
+
+/** Sign for a passkey of this operator's: the schema says that it is nothing else (docs/architecture.md). */
+export function signFor(key, nonce, credential) {
+  // Members in the order of their names and no space: the canonical form (RFC 8785) of three plain texts.
+  return signature(key, JSON.stringify({ credential, nonce, schema: "skyflo.dev/passkey/v1" }));
 }
