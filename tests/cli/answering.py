@@ -19,8 +19,8 @@ class Answering:
 
 
 @contextmanager
-def answering(status: int, body: object) -> Iterator[Answering]:
-    """Serve `body` (JSON, or bytes as they are) with `status` on a free port."""
+def answering(status: int, body: object, *, lost: frozenset[str] = frozenset()) -> Iterator[Answering]:
+    """Serve `body` (JSON, or bytes as they are) with `status` on a free port; the methods in `lost` get no answer."""
     made = Answering(status, body if isinstance(body, bytes) else json.dumps(body).encode())
 
     class Handler(BaseHTTPRequestHandler):
@@ -28,6 +28,9 @@ def answering(status: int, body: object) -> Iterator[Answering]:
             length = int(self.headers.get("content-length") or 0)
             token = self.headers.get("authorization", "")
             made.asked.append((self.command, self.path, token, self.rfile.read(length)))
+            if self.command in lost:
+                self.close_connection = True
+                return
             self.send_response(made.status)
             self.send_header("content-length", str(len(made.body)))
             self.end_headers()
