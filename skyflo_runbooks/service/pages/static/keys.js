@@ -85,3 +85,8 @@ export function signFor(key, nonce, credential) {
   // Members in the order of their names and no space: the canonical form (RFC 8785) of three plain texts.
   return signature(key, JSON.stringify({ credential, nonce, schema: "skyflo.dev/passkey/v1" }));
 }
+
+/** Sign for the end of a credential of this operator's. */
+export function signRevocation(key, nonce, id) {
+  return signature(key, JSON.stringify({ id, nonce, schema: "skyflo.dev/revoke/v1" }));
+}
