@@ -19,6 +19,7 @@ from skyflo_runbooks.cli.environment import Environment, current
 from skyflo_runbooks.cli.options import AsJson
 from skyflo_runbooks.cli.screen import Screen
 from skyflo_runbooks.model.errors import ExitCode, SkyfloError
+from skyflo_runbooks.model.json import Json
 
 T = TypeVar("T")
 _SIGNS = {"ok": ("✓", "green"), "note": ("–", "yellow"), "broken": ("✗", "red")}
@@ -78,6 +79,7 @@ def _gateway(environment: Environment) -> Iterator[Look]:
         yield said
         return
     yield Look("gateway", "ok", f"{said['origin']}, version {said['version']}, isolation: {said['isolation']}")
+    yield from _alarms(said)
     cluster = said["cluster"]
     name = f"{cluster['context'] or cluster['server']}{' (practice)' if cluster['practice'] else ''}"
     if cluster["reachable"]:
@@ -85,6 +87,14 @@ def _gateway(environment: Environment) -> Iterator[Look]:
     else:
         fix = "Check the kubeconfig that the gateway was started with, and the network."
         yield Look("cluster", "broken", f"{name} does not answer", fix, ExitCode.UNREACHABLE)
+
+
+def _alarms(said: Json) -> Iterator[Look]:
+    for alarm in said.get("alarms", []):
+        fix = "Look at it with 'skyflo-runbooks show', and at the gateway's log."
+        if alarm["kind"] == "restored":
+            fix = "Compare the cluster with its audit log: skyflo-runbooks ledger reconcile --audit-log FILE"
+        yield Look("alarm", "broken", str(alarm["message"]), fix, ExitCode.UNKNOWN)
 
 
 def _operator(environment: Environment) -> Look:

@@ -84,6 +84,9 @@ class Database(Protocol):
     def migrate(self, migrations: Sequence[Migration]) -> None:
         """Make the migrations that were not made yet, by rule 2."""
 
+    def check(self) -> None:
+        """Raise `RecordDamaged` where its pages do not hold together."""
+
     def close(self) -> None:
         """Let go of it."""
 
@@ -97,6 +100,8 @@ class SqliteDatabase:
             self.connection = sqlite3.connect(
                 path or ":memory:", isolation_level=None, check_same_thread=False, timeout=LOCK_SECONDS
             )
+        # What is no text any more must not stop the reading: its hash says so.
+        self.connection.text_factory = lambda raw: raw.decode(errors="replace")
         try:
             with self._told():
                 self.connection.execute("PRAGMA journal_mode=WAL")
@@ -155,22 +160,33 @@ class SqliteDatabase:
                         db.execute(statement)
                 db.execute(f"PRAGMA user_version = {number}")
 
+    def check(self) -> None:
+        """See `Database`."""
+        said = self.one("PRAGMA quick_check(1)")
+        if said != ("ok",):
+            raise self._damaged(said[0] if said else "it does not answer")
+
     def close(self) -> None:
         """See `Database`."""
         self.connection.close()
+
+    def _damaged(self, said: object) -> RecordDamaged:
+        return RecordDamaged(
+            f"The record in {self.where} is damaged: {said}.",
+            next_step="Nothing was decided or applied. Restore the data directory from a backup.",
+        )
 
     @contextmanager
     def _told(self) -> Iterator[None]:
         """Say in our words what the database says, by rule 3."""
         try:
             yield
+        except UnicodeDecodeError as error:
+            raise self._damaged(error) from error
         except sqlite3.DatabaseError as error:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without what extends it
             if code in _DAMAGED:
-                raise RecordDamaged(
-                    f"The record in {self.where} is damaged: {error}.",
-                    next_step="Nothing was decided or applied. Restore the data directory from a backup.",
-                ) from error
+                raise self._damaged(error) from error
             if code in _UNUSABLE:
                 raise RecordUnusable(
                     f"The record in {self.where} cannot be written: {error}.",

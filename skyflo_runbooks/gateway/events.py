@@ -14,7 +14,7 @@ import msgspec
 
 from skyflo_runbooks.model.json import Json
 
-EventKind = Literal["proposal", "decision", "attempt", "verdict", "thought", "tool", "reset"]
+EventKind = Literal["proposal", "decision", "attempt", "verdict", "thought", "tool", "alarm", "reset"]
 KEPT = 10_000
 
 

@@ -78,7 +78,8 @@ class Executor:
         """Settle an unknown attempt by comparing the live object with what was approved."""
         row = self._store.get(id_)
         attempt = _attempt(row)
-        place = attempt.sent - 1
+        # A record that was restored may not know that a request was sent: then the first one is looked for.
+        place = max(attempt.sent, 1) - 1
         step = self._step(row, attempt, self._proposer.sealed(id_)[place], place)
         found: looking.Found | None = None
         for turn in range(LOOKS):

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Coroutine, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,10 +17,12 @@ import msgspec
 from skyflo_mcp.kubernetes.client import Cluster
 
 from skyflo_runbooks.gateway import decisions, identity
+from skyflo_runbooks.gateway.alarm import Alarm
 from skyflo_runbooks.gateway.decisions import Ballot
 from skyflo_runbooks.gateway.events import Events
 from skyflo_runbooks.gateway.executor import Executor
 from skyflo_runbooks.gateway.identity import Identity
+from skyflo_runbooks.gateway.patrol import Patrol
 from skyflo_runbooks.gateway.policy import AllOf, PairedOperator
 from skyflo_runbooks.gateway.proposer import Proposer, Render, Wish
 from skyflo_runbooks.gateway.redaction import Redactor
@@ -28,20 +30,16 @@ from skyflo_runbooks.gateway.store import Row, Store
 from skyflo_runbooks.gateway.verifier import Task, Verifier
 from skyflo_runbooks.gateway.view import view
 from skyflo_runbooks.model.check import Check, build
-from skyflo_runbooks.model.errors import BadInput, SkyfloError
+from skyflo_runbooks.model.errors import BadInput
 from skyflo_runbooks.model.json import Json
-from skyflo_runbooks.model.lifecycle import State
 from skyflo_runbooks.model.plan import bind, parameters_in, place_of
-from skyflo_runbooks.model.proposal import Origin, ProposalId, Verification
+from skyflo_runbooks.model.proposal import Origin, Verification
 from skyflo_runbooks.model.quantity import parse_duration
 from skyflo_runbooks.model.verdict import Judgement
 
-PATROL_SECONDS = 2.0
 LONGEST_WATCH = 86_400.0
 _PENDING = frozenset({"proposed", "approved", "executing", "unknown"})
 _BUSY = frozenset({"proposed", "approved", "executing"})
-_DECIDED: frozenset[State] = frozenset({"approved", "executing", "unknown"})
-_WAITING: frozenset[State] = frozenset({"proposed"})
 
 
 class Gateway:
@@ -60,10 +58,16 @@ class Gateway:
         )
         self._executor = Executor(cluster=cluster, store=store, proposer=self.proposer, redactor=redactor)
         self.verifier = Verifier(cluster=cluster, store=store, proposer=self.proposer, redactor=redactor, tick=tick)
+        self.alarm = Alarm(store=store, events=self.events)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._spawn(self._patrol(), "patrol")
+        for row in self.store.find(states=frozenset({"executed"})):
+            if row.proposal.verification is not None:
+                self._spawn(self._judge(row), f"judge {row.proposal.id}")
+        patrol = Patrol(cluster=self.cluster, store=self.store, resume=self._executor.resume, moved=self._moved)
+        self._spawn(patrol.walk(), "patrol")
+        self._spawn(self.alarm.watch(), "alarm")
         return self
 
     async def __aexit__(
@@ -262,10 +266,8 @@ class Gateway:
                 continue
             same = [
                 other
-                for other in self.store.find()
-                if (other.proposal.origin.runbook, other.proposal.origin.run) == (origin.runbook, origin.run)
-                and other.proposal.origin.step == step
-                and other.state != "superseded"
+                for other in self.store.find(place=(origin.runbook, origin.run, step))
+                if other.state != "superseded"
             ]
             if not same or same[0].state in _PENDING:
                 return None
@@ -290,29 +292,10 @@ class Gateway:
             return None
         return self.verifier.recorded(task) or self.verifier.under_way(task)
 
-    async def _patrol(self) -> None:
-        """Finish what was left behind; then expire what is too old and look again at what is unknown, for ever."""
-        for row in self.store.find(states=frozenset({"executed"})):
-            self._spawn(self._judge(row), f"judge {row.proposal.id}")
-        while True:
-            # What was approved comes first and by itself: however many are proposed, they cannot crowd it out.
-            for states in (_DECIDED, _WAITING):
-                for row in self.store.find(states=states):
-                    # A record that cannot be written now must not end the patrol: the next round tries again.
-                    with contextlib.suppress(SkyfloError):
-                        await self._tend(row.proposal.id)
-            await asyncio.sleep(PATROL_SECONDS)
-
-    async def _tend(self, id_: ProposalId) -> None:
-        row = self.store.get(id_)  # It may have moved while another one was tended.
-        if row.state in _DECIDED:
-            settled = await self._executor.resume(id_)
-            if settled.state != row.state:
-                self._tell(settled)
-                self._spawn(self._judge(settled), f"judge {id_}")
-        elif row.state == "proposed" and datetime.fromisoformat(row.proposal.binding.expires) <= self.store.now():
-            self.store.move(id_, "expire", {"message": "nobody decided in time: the answer is no"})
-            self._tell(self.store.get(id_))
+    def _moved(self, row: Row) -> None:
+        """Tell what the patrol has settled, and judge it."""
+        self._tell(row)
+        self._spawn(self._judge(row), f"judge {row.proposal.id}")
 
     def _tell(self, row: Row) -> None:
         self.events.publish("proposal", {"id": row.proposal.id, "state": row.state, "step": row.proposal.origin.step})
@@ -349,10 +332,13 @@ def with_approved(task: Task, approved: tuple[Verification, ...]) -> Task:
     return msgspec.structs.replace(task, checks=checks, within=same.within if same else task.within)
 
 
-def open_store(data_dir: Path) -> Store:
-    """Open the record, or raise `BadInput` where another gateway has it or the place cannot be written."""
+def open_store(data_dir: Path, witness: Path | None = None) -> Store:
+    """Open the record, or raise `BadInput` where another gateway has it or the place cannot be written.
+
+    `witness` is the file outside the data directory that has seen how far the record had come.
+    """
     try:
-        return Store(data_dir)
+        return Store(data_dir, witness=witness)
     except OSError as error:
         raise BadInput(
             f"The data directory {data_dir} cannot be used: {error.strerror}.", next_step="Choose another --data-dir."

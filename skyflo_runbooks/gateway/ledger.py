@@ -15,10 +15,11 @@ from typing import Any
 import msgspec
 
 from skyflo_runbooks.gateway.database import Database, Transaction
-from skyflo_runbooks.model.errors import SkyfloError
+from skyflo_runbooks.model.errors import ExitCode, SkyfloError
 from skyflo_runbooks.model.json import Json, canonical
 
 GENESIS = "0" * 64
+COMPARE = "Restore the data directory from a backup and compare; entries before it still hold."
 # How many entries are held in memory at a time.
 PAGE = 1000
 
@@ -36,6 +37,8 @@ class Entry(msgspec.Struct, frozen=True):
 
 class LedgerBroken(SkyfloError):
     """The chain does not hold; `good` entries before the break do."""
+
+    exit_code = ExitCode.BAD_INPUT
 
     def __init__(self, message: str, *, good: int, next_step: str) -> None:
         super().__init__(message, next_step=next_step)
@@ -71,15 +74,35 @@ def entries(database: Database, *, since: int = 0) -> Iterator[Entry]:
         since = int(str(rows[-1][0]))
 
 
+def tip(database: Database) -> Entry | None:
+    """Return the last entry."""
+    row = database.one("SELECT seq, at, kind, body, prev, hash FROM entries ORDER BY seq DESC LIMIT 1")
+    return None if row is None else read(row)
+
+
+def hash_at(database: Database, seq: int) -> str | None:
+    """Return the hash of the entry at a place, or None where there is none. Before the first one is `GENESIS`."""
+    if seq == 0:
+        return GENESIS
+    row = database.one("SELECT hash FROM entries WHERE seq = ?", (seq,))
+    return None if row is None else str(row[0])
+
+
 def read(row: tuple[Any, ...]) -> Entry:
     """Return the entry of a row."""
     seq, at, kind, body, prev, digest = row
-    return Entry(seq, at, kind, msgspec.json.decode(body, type=dict), prev, digest)
+    try:
+        return Entry(seq, at, kind, msgspec.json.decode(body, type=dict), prev, digest)
+    except msgspec.MsgspecError as error:
+        raise LedgerBroken(f"Ledger entry {seq} is broken: {error}.", good=seq - 1, next_step=COMPARE) from error
 
 
-def verify(chain: Iterator[Entry]) -> int:
-    """Return how many entries hold, or raise `LedgerBroken` that names the first one that does not."""
-    prev, count = GENESIS, 0
+def verify(chain: Iterator[Entry], *, after: int = 0, prev: str = GENESIS) -> int:
+    """Return the place of the last entry of a chain that holds, or raise `LedgerBroken` that names the first other one.
+
+    The chain goes on from the entry `after`, whose hash is `prev`.
+    """
+    count = after
     for entry in chain:
         expected = entry_hash(seq=entry.seq, at=entry.at, kind=entry.kind, body=entry.body, prev=prev)
         if entry.seq != count + 1 or entry.prev != prev or entry.hash != expected:
@@ -87,7 +110,7 @@ def verify(chain: Iterator[Entry]) -> int:
                 f"Ledger entry {count + 1} is broken: expected hash {expected[:12]}… after {prev[:12]}…, "
                 f"found entry {entry.seq} with {entry.hash[:12]}….",
                 good=count,
-                next_step="Restore the data directory from a backup and compare; entries before it still hold.",
+                next_step=COMPARE,
             )
         prev, count = entry.hash, count + 1
     return count

@@ -40,4 +40,22 @@ CREATE TABLE verdicts (key TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT;
 CREATE TABLE runbooks (id TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT;
 CREATE TABLE leases (key TEXT PRIMARY KEY, until TEXT NOT NULL) STRICT;
 """
-MIGRATIONS: tuple[Migration, ...] = (LEDGER + STATE,)
+CHECKPOINTS = """
+CREATE TABLE checkpoints (
+  seq INTEGER PRIMARY KEY, signed TEXT NOT NULL, key TEXT NOT NULL, signature TEXT NOT NULL
+) STRICT;
+CREATE TRIGGER checkpoints_never_change BEFORE UPDATE ON checkpoints
+  BEGIN SELECT RAISE(ABORT, 'checkpoints are append-only'); END;
+CREATE TRIGGER checkpoints_never_go BEFORE DELETE ON checkpoints
+  BEGIN SELECT RAISE(ABORT, 'checkpoints are append-only'); END;
+"""
+# What a record of ten thousand proposals needs to be read quickly.
+BY_STATE = """
+ALTER TABLE proposals ADD COLUMN expires TEXT NOT NULL DEFAULT '';
+UPDATE proposals SET expires = json_extract(CAST(content AS TEXT), '$.binding.expires');
+CREATE INDEX proposals_state ON proposals (state, expires);
+CREATE INDEX proposals_created ON proposals (created);
+CREATE INDEX proposals_run ON proposals (runbook, run, step);
+CREATE INDEX entries_kind ON entries (kind, seq);
+"""
+MIGRATIONS: tuple[Migration, ...] = (LEDGER + STATE, CHECKPOINTS + BY_STATE)

@@ -6,10 +6,10 @@ pre-image cannot stand in for another.
 
 import secrets
 from datetime import timedelta
-from pathlib import Path
 
 import msgspec
 
+from skyflo_runbooks.gateway.keys import key_file
 from skyflo_runbooks.gateway.store import Store, rfc3339
 from skyflo_runbooks.model.errors import BadInput, Refused
 from skyflo_runbooks.model.json import Json
@@ -19,20 +19,6 @@ LIFE = timedelta(days=30)
 
 class Tampered(Refused):
     """A sealed request is not the one that was sealed for this proposal."""
-
-
-def key_file(directory: Path, name: str) -> bytes:
-    """Return the 32-byte key in `directory/name`, made on first use with mode 0600."""
-    path = directory / name
-    if not path.exists():
-        path.touch(mode=0o600)
-        path.write_bytes(secrets.token_bytes(32))
-    key = path.read_bytes()
-    if len(key) != 32:
-        raise BadInput(
-            f"The key file {path} holds {len(key)} bytes, expected 32.", next_step="Restore it from a backup."
-        )
-    return key
 
 
 class PreImages:

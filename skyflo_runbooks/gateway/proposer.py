@@ -24,7 +24,8 @@ from skyflo_mcp.kubernetes.errors import Conflict, Invalid, NotFound
 from skyflo_runbooks.gateway import risk
 from skyflo_runbooks.gateway.impact import Scene, joined
 from skyflo_runbooks.gateway.impact.reads import ClusterLister
-from skyflo_runbooks.gateway.preimages import PreImages, key_file
+from skyflo_runbooks.gateway.keys import key_file
+from skyflo_runbooks.gateway.preimages import PreImages
 from skyflo_runbooks.gateway.prepare import Path, Prepared, live, prepare
 from skyflo_runbooks.gateway.redaction import Redactor
 from skyflo_runbooks.gateway.store import Row, Store, rfc3339

@@ -8,7 +8,7 @@ two of them interleave. A second gateway on the same directory is refused by a l
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -16,6 +16,7 @@ from typing import IO, Any
 import msgspec
 
 from skyflo_runbooks.gateway import ledger
+from skyflo_runbooks.gateway.book import Book
 from skyflo_runbooks.gateway.database import Database, SqliteDatabase, Transaction
 from skyflo_runbooks.gateway.migrations import MIGRATIONS
 from skyflo_runbooks.model import lifecycle
@@ -23,6 +24,14 @@ from skyflo_runbooks.model.errors import BadInput, Refused
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.lifecycle import Event, State
 from skyflo_runbooks.model.proposal import Decision, Proposal, ProposalId
+
+_WHOLE = """
+SELECT p.content, p.state, p.decision, p.superseded_by, p.rolled_back_by, p.verification,
+  (SELECT min(seq) FROM entries WHERE json_extract(body, '$.proposal') = p.id),
+  (SELECT max(seq) FROM entries WHERE json_extract(body, '$.proposal') = p.id),
+  a.id, a.started, a.ended, a.sent, a.applied, a.after, a.message
+FROM proposals p LEFT JOIN attempts a ON a.proposal = p.id
+"""
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -47,7 +56,7 @@ class Row(msgspec.Struct, frozen=True):
     superseded_by: str
     rolled_back_by: str
     attempt: Attempt | None
-    ledger: tuple[int, int] | None = None
+    ledger: tuple[int, int]
 
 
 def rfc3339(moment: datetime) -> str:
@@ -58,35 +67,45 @@ def rfc3339(moment: datetime) -> str:
 class Store:
     """The open record in `directory`; its database is the file `gateway.db` there, where no other one is given."""
 
-    def __init__(self, directory: Path, database: Database | None = None) -> None:
+    def __init__(self, directory: Path, database: Database | None = None, *, witness: Path | None = None) -> None:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         directory.chmod(0o700)
         self.directory = directory
         self._lock = _lock(directory)
-        try:
+        with ExitStack() as opened:
+            opened.callback(self._lock.close)
             self.database = database or SqliteDatabase(directory / "gateway.db")
+            opened.callback(self.database.close)
+            self.database.check()
             self.database.migrate(MIGRATIONS)
-        except BaseException:
-            self._lock.close()
-            raise
+            self.book = Book(self.database, directory, witness or directory / "witness")
+            opened.callback(self.book.close)
+            self.book.compare(rfc3339(self.now()))
+            self._opened = opened.pop_all()
 
     def close(self) -> None:
         """Close the database and let go of the directory."""
-        self.database.close()
-        self._lock.close()
+        self._opened.close()
 
     def now(self) -> datetime:
         """Return the time that entries carry."""
         return datetime.now(UTC)
 
-    def transaction(self) -> AbstractContextManager[Transaction]:
-        """One transaction: all of it, or nothing."""
-        return self.database.transaction()
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """One transaction: all of it, or nothing; the witness sees of it what it must."""
+        try:
+            with self.database.transaction() as db:
+                yield db
+        except BaseException:
+            self.book.forget()
+            raise
+        self.book.committed()
 
     def record(self, kind: str, body: Json) -> ledger.Entry:
         """Append one entry that moves no state."""
         with self.transaction() as db:
-            return ledger.append(db, at=rfc3339(self.now()), kind=kind, body=body)
+            return self._tell(db, kind=kind, body=body)
 
     def entries(self, *, since: int = 0) -> Iterator[ledger.Entry]:
         """Yield ledger entries in order."""
@@ -110,10 +129,10 @@ class Store:
             "supersedes": proposal.supersedes,
         }
         with self.transaction() as db:
-            entry = ledger.append(db, at=rfc3339(self.now()), kind="proposed", body=body)
+            entry = self._tell(db, kind="proposed", body=body)
             db.execute(
-                "INSERT INTO proposals (id, state, content, same_key, runbook, run, step, created) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO proposals (id, state, content, same_key, runbook, run, step, created, expires) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     proposal.id,
                     state,
@@ -123,6 +142,7 @@ class Store:
                     proposal.origin.run,
                     proposal.origin.step,
                     proposal.created,
+                    proposal.binding.expires,
                 ),
             )
             if proposal.supersedes:
@@ -135,22 +155,62 @@ class Store:
         rows = self._rows("WHERE p.id = ?", (id_,))
         if not rows:
             raise BadInput(f"There is no proposal {id_[:40]!r}.", next_step="'skyflo-runbooks approvals' lists them.")
-        places = self.one(
-            "SELECT min(seq), max(seq) FROM entries WHERE json_extract(body, '$.proposal') = ?", (rows[0].proposal.id,)
-        )
-        return msgspec.structs.replace(rows[0], ledger=places)
+        return rows[0]
 
-    def find(self, *, same_key: str = "", states: frozenset[State] | None = None, limit: int = 500) -> list[Row]:
-        """Return proposals, newest first, of one key or in some states."""
-        clauses, values = [], []
+    def find(
+        self,
+        *,
+        same_key: str = "",
+        states: frozenset[State] | None = None,
+        place: tuple[str, str, str] | None = None,
+        limit: int = 500,
+    ) -> list[Row]:
+        """Return proposals, newest first, of one key, in some states, or of one place: runbook, run and step."""
+        clauses: list[str] = []
+        values: list[object] = []
         if same_key:
             clauses.append("p.same_key = ?")
             values.append(same_key)
         if states is not None:
             clauses.append(f"p.state IN ({','.join('?' * len(states))})")
             values += sorted(states)
+        if place is not None:
+            clauses.append("p.runbook = ? AND p.run = ? AND p.step = ?")
+            values += place
         where = "WHERE " + " AND ".join(clauses) if clauses else ""
         return self._rows(f"{where} ORDER BY p.created DESC, p.id LIMIT {int(limit)}", tuple(values))
+
+    def ids(self, *states: State) -> list[ProposalId]:
+        """Return the ids of all proposals in some states, oldest first."""
+        marks = ",".join("?" * len(states))
+        rows = self.all(f"SELECT id FROM proposals WHERE state IN ({marks}) ORDER BY created, id", states)  # noqa: S608
+        return [ProposalId(str(row[0])) for row in rows]
+
+    def overdue(self) -> list[ProposalId]:
+        """Return the ids of proposals whose time to be decided is over."""
+        rows = self.all(
+            "SELECT id FROM proposals WHERE state = 'proposed' AND expires <= ? ORDER BY expires",
+            (rfc3339(self.now()),),
+        )
+        return [ProposalId(str(row[0])) for row in rows]
+
+    def waiting(self) -> dict[str, float]:
+        """Return for how many seconds each approved proposal waits to be dispatched."""
+        now = self.now()
+        rows = self.all(
+            "SELECT id, coalesce(json_extract(CAST(decision AS TEXT), '$.at'), created) "
+            "FROM proposals WHERE state = 'approved'"
+        )
+        return {str(id_): (now - datetime.fromisoformat(str(at))).total_seconds() for id_, at in rows}
+
+    def counts(self) -> dict[str, int]:
+        """Return how many proposals are in each state."""
+        rows = self.all("SELECT state, count(*) FROM proposals GROUP BY state")
+        return {str(state): int(str(count)) for state, count in rows}
+
+    def catch_up(self) -> None:
+        """Sign and witness what is left of the ledger."""
+        self.book.catch_up(self.now(), rfc3339(self.now()))
 
     def move(self, id_: ProposalId, event: Event, body: Json | None = None) -> ledger.Entry:
         """Move a proposal along one arrow, with the entry that tells of it, in one transaction."""
@@ -178,13 +238,13 @@ class Store:
     def mark_sent(self, attempt: str, place: int) -> None:
         """Note, durably and beforehand, that the request at `place` (from 1) is now being sent."""
         with self.transaction() as db:
-            ledger.append(db, at=rfc3339(self.now()), kind="sending", body={"attempt": attempt, "request": place})
+            self._tell(db, kind="sending", body={"attempt": attempt, "request": place})
             db.execute("UPDATE attempts SET sent = ? WHERE id = ?", (place, attempt))
 
     def mark_applied(self, attempt: str, applied: list[Json], after: list[Json]) -> None:
         """Note what the API server answered so far; `after` holds the desired-state digests that we left."""
         with self.transaction() as db:
-            ledger.append(db, at=rfc3339(self.now()), kind="applied", body={"attempt": attempt, "applied": applied[-1]})
+            self._tell(db, kind="applied", body={"attempt": attempt, "applied": applied[-1]})
             db.execute(
                 "UPDATE attempts SET applied = ?, after = ? WHERE id = ?",
                 (msgspec.json.encode(applied), msgspec.json.encode(after), attempt),
@@ -217,6 +277,9 @@ class Store:
         """Return every row of a query."""
         return self.database.all(query, values)
 
+    def _tell(self, db: Transaction, *, kind: str, body: Json) -> ledger.Entry:
+        return self.book.append(db, at=rfc3339(self.now()), kind=kind, body=body)
+
     def _move(self, db: Transaction, id_: ProposalId, event: Event, body: Json) -> ledger.Entry:
         row = db.execute("SELECT state FROM proposals WHERE id = ?", (id_,)).fetchone()
         if row is None:
@@ -224,20 +287,15 @@ class Store:
         after = lifecycle.move(row[0], event)
         db.execute("UPDATE proposals SET state = ? WHERE id = ?", (after, id_))
         told = {"proposal": id_, "state": after, **body}
-        return ledger.append(db, at=rfc3339(self.now()), kind=event, body=told)
+        return self._tell(db, kind=event, body=told)
 
     def _rows(self, tail: str, values: tuple[object, ...]) -> list[Row]:
-        found: list[Any] = self.database.all(
-            "SELECT p.content, p.state, p.decision, p.superseded_by, p.rolled_back_by, p.verification, "
-            "a.id, a.started, a.ended, a.sent, a.applied, a.after, a.message "
-            "FROM proposals p LEFT JOIN attempts a ON a.proposal = p.id " + tail,
-            values,
-        )
+        found: list[Any] = self.database.all(f"{_WHOLE} {tail}", values)
         return [_row(row) for row in found]
 
 
-def _row(row: tuple[bytes, State, bytes | None, str, str, bytes | None, *tuple[object, ...]]) -> Row:
-    content, state, decision, superseded_by, rolled_back_by, verification, *attempt = row
+def _row(row: tuple[Any, ...]) -> Row:
+    content, state, decision, superseded_by, rolled_back_by, verification, first, last, *attempt = row
     proposal = msgspec.json.decode(content, type=Proposal)
     if verification is not None:
         kind = Proposal.__annotations__["verification"]
@@ -259,7 +317,7 @@ def _row(row: tuple[bytes, State, bytes | None, str, str, bytes | None, *tuple[o
             Attempt,
         )
     said = None if decision is None else msgspec.json.decode(decision, type=Decision)
-    return Row(proposal, state, said, superseded_by, rolled_back_by, made)
+    return Row(proposal, state, said, superseded_by, rolled_back_by, made, (first, last))
 
 
 def _bytes(value: object) -> bytes:

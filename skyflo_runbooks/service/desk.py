@@ -51,6 +51,7 @@ class Desk:
             "isolation": self.settings.isolation,
             "jupyter_origin": self.settings.jupyter_origin,
             "policy": self.gateway.policy.name,
+            "alarms": self.gateway.alarm.now(),
         }
 
     async def _reach(self) -> tuple[bool, str]:

@@ -9,6 +9,7 @@ Rules:
 
 import asyncio
 import errno
+import hashlib
 import json
 import os
 import socket
@@ -44,7 +45,7 @@ async def serve(settings: Settings, *, announce: Announce) -> None:
     sockets = bind(settings.host, settings.port)
     try:
         port = sockets[0].getsockname()[1]
-        store = open_store(settings.data_dir)
+        store = open_store(settings.data_dir, witness_file(settings.home, settings.data_dir))
         try:
             desk = open_desk(settings, store, port)
         except BaseException:
@@ -119,6 +120,11 @@ def bind(host: str, port: int) -> list[socket.socket]:
 def address_file(home: Path) -> Path:
     """Return where the gateway says how to reach it."""
     return home / "run" / "gateway.json"
+
+
+def witness_file(home: Path, data_dir: Path) -> Path:
+    """Return where the witness of a data directory lies: in the home, outside that directory."""
+    return home / "witness" / hashlib.sha256(str(data_dir.resolve()).encode()).hexdigest()[:16]
 
 
 def _listen(family: socket.AddressFamily, host: str, port: int) -> socket.socket:

@@ -46,7 +46,7 @@ class World:
         self.practice = practice
         self.gate = gate
         self.key = Key()
-        link = identity.issue(gateway.store, "link", "test", identity.LINK_LIFE)
+        link = identity.issue(gateway.store, "link", identity.GATEWAY, identity.LINK_LIFE)
         identity.pair(gateway.store, link=link, name=OPERATOR.name, key=identity.read_key(self.key.jwk))
 
     async def propose(

@@ -9,11 +9,13 @@ from pathlib import Path
 
 from skyflo_runbooks.gateway.database import SqliteDatabase
 from skyflo_runbooks.gateway.migrations import MIGRATIONS
+from skyflo_runbooks.gateway.witness import Witness
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.proposal import Decision
 from tests.gateway.world import OPERATOR, RAISE, World, world
 
 FOLDER = Path(__file__).parent
+SHAPE = len(MIGRATIONS)
 # What the story leaves: every state that a record keeps, by the step that leads there.
 STATES = {
     "rolled_back": "rolled_back",
@@ -32,11 +34,15 @@ def fixture(shape: int) -> Path:
 
 
 def laid(shape: int, directory: Path) -> Path:
-    """Write the record of a shape as a database file into `directory` and return the directory."""
+    """Write the record of a shape as a database file into `directory`, with its witness; return the directory."""
     directory.mkdir(parents=True, exist_ok=True)
     file = sqlite3.connect(directory / "gateway.db", isolation_level=None)
     file.executescript(fixture(shape).read_text())
+    seq, hash_, at = file.execute("SELECT seq, hash, at FROM entries ORDER BY seq DESC LIMIT 1").fetchone()
     file.close()
+    witness = Witness(directory / "witness")
+    witness.note(seq=seq, hash_=hash_, at=at)
+    witness.close()
     return directory
 
 
@@ -46,8 +52,8 @@ async def tell(folder: Path) -> None:
         await _story(here)
         database = here.gateway.store.database
         assert isinstance(database, SqliteDatabase)
-        lines = [*database.connection.iterdump(), f"PRAGMA user_version = {len(MIGRATIONS)};"]
-    fixture(len(MIGRATIONS)).write_text("\n".join(lines) + "\n")
+        lines = [*database.connection.iterdump(), f"PRAGMA user_version = {SHAPE};"]
+    fixture(SHAPE).write_text("\n".join(lines) + "\n")
 
 
 async def _story(here: World) -> None:
@@ -84,4 +90,4 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(tell(Path(folder)))
-    print(fixture(len(MIGRATIONS)))
+    print(fixture(SHAPE))

@@ -1,0 +1,32 @@
+"""What a record that is older than its witness may still do: nothing that was approved in it.
+
+Rules:
+  1. Every approval that is still open is void: it may have been used since. What was being executed is unknown, and is
+     settled by looking. A proposal that nobody decided stays: it needs a fresh decision anyway.
+  2. Nonces, one-time links and sessions are gone: some of them were burnt or revoked since. Operators log in again.
+  3. One entry says so, with what the witness had seen; it is written in the same transaction.
+"""
+
+from skyflo_runbooks.gateway.database import Transaction
+from skyflo_runbooks.model import lifecycle
+from skyflo_runbooks.model.json import Json
+from skyflo_runbooks.model.lifecycle import Event
+
+_OPEN = (
+    "SELECT id, state FROM proposals WHERE state IN ('approved', 'executing') "
+    "OR (state = 'proposed' AND decision IS NOT NULL) ORDER BY id"
+)
+NEXT = "Run the change step again and look at the cluster first: it may have been applied already."
+
+
+def moves(db: Transaction, why: str) -> list[tuple[Event, Json]]:
+    """Take back every approval by rules 1 and 2, and return the entries that tell of it, the first by rule 3."""
+    told: list[tuple[Event, Json]] = []
+    for id_, state in db.execute(_OPEN).fetchall():
+        event: Event = "lose" if state == "executing" else "drift"
+        after = lifecycle.move(state, event)
+        db.execute("UPDATE proposals SET state = ? WHERE id = ?", (after, id_))
+        told.append((event, {"proposal": id_, "state": after, "message": f"{why}. {NEXT}"}))
+    db.execute("DELETE FROM nonces")
+    db.execute("DELETE FROM tokens")
+    return told

@@ -1,0 +1,203 @@
+"""A record from yesterday, one that was cut off, and another one: noticed at the start; nothing old is applied."""
+
+import logging
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skyflo_runbooks.gateway import identity
+from skyflo_runbooks.gateway.database import RecordUnusable
+from skyflo_runbooks.gateway.gateway import open_store
+from skyflo_runbooks.gateway.store import Store
+from skyflo_runbooks.gateway.witness import SLOT, Sighting, Witness, contradiction
+from skyflo_runbooks.model.errors import NotAllowed
+from skyflo_runbooks.model.proposal import Decision
+from tests.gateway.shapes import limited
+from tests.gateway.world import OPERATOR, World, world
+
+FILES = ("gateway.db", "gateway.db-wal", "gateway.db-shm")
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a record's database as a backup does."""
+    target.mkdir(exist_ok=True)
+    for name in FILES:
+        (target / name).unlink(missing_ok=True)
+        if (source / name).exists():
+            shutil.copy(source / name, target / name)
+
+
+async def approved(here: World) -> str:
+    """Return a proposal that is approved and not dispatched, as a gateway leaves it that dies right then."""
+    row = await here.propose()
+    ballot = here.ballot(row)
+    made = Decision("approve", OPERATOR.name, row.proposal.digest, row.proposal.created, "", "", ballot.signature)
+    here.gateway.store.decide(row.proposal.id, made, ballot.nonce)
+    return row.proposal.id
+
+
+async def test_an_approval_that_was_used_since_is_not_applied_again(tmp_path: Path) -> None:
+    """Backup with an open approval; it is applied and rolled back; the backup is restored: nothing is applied."""
+    async with world(tmp_path) as here:
+        id_ = await approved(here)
+        copy(tmp_path / "data", tmp_path / "yesterday")
+        await here.gateway._executor.resume(here.gateway.store.get(id_).proposal.id)
+        await here.approve(await here.gateway.roll_back(id_, OPERATOR))
+        assert (here.gateway.store.get(id_).state, await here.limit()) == ("rolled_back", "256Mi")
+    copy(tmp_path / "yesterday", tmp_path / "data")
+    async with world(tmp_path) as again:
+        row = again.gateway.store.get(id_)
+        assert row.state == "void"
+        told = {entry.kind: entry.body for entry in again.gateway.store.entries()}
+        assert told["restored"]["taken_back"] == [id_]
+        assert "but entry" in told["restored"]["message"]
+        assert told["drift"]["message"].startswith("This record was restored or cut off")
+        assert again.gateway.alarm.now()[0]["kind"] == "restored"
+        assert (await again.limit(), again.writes()) == ("256Mi", 0)
+
+
+async def test_what_was_being_executed_is_looked_for(tmp_path: Path) -> None:
+    """The backup was taken in the middle: not sent again, but found in the cluster, or not."""
+    async with world(tmp_path) as here:
+        id_ = await approved(here)
+        proposal = here.gateway.store.get(id_).proposal.id
+        here.gateway.store.start_attempt(proposal, "at-0123456789")
+        copy(tmp_path / "data", tmp_path / "yesterday")
+        here.gateway.store.mark_sent("at-0123456789", 1)
+    copy(tmp_path / "yesterday", tmp_path / "data")
+    async with world(tmp_path) as again:
+        assert again.gateway.store.get(id_).state in ("unknown", "void")
+        settled = await again.gateway._executor.resume(proposal)
+        assert (settled.state, again.writes()) == ("void", 0)
+
+
+async def test_credentials_of_a_restored_record_are_gone(tmp_path: Path) -> None:
+    """A link that was used since, a session that was ended since, a nonce that was burnt since."""
+    store = Store(tmp_path / "data")
+    link = identity.issue(store, "link", "gateway", identity.LINK_LIFE)
+    session = identity.issue(store, "operator", "ann", identity.SESSION_LIFE)
+    nonce = identity.new_nonce(store, proposal="ap-000000", operator="ann")
+    store.record("note", {"n": 1})
+    copy(tmp_path / "data", tmp_path / "yesterday")
+    store.record("reject", {"n": 2})
+    store.close()
+    copy(tmp_path / "yesterday", tmp_path / "data")
+    again = Store(tmp_path / "data")
+    assert not identity.link_is_open(again, link)
+    assert not identity.nonce_serves(again, nonce=nonce, proposal="ap-000000", operator="ann")
+    with pytest.raises(NotAllowed):
+        identity.identify(again, session)
+    again.close()
+
+
+async def test_it_is_said_once_and_the_record_goes_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The next start finds the witness as it should be; undecided proposals are still there to be decided."""
+    async with world(tmp_path) as here:
+        waiting = await here.propose(arguments=limited("300Mi"))
+        here.gateway.store.catch_up()
+        copy(tmp_path / "data", tmp_path / "yesterday")
+        await here.gateway.decide(waiting.proposal.id, here.ballot(waiting, "reject", "no"), OPERATOR)
+    copy(tmp_path / "yesterday", tmp_path / "data")
+    with caplog.at_level(logging.WARNING, "skyflo_runbooks"):
+        Store(tmp_path / "data").close()
+        Store(tmp_path / "data").close()
+    assert [record.message.partition(":")[0] for record in caplog.records] == ["This record was restored or cut off"]
+    async with world(tmp_path) as again:
+        assert again.gateway.store.book.restored == ""
+        row = again.gateway.store.get(waiting.proposal.id)
+        await again.gateway.decide(row.proposal.id, again.ballot(row, "reject", "still no"), OPERATOR)
+        assert again.gateway.store.get(row.proposal.id).state == "rejected"
+
+
+def test_a_record_that_is_gone_is_noticed(tmp_path: Path) -> None:
+    """An empty one in its place is another record."""
+    store = Store(tmp_path)
+    store.record("reject", {})
+    store.close()
+    for name in FILES:
+        (tmp_path / name).unlink(missing_ok=True)
+    again = Store(tmp_path)
+    assert [entry.kind for entry in again.entries()] == ["restored"]
+    again.close()
+
+
+def test_another_record_of_the_same_length_is_noticed(tmp_path: Path) -> None:
+    """Its entry at the witnessed place has another hash."""
+    for name in ("one", "two"):
+        store = Store(tmp_path / name)
+        store.record("reject", {"of": name})
+        store.close()
+    copy(tmp_path / "two", tmp_path / "one")
+    again = Store(tmp_path / "one")
+    assert "is not the one that was written" in again.book.restored
+    again.close()
+
+
+def test_a_record_without_its_witness_is_noticed(tmp_path: Path) -> None:
+    """A whole directory that was brought from elsewhere has no witness here."""
+    home = tmp_path / "home" / "witness"
+    store = open_store(tmp_path / "data", home)
+    store.record("note", {})
+    store.close()
+    again = open_store(tmp_path / "data", home)
+    assert again.book.restored == ""
+    again.close()
+    home.unlink()
+    moved = open_store(tmp_path / "data", home)
+    assert "no witness has seen this record of 1 entries" in moved.book.restored
+    moved.close()
+
+
+def test_nothing_is_sent_that_the_witness_cannot_see(tmp_path: Path) -> None:
+    """The mark that comes before a request fails where the witness cannot be written."""
+    store = Store(tmp_path)
+    os.close(store.book._witness._file)
+    store.book._witness._file = os.open(tmp_path / "gateway.db", os.O_RDONLY)
+    with pytest.raises(RecordUnusable, match=r"witness .* cannot be written"):
+        store.mark_sent("at-0123456789", 1)
+    store.record("note", {})  # What has no effect goes on.
+    store.close()
+
+
+@given(st.lists(st.integers(1, 10**9), min_size=1, max_size=6), st.booleans())
+def test_the_newest_whole_note_is_read(tmp_path_factory: pytest.TempPathFactory, seqs: list[int], torn: bool) -> None:
+    """In whatever order the record grew or was replaced; a torn write leaves the one before."""
+    path = tmp_path_factory.mktemp("witness") / "witness"
+    witness = Witness(path)
+    for seq in seqs:
+        witness.note(seq=seq, hash_=f"{seq:064x}", at="2026-01-01T00:00:00.000Z")
+    witness.close()
+    expected = seqs
+    if torn:
+        raw = bytearray(path.read_bytes())
+        start = (len(seqs) - 1) % 2 * SLOT
+        raw[start : start + 40] = b"\0" * 40
+        path.write_bytes(raw)
+        expected = seqs[:-1]
+    again = Witness(path)
+    assert (again.last.seq if again.last else None) == (expected[-1] if expected else None)
+    again.close()
+
+
+@pytest.mark.parametrize(
+    ("seen", "last", "then", "expected"),
+    [
+        (None, 0, None, ""),
+        (None, 5, None, "no witness"),
+        (Sighting(5, "a", "t"), 5, "a", ""),
+        (Sighting(5, "a", "t"), 9, "a", ""),
+        (Sighting(5, "a", "t"), 4, None, "ends at entry 4"),
+        (Sighting(5, "a", "t"), 0, None, "ends at entry 0"),
+        (Sighting(5, "a", "t"), 5, "b", "is not the one"),
+        (Sighting(5, "a", "t"), 9, None, "is not the one"),
+    ],
+)
+def test_when_a_record_is_the_witnessed_one(seen: Sighting | None, last: int, then: str | None, expected: str) -> None:
+    """It may have grown; it may not have shrunk or changed."""
+    said = contradiction(seen, last=last, hash_then=then)
+    assert said.startswith(expected) or expected in said
+    assert bool(said) == bool(expected)
