@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skyflo_runbooks.gateway.database import (
@@ -155,6 +155,7 @@ def test_a_file_that_is_no_database_is_damaged(tmp_path: Path) -> None:
     Store(tmp_path).close()  # The lock was let go of.
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["SELECT 1;", "SELECT ';';", "\n", str(FRUIT)]), max_size=6))
 def test_a_script_is_taken_apart_at_its_statements(parts: list[str]) -> None:
     """Whatever lies between them."""

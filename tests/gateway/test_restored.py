@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skyflo_runbooks.gateway import identity
@@ -163,6 +163,7 @@ def test_nothing_is_sent_that_the_witness_cannot_see(tmp_path: Path) -> None:
     store.close()
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(1, 10**9), min_size=1, max_size=6), st.booleans())
 def test_the_newest_whole_note_is_read(tmp_path_factory: pytest.TempPathFactory, seqs: list[int], torn: bool) -> None:
     """In whatever order the record grew or was replaced; a torn write leaves the one before."""
