@@ -84,8 +84,8 @@ class Database(Protocol):
     def migrate(self, migrations: Sequence[Migration]) -> None:
         """Make the migrations that were not made yet, by rule 2."""
 
-    def check(self) -> None:
-        """Raise `RecordDamaged` where its pages do not hold together."""
+    def opening(self) -> AbstractContextManager[None]:
+        """While a record is opened, whatever statement fails means that it is damaged; its pages are checked first."""
 
     def close(self) -> None:
         """Let go of it."""
@@ -96,6 +96,7 @@ class SqliteDatabase:
 
     def __init__(self, path: Path | None = None) -> None:
         self.where = str(path.parent) if path else "memory"
+        self._opening = True
         with self._told():
             self.connection = sqlite3.connect(
                 path or ":memory:", isolation_level=None, check_same_thread=False, timeout=LOCK_SECONDS
@@ -106,11 +107,13 @@ class SqliteDatabase:
             with self._told():
                 self.connection.execute("PRAGMA journal_mode=WAL")
                 self.connection.execute("PRAGMA synchronous=FULL")
+                self.connection.execute("SELECT count(*) FROM sqlite_schema")
             if path is not None:
                 path.chmod(0o600)
         except BaseException:
             self.connection.close()
             raise
+        self._opening = False
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -160,11 +163,17 @@ class SqliteDatabase:
                         db.execute(statement)
                 db.execute(f"PRAGMA user_version = {number}")
 
-    def check(self) -> None:
+    @contextmanager
+    def opening(self) -> Iterator[None]:
         """See `Database`."""
         said = self.one("PRAGMA quick_check(1)")
         if said != ("ok",):
             raise self._damaged(said[0] if said else "it does not answer")
+        self._opening = True
+        try:
+            yield
+        finally:
+            self._opening = False
 
     def close(self) -> None:
         """See `Database`."""
@@ -185,7 +194,7 @@ class SqliteDatabase:
             raise self._damaged(error) from error
         except sqlite3.DatabaseError as error:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without what extends it
-            if code in _DAMAGED:
+            if code in _DAMAGED or (self._opening and code not in _UNUSABLE):
                 raise self._damaged(error) from error
             if code in _UNUSABLE:
                 raise RecordUnusable(

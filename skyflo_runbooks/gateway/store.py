@@ -76,11 +76,11 @@ class Store:
             opened.callback(self._lock.close)
             self.database = database or SqliteDatabase(directory / "gateway.db")
             opened.callback(self.database.close)
-            self.database.check()
-            self.database.migrate(MIGRATIONS)
-            self.book = Book(self.database, directory, witness or directory / "witness")
-            opened.callback(self.book.close)
-            self.book.compare(rfc3339(self.now()))
+            with self.database.opening():
+                self.database.migrate(MIGRATIONS)
+                self.book = Book(self.database, directory, witness or directory / "witness")
+                opened.callback(self.book.close)
+                self.book.compare(rfc3339(self.now()))
             self._opened = opened.pop_all()
 
     def close(self) -> None:

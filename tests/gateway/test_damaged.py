@@ -75,7 +75,7 @@ def test_a_broken_end_stops_the_start(whole: Path, tmp_path: Path, statement: st
     assert told.value.exit_code == ExitCode.BAD_INPUT
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(place=st.integers(0, 2**20))
 def test_flipped_bytes_never_pass_for_the_record(
     whole: Path, tmp_path_factory: pytest.TempPathFactory, place: int
