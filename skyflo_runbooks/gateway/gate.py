@@ -6,7 +6,8 @@ Rules:
   2. A read runs within limits: a time, a size, and so many at once for each caller.
   3. Its result and its errors are redacted before anyone sees them, and the call is told to the event stream.
   4. A change never runs here. It becomes a proposal, whoever calls.
-  5. Where an argument holds secret values (`Tool.sealed`) only references and entries are taken for them.
+  5. Where an argument holds secret values (`Tool.sealed`) only references and entries are taken for them; where it
+     holds manifests (`Tool.manifests`) only references for the values of Secrets.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 from skyflo_mcp.kubernetes.catalogue import TOOLS, Tool, call, tool
+from skyflo_mcp.kubernetes.change.manifests import unwritten
 from skyflo_mcp.kubernetes.client import Cluster
 
 from skyflo_runbooks.gateway.events import Events
@@ -110,6 +112,8 @@ class Gate:
 
 def _check_sealed(tool: Tool, arguments: Json) -> None:
     """Raise `BadInput` where a sealed argument holds a value that was written down, by rule 5."""
+    for field in tool.manifests:
+        unwritten(arguments.get(field))
     for field in tool.sealed:
         given = arguments.get(field)
         for key, value in given.items() if isinstance(given, dict) else ():

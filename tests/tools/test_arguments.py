@@ -31,6 +31,7 @@ WEB: Json = {
     "metadata": {"name": "web", "namespace": "shop", "uid": "d"},
     "spec": {"replicas": 1, "template": {"spec": {"containers": [{"name": "web", "image": "a:1"}]}}},
 }
+SETTINGS: Json = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"a": "1"}}
 THE_WEB: Json = {"kind": "Deployment", "namespace": "shop", "name": "web"}
 IN_WEB: Json = {**THE_WEB, "container": "web"}
 GOOD: dict[str, Json] = {
@@ -65,6 +66,8 @@ GOOD: dict[str, Json] = {
     "k8s_cp": {"namespace": "shop", "name": "web-1", "path": "/etc/hosts"},
     "k8s_port_forward": {"namespace": "shop", "name": "web-1", "port": 6379, "send": "PING"},
     "k8s_debug": {"namespace": "shop", "name": "web-1", "image": "busybox:1.37"},
+    "k8s_apply": {"content": [SETTINGS], "namespace": "shop"},
+    "k8s_create": {"manifest": SETTINGS, "namespace": "shop"},
     "k8s_set_command": {**IN_WEB, "command": ["/app"]},
     "k8s_set_probe": {**IN_WEB, "probe": "liveness", "port": 80},
     "k8s_tolerate": {**THE_WEB, "key": "dedicated", "effect": "NoSchedule"},

@@ -192,14 +192,37 @@ async def test_the_value_that_is_replaced_is_not_in_the_request(world: World) ->
     assert "slow" not in json.dumps(change.requests[0].body)
 
 
-async def test_a_patch_of_a_secret_does_not_carry_its_value(world: World) -> None:
-    """No test with what it replaces."""
-    patch = [{"op": "replace", "path": "/data/value", "value": "bmV3"}]
-    change = await render(
-        world, "k8s_patch", {"kind": "Secret", "name": "password", "patch": patch, "patch_type": "json"}
-    )
+@pytest.mark.parametrize(
+    ("patch_type", "patch"),
+    [("json", [{"op": "remove", "path": "/data/value"}]), ("merge", {"data": {"value": None}})],
+)
+async def test_a_key_is_taken_out_of_a_secret_without_its_value(world: World, patch_type: str, patch: object) -> None:
+    """No test with what it removes."""
+    arguments: Json = {"kind": "Secret", "name": "password", "patch": patch, "patch_type": patch_type}
+    change = await render(world, "k8s_patch", arguments)
     assert change.requests[0].body == patch
-    assert "bmV3" not in change.equivalent + change.title
+    assert "aHVudGVyMg" not in change.equivalent + change.title
+
+
+@pytest.mark.parametrize(
+    ("patch_type", "patch"),
+    [
+        ("json", [{"op": "replace", "path": "/data/value", "value": "bmV3"}]),
+        ("json", [{"op": "test", "path": "/data/value", "value": "bmV3"}]),
+        ("json", [{"op": "add", "path": "/stringData", "value": {"value": "new"}}]),
+        ("json", [{"op": "test", "path": "", "value": {}}]),
+        ("merge", {"data": {"value": "bmV3"}}),
+        ("merge", {"data": "bmV3"}),
+        ("strategic", {"stringData": {"value": "new"}}),
+    ],
+)
+async def test_the_value_of_a_secret_is_not_written_down_in_a_patch(
+    practice_world: World, patch_type: str, patch: object
+) -> None:
+    """Arguments are shown and recorded."""
+    arguments: Json = {"kind": "Secret", "name": "password", "patch": patch, "patch_type": patch_type}
+    with pytest.raises(BadInput, match="not written down"):
+        await render(practice_world, "k8s_patch", arguments)
 
 
 @pytest.mark.parametrize(

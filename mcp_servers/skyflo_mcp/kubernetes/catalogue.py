@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from skyflo_mcp.kubernetes.change.apply import k8s_apply, k8s_create
 from skyflo_mcp.kubernetes.change.autoscale import k8s_autoscale
 from skyflo_mcp.kubernetes.change.claim import k8s_resize_claim
 from skyflo_mcp.kubernetes.change.command import k8s_set_command
@@ -59,7 +60,10 @@ Run = Callable[..., Awaitable[Json | Rendered]]
 
 
 class Tool(msgspec.Struct, frozen=True):
-    """One tool. `replaces` is the upstream tool's name where ours differs, `sealed` are its arguments with secrets."""
+    """One tool. `replaces` is the upstream tool's name where ours differs.
+
+    `sealed` are its arguments that hold secret values; `manifests` those in which a Secret's values must be references.
+    """
 
     name: str
     effect: Effect
@@ -67,6 +71,7 @@ class Tool(msgspec.Struct, frozen=True):
     domain: str = "kubernetes"
     replaces: str = ""
     sealed: tuple[str, ...] = ()
+    manifests: tuple[str, ...] = ()
 
     @property
     def description(self) -> str:
@@ -90,6 +95,8 @@ _READS: tuple[Run, ...] = (
     k8s_rollout_history,
 )
 _CHANGES: tuple[Run, ...] = (
+    k8s_apply,
+    k8s_create,
     k8s_set_resources,
     k8s_set_image,
     k8s_set_env,
@@ -125,13 +132,15 @@ _CHANGES: tuple[Run, ...] = (
     k8s_remove_finalizer,
     k8s_delete,
 )
+_LONGEST = 200
 _SEALED = {"k8s_set_secret": ("values",)}
+_MANIFESTS = {"k8s_apply": ("content",), "k8s_create": ("manifest",)}
 
 
 def _tools(functions: tuple[Run, ...], effect: Effect) -> dict[str, Tool]:
     names = [str(getattr(function, "__name__", "")) for function in functions]
     return {
-        name: Tool(name, effect, function, sealed=_SEALED.get(name, ()))
+        name: Tool(name, effect, function, sealed=_SEALED.get(name, ()), manifests=_MANIFESTS.get(name, ()))
         for name, function in zip(names, functions, strict=True)
     }
 
@@ -182,7 +191,9 @@ def _said(error: str) -> str:
     text = what.replace("Object contains unknown field", "There is no argument").replace(
         "Object missing required field", "Missing"
     )
-    return f"{where.rstrip('`')}: {text}." if where else f"{text}."
+    if len(text) > _LONGEST:  # what was given may be as long as a request
+        text = f"{text[:_LONGEST]}…"
+    return f"{where[:_LONGEST].rstrip('`')}: {text}." if where else f"{text}."
 
 
 def _usage(name: str) -> str:

@@ -15,9 +15,7 @@ from skyflo_runbooks.model.request import APPLY_PATCH, Rendered, Request
 _SHOWN = 10
 
 
-async def k8s_apply(
-    cluster: Cluster, *, content: Content, namespace: str = "default", force: bool = True
-) -> Rendered:
+async def k8s_apply(cluster: Cluster, *, content: Content, namespace: str = "default", force: bool = True) -> Rendered:
     """Apply manifests (YAML, JSON or a list of objects), in the order in which they need each other.
 
     `namespace` is for objects that name none. Without `force` a field that somebody else manages is a conflict.

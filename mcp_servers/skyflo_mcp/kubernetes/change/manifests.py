@@ -74,7 +74,9 @@ def read(content: str | list[Json]) -> list[Json]:
 def checked(manifest: object) -> Json:
     """Return a manifest that names an object as Kubernetes names one, else raise `BadInput`. Pure."""
     if not isinstance(manifest, dict):
-        raise BadInput(f"A manifest was expected, got {type(manifest).__name__}.", next_step="It begins with apiVersion.")
+        raise BadInput(
+            f"A manifest was expected, got {type(manifest).__name__}.", next_step="It begins with apiVersion."
+        )
     version, kind, metadata = manifest.get("apiVersion"), manifest.get("kind"), manifest.get("metadata")
     if not isinstance(version, str) or not _VERSION.fullmatch(version):
         raise BadInput(f"{str(version)[:80]!r} is no apiVersion.", next_step="Write it like v1 or apps/v1.")

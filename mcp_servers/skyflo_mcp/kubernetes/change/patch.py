@@ -3,9 +3,11 @@
 Rules:
   1. What names the object and what the server keeps (name, namespace, uid, resourceVersion, generation, managedFields)
      and `status` cannot be patched.
-  2. A JSON Patch gets a `test` in front for each value that it replaces or removes, as it was read; those given stay
+  2. A Secret's values are not written down in a patch: a patch is an argument, and arguments are recorded. Keys may be
+     taken out.
+  3. A JSON Patch gets a `test` in front for each value that it replaces or removes, as it was read; those given stay
      where they are. For a Secret none is added, because the test would hold its value.
-  3. The other two forms carry uid and resourceVersion when they are sent.
+  4. The other two forms carry uid and resourceVersion when they are sent.
 """
 
 from typing import Literal
@@ -33,6 +35,7 @@ _OPERATIONS = {
 _KEPT = ("name", "namespace", "uid", "resourceVersion", "generation", "managedFields", "creationTimestamp", "selfLink")
 _SERVER = ("status", "kind", "apiVersion")
 _INSTEAD = "Patch a field of the object's desired state."
+_VALUES = (["data"], ["stringData"])
 _LARGEST = 256 * 1024
 _MISSING = object()
 
@@ -55,6 +58,8 @@ async def k8s_patch(
         form = "a list of operations" if patch_type == "json" else "an object"
         raise BadInput(f"A patch of type {patch_type} is {form}.", next_step="Change patch or patch_type.")
     found = await target.read(cluster, kind, namespace or "", name)
+    if found.ref.kind == "Secret":
+        _no_values(patch)
     if isinstance(patch, list):
         checked = [_operation(one) for one in patch]
         body: list[Operation] | Json = [*_relied_on(found, checked), *checked]
@@ -98,6 +103,18 @@ def _check_object(patch: Json) -> None:
         refused.append("metadata")
     if refused:
         raise BadInput(f"{refused[0]} cannot be patched.", next_step=_INSTEAD)
+
+
+def _no_values(patch: list[Json] | Json) -> None:
+    """Raise `BadInput` where the patch of a Secret holds a value, by rule 2."""
+    if isinstance(patch, list):
+        written = any("value" in one and _parts(str(one.get("path")))[:1] in _VALUES for one in patch)
+        written |= any(one.get("path") == "" for one in patch)
+    else:
+        held = [patch.get(member) for (member,) in _VALUES]
+        written = any(one is not None and (not isinstance(one, dict) or any(one.values())) for one in held)
+    if written:
+        raise BadInput("The values of a Secret are not written down in a patch.", next_step="Use k8s_set_secret.")
 
 
 def _relied_on(found: Target, patch: list[Operation]) -> list[Operation]:

@@ -23,13 +23,14 @@ from skyflo_runbooks.model.errors import BadInput
 LARGEST = 512 * 1024
 EXPANDED = 2 * 2**20
 DEEPEST = 60
-_PLAIN = ("null", "bool", "int", "float", "str", "seq", "map")
+# None is what PyYAML calls for any other tag: it refuses.
+_TAGS = (*(f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str", "seq", "map")), None)
 _MERGE = "tag:yaml.org,2002:merge"
 
 
 if yaml.__with_libyaml__:
 
-    class _Base(Composer, yaml.CSafeLoader):  # type: ignore[misc]
+    class _Base(Composer, yaml.CSafeLoader):
         """Composes in Python over the fast parser's events, so that depth can be bounded while it is read."""
 
         def __init__(self, text: str) -> None:
@@ -37,16 +38,12 @@ if yaml.__with_libyaml__:
             Composer.__init__(self)
 
 else:
-    _Base = yaml.SafeLoader  # type: ignore[misc,assignment]
+    _Base = yaml.SafeLoader  # type: ignore[assignment,misc]
 
 
 class _Loader(_Base):
     """Reads by the rules above."""
 
-    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  (PyYAML's own form)
-    yaml_constructors: dict[str, Any] = {  # noqa: RUF012
-        f"tag:yaml.org,2002:{name}": SafeConstructor.yaml_constructors[f"tag:yaml.org,2002:{name}"] for name in _PLAIN
-    } | {None: SafeConstructor.yaml_constructors[None]}
     level = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
@@ -67,6 +64,8 @@ class _Loader(_Base):
         return mapping
 
 
+_Loader.yaml_constructors = {tag: SafeConstructor.yaml_constructors[tag] for tag in _TAGS}
+_Loader.yaml_implicit_resolvers = {}
 for _first, _rules in Resolver.yaml_implicit_resolvers.items():
     _Loader.yaml_implicit_resolvers[_first] = [
         (tag, rule) for tag, rule in _rules if tag.rpartition(":")[2] in ("null", "bool", "merge")
