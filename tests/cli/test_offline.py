@@ -22,6 +22,20 @@ def test_tools_is_the_catalogue(terminal: Terminal) -> None:
     assert "k8s_rollout_undo" in terminal("tools").out
 
 
+# What kubectl does for operators of the upstream system that changes something, by its names there.
+UPSTREAM_WRITES = (
+    *("k8s_apply", "k8s_patch", "k8s_set_image", "k8s_rollout_restart", "k8s_scale", "k8s_delete", "k8s_rollout_undo"),
+    *("k8s_cordon", "k8s_uncordon", "k8s_drain", "k8s_run_pod", "k8s_exec", "k8s_port_forward"),
+)
+
+
+def test_whoever_moves_here_finds_each_change_that_they_know(terminal: Terminal) -> None:
+    """Under its name, or under the one that says what it replaces; and each of them waits for an approval."""
+    said = terminal("tools", "--json").json
+    known = {name: tool["effect"] for tool in said for name in (tool["name"], tool["replaces"]) if name}
+    assert {name: known.get(name) for name in UPSTREAM_WRITES} == dict.fromkeys(UPSTREAM_WRITES, "change")
+
+
 def test_explain_says_what_a_rule_looks_for(terminal: Terminal) -> None:
     """One fault, or the list; an unknown one names those that there are."""
     said = terminal("explain", "con-07", "--json").json

@@ -5,6 +5,7 @@ What it does not hold is a 404, and a path in `refused` is a 403.
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from skyflo_mcp.kubernetes import Cluster, call
 
@@ -115,7 +116,7 @@ async def rendered(tool: str, arguments: Json, *objects: Json, refused: Iterable
 
 
 def held(
-    kind: str, name: str, *, namespace: str = "shop", uid: str = "", owner: Json | None = None, **more: object
+    kind: str, name: str, *, namespace: str = "shop", uid: str = "", owner: Json | None = None, **more: Any
 ) -> Json:
     """An object as the server has it; `owner` is one that controls it."""
     group, version = next((group, version) for group, version, one, *_ in KINDS if one == kind)
@@ -123,5 +124,5 @@ def held(
     if owner is not None:
         reference = {"kind": owner["kind"], "name": owner["metadata"]["name"], "uid": owner["metadata"]["uid"]}
         metadata["ownerReferences"] = [{"apiVersion": owner["apiVersion"], **reference, "controller": True}]
-    metadata |= more.pop("metadata", {})  # type: ignore[operator]
+    metadata |= more.pop("metadata", {})
     return {"apiVersion": f"{group}/{version}" if group else version, "kind": kind, "metadata": metadata, **more}

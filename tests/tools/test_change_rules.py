@@ -1,6 +1,7 @@
 """What each change tool refuses, and what it says that it does not do by itself."""
 
 import shlex
+from typing import Any
 
 import pytest
 from skyflo_mcp.kubernetes import TOOLS, NotFound, call, checked
@@ -588,7 +589,7 @@ async def test_a_service_that_would_be_a_guess_is_refused(spec: Json, said: str)
 # Claims
 
 
-def claim(**more: object) -> Json:
+def claim(**more: Any) -> Json:
     """A bound claim of 10Gi."""
     spec = {"resources": {"requests": {"storage": "10Gi"}}, "storageClassName": "fast"}
     return held("PersistentVolumeClaim", "data", **{"spec": spec, "status": {"phase": "Bound"}, **more})

@@ -1,5 +1,7 @@
 """Drain: who leaves, who stays, and what would be lost without saying so."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,9 +17,9 @@ WEB = held("ReplicaSet", "web-5d8f")
 AGENT = held("DaemonSet", "agent", namespace="kube-system")
 
 
-def pod(name: str, owner: Json | None = WEB, **more: object) -> Json:
+def pod(name: str, owner: Json | None = WEB, **more: Any) -> Json:
     """A pod on node-1."""
-    spec = {"nodeName": "node-1", "containers": [{"name": "a"}], **(more.pop("spec", {}))}  # type: ignore[dict-item]
+    spec = {"nodeName": "node-1", "containers": [{"name": "a"}], **(more.pop("spec", {}))}
     namespace = "kube-system" if owner is AGENT else "shop"
     return held("Pod", name, namespace=namespace, owner=owner, spec=spec, **{"status": {"phase": "Running"}, **more})
 

@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import json
 import time
+from pathlib import Path
 
 import pytest
 import yaml
@@ -15,6 +16,7 @@ from skyflo_mcp.kubernetes.change import manifests, yaml_text
 from skyflo_runbooks.model.errors import BadInput
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.request import APPLY_PATCH, Rendered
+from tests.gateway.world import world as world_of
 from tests.tools import shelf
 from tests.tools.worlds import World
 
@@ -150,7 +152,7 @@ PLAIN = st.recursive(
 def test_what_is_written_comes_back_by_yaml_and_by_json(value: Json) -> None:
     """Whatever a manifest may hold."""
     assert yaml_text.documents(json.dumps(value)) == [value]
-    assert yaml_text.documents(yaml.safe_dump(value, allow_unicode=True)) == [value]
+    assert yaml_text.documents(yaml.safe_dump(value, allow_unicode=True, default_style='"')) == [value]
 
 
 @given(st.text(max_size=60))
@@ -382,3 +384,17 @@ async def test_a_creation_is_one_request_to_the_collection(practice_world: World
     (request,) = change.requests
     assert (request.verb, request.path) == ("create", f"/api/v1/namespaces/{practice_world.namespace}/configmaps")
     assert change.title == f"create ConfigMap/{practice_world.namespace}/a"
+
+
+async def test_the_gate_takes_a_secrets_values_by_reference_only(tmp_path: Path) -> None:
+    """Rendered, the request holds the value; nothing that is shown does."""
+    async with world_of(tmp_path) as gate:
+        secret: Json = {**SECRET, "stringData": {"a": "hunter2"}}
+        for tool, arguments in (("k8s_apply", {"content": [secret]}), ("k8s_create", {"manifest": secret})):
+            with pytest.raises(BadInput, match="not written down"):
+                await gate.gate.render(tool, {**arguments, "namespace": "checkout"})
+        mark = gate.gateway.redactor.reference("hunter2")
+        content = [{**SECRET, "stringData": {"a": mark}}]
+        change = await gate.gate.render("k8s_apply", {"content": content, "namespace": "checkout"})
+    assert change.requests[0].body["stringData"] == {"a": "hunter2"}
+    assert "hunter2" not in change.title + change.equivalent + "".join(change.notes)
