@@ -1,12 +1,13 @@
 """Collapse: one cause with the symptoms that it explains, instead of five findings.
 
 Rules:
-  1. A cause explains a symptom of its own object, and of every object that leads to it (the Service in front of the
-     failing pods, the Deployment above them).
+  1. A cause explains a symptom of its own object, of every object that leads to it (the Service in front of the
+     failing pods, the Deployment above them), and of those that it says it explains.
   2. What the operator reported (errors, time-outs) is a consequence where a Service leads to the cause's pods.
   3. Two findings of one object are one: a pod that was OOMKilled and also ended with another exit code has the more
      certain cause. The other stands as a consequence, in words.
-  4. A symptom that no cause explains stays: it is unknown, not healthy.
+  4. A finding that only says that something fails (`_LAST_RESORT`) yields to any other of the same object.
+  5. A symptom that no cause explains stays: it is unknown, not healthy.
 """
 
 from collections.abc import Sequence
@@ -19,11 +20,12 @@ from skyflo_runbooks.model.objects import ObjectRef
 
 # Faults whose evidence is a container's own end say more than those that are read from what surrounds it.
 _SAME_CONTAINER = "container"
+_LAST_RESORT = frozenset(("ROL-01", "CON-05"))
 
 
 def collapse(findings: Sequence[Finding], visible: Sequence[Symptom]) -> tuple[list[Finding], list[Symptom]]:
     """Return the causes with their consequences, and the symptoms that none of them explains."""
-    causes = _one_per_place(findings)
+    causes = _one_per_place(_without_last_resorts(findings))
     explained: set[int] = set()
     complete: list[Finding] = []
     for cause in causes:
@@ -36,10 +38,22 @@ def collapse(findings: Sequence[Finding], visible: Sequence[Symptom]) -> tuple[l
 
 
 def _explains(cause: Finding, reach: set[ObjectRef], symptom: Symptom) -> bool:
+    if symptom.object in cause.explains or symptom.touches & set(cause.explains):
+        return True
     if cause.object.kind == "Service":
         # A Service that chooses no pod says nothing about the health of the pods it was meant for.
         return cause.object == symptom.object
     return cause.object in symptom.touches or (symptom.object.kind == "Pod" and symptom.object in reach)
+
+
+def _without_last_resorts(findings: Sequence[Finding]) -> list[Finding]:
+    told = {item for one in findings if one.fault not in _LAST_RESORT for item in (one.object, *one.explains)}
+    first = {one.object: one for one in sorted(findings, key=lambda item: item.confidence) if one.fault in _LAST_RESORT}
+    return [
+        one
+        for one in findings
+        if one.fault not in _LAST_RESORT or (one.object not in told and first[one.object] is one)
+    ]
 
 
 def _one_per_place(findings: Sequence[Finding]) -> list[Finding]:

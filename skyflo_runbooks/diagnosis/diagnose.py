@@ -37,7 +37,7 @@ def diagnose(snapshot: Snapshot, incident: Incident, *, rules: Sequence[Rule] = 
     graph = Graph(snapshot)
     where = located(graph, incident)
     causes, unexplained = collapse([found for rule in rules for found in rule.find(graph)], list(symptoms(graph)))
-    here = [cause for cause in causes if _concerns(where, cause.object)]
+    here = [cause for cause in causes if _felt_here(where, cause)]
     ordered = sorted(here, key=lambda cause: _effect(where, cause), reverse=True)
     findings = numbered([_reported(graph, cause, where) for cause in ordered])
     open_questions, asides = _unexplained(where, unexplained)
@@ -82,14 +82,22 @@ def numbered(findings: Sequence[Finding]) -> tuple[Finding, ...]:
 
 
 def _concerns(where: Place, subject: ObjectRef) -> bool:
-    return not where.namespaces or not subject.namespace or subject.namespace in where.namespaces
+    name = subject.name if subject.kind == "Namespace" else subject.namespace
+    return not where.namespaces or not name or name in where.namespaces
+
+
+def _felt_here(where: Place, cause: Finding) -> bool:
+    """Return whether a cause concerns the place: one of the whole cluster does by what suffers from it."""
+    felt = [item for item in (cause.object, *cause.explains) if item.namespace or item.kind == "Namespace"]
+    return any(_concerns(where, item) for item in felt) if felt else not where.namespaces
 
 
 def _effect(where: Place, cause: Finding) -> tuple[bool, bool, bool, float, int]:
     """Order causes: of a named object, of one that leads to a named one, where hinted, by certainty and by reach."""
     related = any(item in where.objects for item in cause.related)
-    hinted = cause.object.namespace in where.hinted
-    return cause.object in where.objects, related, hinted, cause.confidence, len(cause.consequences)
+    hinted = cause.namespace in where.hinted
+    named = any(item in where.objects for item in (cause.object, *cause.explains))
+    return named, related, hinted, cause.confidence, len(cause.consequences)
 
 
 def _fronts(cause: Finding) -> list[ObjectRef]:

@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -55,6 +55,8 @@ class Graph:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
+        # What several rules compute from the same graph, once.
+        self.notes: dict[str, Any] = {}
         self._objects: dict[ObjectRef, Json] = {}
         self._owned: dict[ObjectRef, list[Json]] = defaultdict(list)
         self._labelled: dict[tuple[str, str, str], list[Json]] = defaultdict(list)

@@ -21,6 +21,7 @@ from skyflo_runbooks.diagnosis.pods import (
     Container,
     condition,
     containers,
+    each,
     finished,
     name_of,
     namespace_of,
@@ -46,8 +47,28 @@ NAMESPACED = (
     "HorizontalPodAutoscaler",
     "PodDisruptionBudget",
     "Ingress",
+    "PersistentVolumeClaim",
+    "NetworkPolicy",
+    "CronJob",
+    "ServiceAccount",
+    "Role",
+    "RoleBinding",
 )
-CLUSTER = ("Namespace", "Node")
+CLUSTER = (
+    "Namespace",
+    "Node",
+    "PersistentVolume",
+    "StorageClass",
+    "IngressClass",
+    "PriorityClass",
+    "MutatingWebhookConfiguration",
+    "ValidatingWebhookConfiguration",
+    "APIService",
+)
+# Kinds that a cluster may do without: where they are not served there are none.
+OPTIONAL = frozenset((*CLUSTER[2:], "Role", "RoleBinding"))
+# What is read of a namespace that a failing webhook's Service lives in.
+_BEHIND = ("Service", "EndpointSlice", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Pod")
 DEADLINE = 20.0
 LOGS = 20
 LOGS_PER_WORKLOAD = 2
@@ -91,6 +112,7 @@ async def take(reader: Reader, namespaces: Sequence[str] = (), *, deadline: floa
     async with asyncio.timeout(deadline):
         started = await reader.now()
     objects = await _lists(taker, tuple(namespaces))
+    await _behind_webhooks(taker, objects, namespaces)
     pods = objects.get("Pod", [])
     logs, usage, elsewhere = await asyncio.gather(
         _logs(taker, pods),
@@ -120,12 +142,34 @@ async def _lists(taker: Taker, namespaces: tuple[str, ...]) -> dict[str, list[Js
 
 async def _list(taker: Taker, kind: str, namespace: str) -> list[Json] | None:
     limit = EVENTS if kind == "Event" else None
-    listing = await taker.ask(kind, namespace, lambda: taker.reader.list(kind, namespace or None, limit=limit))
+    listing = await taker.ask(
+        kind, namespace, lambda: taker.reader.list(kind, namespace or None, limit=limit), quiet=kind in OPTIONAL
+    )
     if listing is None:
         return None
     if listing.more:
         taker.gaps.append(Gap(kind, namespace, f"only the first {limit} were read"))
     return list(listing.items)
+
+
+async def _behind_webhooks(taker: Taker, objects: dict[str, list[Json]], read: Sequence[str]) -> None:
+    """Read also where the webhooks live that refuse pods here: their trouble is this incident's cause."""
+    said = " ".join(
+        str(event.get("message", "")) for event in objects["Event"] if event.get("reason") == "FailedCreate"
+    )
+    if not read or "failed calling webhook" not in said:
+        return
+    homes = {
+        str(at(hook, "clientConfig", "service", "namespace", default=""))
+        for kind in ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
+        for held in objects.get(kind, [])
+        for hook in each(held, "webhooks")
+        if f'"{hook.get("name")}"' in said
+    }
+    wanted = [(kind, home) for home in sorted(homes - {"", *read}) for kind in _BEHIND]
+    answers = await asyncio.gather(*(_list(taker, kind, home) for kind, home in wanted))
+    for (kind, _), answer in zip(wanted, answers, strict=True):
+        objects[kind] = [*objects.get(kind, []), *(answer or [])]
 
 
 # Logs -----------------------------------------------------------------------------------------------------------------

@@ -19,7 +19,8 @@ class Finding(msgspec.Struct, frozen=True):
 
     `fault` is an id of the fault catalogue, `object` the object that has to change, `consequences` the
     symptoms that this cause explains, `confidence` between 0 and 1. `facts` are the values that planning
-    needs (a limit, a container's name), taken from the evidence.
+    needs (a limit, a container's name), taken from the evidence. `explains` are the objects that suffer from this cause
+    where that is not `object` itself: the workload whose pods wait for a cordoned node.
     """
 
     fault: str
@@ -31,6 +32,12 @@ class Finding(msgspec.Struct, frozen=True):
     facts: dict[str, str] = {}
     related: tuple[ObjectRef, ...] = ()
     advice: str = ""
+    explains: tuple[ObjectRef, ...] = ()
+
+    @property
+    def namespace(self) -> str:
+        """Where it is felt: the object's namespace, or for a cluster-wide object that of what suffers from it."""
+        return self.object.namespace or next((item.namespace for item in self.explains if item.namespace), "")
 
 
 class Diagnosis(msgspec.Struct, frozen=True):

@@ -89,11 +89,11 @@ async def plan(
         id=identity(incident, snapshot, target),
         incident=incident,
         steps=tuple(steps),
-        parameters=(_namespace(finding.object.namespace), *(chosen.parameters if chosen else ())),
+        parameters=(_namespace(finding.namespace), *(chosen.parameters if chosen else ())),
         findings=diagnosis.findings,
         unknown=diagnosis.unknown,
         alternatives=tuple(_alternative(item) for item in usable[1:]),
-        target=msgspec.structs.replace(target, namespaces=(finding.object.namespace,)),
+        target=msgspec.structs.replace(target, namespaces=(finding.namespace,)),
         created=snapshot.time,
     )
 
@@ -110,7 +110,7 @@ def _repair(case: Case) -> Repair:
 
 
 def _parameters(finding: Finding, way: Way) -> dict[str, str | int | float | bool]:
-    return {item.name: item.default for item in (_namespace(finding.object.namespace), *way.parameters)}
+    return {item.name: item.default for item in (_namespace(finding.namespace), *way.parameters)}
 
 
 async def _try(dry_run: DryRunner, finding: Finding, way: Way) -> Tried:

@@ -79,7 +79,8 @@ class Repair(msgspec.Struct, frozen=True):
 def named(case: Case) -> Json:
     """Return the arguments that name the object that has to change; its namespace is a parameter of the plan."""
     subject = case.finding.object
-    return {"kind": subject.kind, "namespace": param("namespace"), "name": subject.name}
+    where: Json = {"namespace": param("namespace")} if subject.namespace else {}
+    return {"kind": subject.kind, **where, "name": subject.name}
 
 
 def settle() -> Parameter:

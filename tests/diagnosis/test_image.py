@@ -54,20 +54,23 @@ def test_else_there_is_advice_and_no_tag_is_invented() -> None:
 
 
 @pytest.mark.parametrize(
-    "message",
+    ("message", "fault"),
     [
-        "pull access denied, repository does not exist or may require authorization: authorization failed",
-        "dial tcp: lookup registry.example.com on 10.96.0.10:53: no such host",
-        "tls: failed to verify certificate: x509: certificate signed by unknown authority",
-        "401 Unauthorized",
+        (
+            "pull access denied, repository does not exist or may require authorization: authorization failed",
+            "IMG-02",
+        ),
+        ("dial tcp: lookup registry.example.com on 10.96.0.10:53: no such host", "IMG-05"),
+        ("tls: failed to verify certificate: x509: certificate signed by unknown authority", "IMG-05"),
+        ("401 Unauthorized", "IMG-02"),
     ],
 )
-def test_a_refused_or_unreachable_registry_is_another_fault(message: str) -> None:
-    """Those are no missing tags; until their rules exist they are unexplained, not misnamed."""
+def test_a_refused_or_unreachable_registry_is_another_fault(message: str, fault: str) -> None:
+    """Those are no missing tags."""
     found = diagnose(world.wrong_image(message=message), WORDS)
 
-    assert found.findings == ()
-    assert any("ImagePullBackOff; no rule knows the cause" in text for text in found.unknown)
+    assert [item.fault for item in found.findings] == [fault]
+    assert found.unknown == ()
 
 
 def test_the_event_tells_where_the_status_does_not() -> None:

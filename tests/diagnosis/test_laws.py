@@ -2,6 +2,7 @@
 
 import copy
 import random
+import re
 
 import msgspec
 import pytest
@@ -110,7 +111,9 @@ def test_every_rule_has_an_id_of_its_own_and_says_what_it_needs() -> None:
     """The registry holds no fault twice."""
     faults = [rule.fault for rule in RULES]
 
-    assert sorted(faults) == sorted(set(faults)) == sorted(FAULTS)
+    assert sorted(faults) == sorted(set(faults))
+    assert set(FAULTS) <= set(faults)
+    assert all(re.fullmatch(r"[A-Z]{3}-\d\d", fault) for fault in faults)
     assert all(rule.needs for rule in RULES)
 
 

@@ -22,11 +22,11 @@ def test_a_refused_list_is_unknown_and_not_healthy(kind: str) -> None:
 
 def test_a_refused_list_that_no_rule_needs_is_a_note() -> None:
     """A refused read beside the point does not make the answer unknown, and is still said."""
-    found = diagnose(world.without(world.healthy(), "HorizontalPodAutoscaler"), WORDS)
+    found = diagnose(world.without(world.healthy(), "PodDisruptionBudget"), WORDS)
 
     assert found.unknown == ()
     assert found.healthy
-    assert found.notes == ("HorizontalPodAutoscaler in namespace checkout could not be read: forbidden.",)
+    assert found.notes == ("PodDisruptionBudget in namespace checkout could not be read: forbidden.",)
 
 
 def test_findings_stand_beside_what_is_unknown() -> None:

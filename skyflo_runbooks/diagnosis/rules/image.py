@@ -1,8 +1,10 @@
-"""Family B, images: IMG-01.
+"""Family B, images: IMG-01 to IMG-06.
 
 Sources of the evidence: the kubelet waits with reason `ErrImagePull` or `ImagePullBackOff`; containerd's message ends
 in `not found`, other registries say `manifest unknown` or `does not exist`. Older kubelets keep the message in the
-event `Failed` alone. A refused or unreachable registry (401, no such host, x509) is another fault.
+event `Failed` alone. A refused registry (401, denied) is IMG-02, one that does not answer or is not trusted IMG-05; a
+name that cannot be read is `InvalidImageName`, an image that may not be pulled `ErrImageNeverPull`. A binary of another
+architecture is pulled and fails with `exec format error`.
 """
 
 import re
@@ -31,8 +33,9 @@ from skyflo_runbooks.diagnosis.rules.base import (
     outdated,
     services,
 )
+from skyflo_runbooks.diagnosis.rules.startup import Look, Seen, finding, groups, waits
 from skyflo_runbooks.model.finding import Evidence, Finding
-from skyflo_runbooks.model.json import Json
+from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
 
 _NOT_FOUND = re.compile(r"(?i)not found|manifest unknown|notfound|name unknown|does not exist")
@@ -172,6 +175,170 @@ def _version(image: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", image.rpartition(":")[2]))
 
 
-RULES = (Rule(fault="IMG-01", needs=("Pod",), find=image_not_found),)
+# IMG-02, IMG-05, IMG-06 -----------------------------------------------------------------------------------------------
+
+_REFUSED = re.compile(
+    r"(?i)\b401\b|\b403\b|unauthorized|denied|no basic auth|authorization failed|authentication required"
+)
+_AWAY = re.compile(
+    r"(?i)no such host|i/o timeout|x509|connection refused|deadline exceeded|no route to host|429|too many requests"
+)
+_PLATFORM = re.compile(r"(?i)no match for platform|no matching manifest|exec format error")
+
+
+def pull_refused(graph: Graph) -> Iterator[Finding]:
+    """Yield one finding for each container whose registry refuses the pull: no or wrong credentials."""
+    for workload, _, seen in groups(graph, _failed_pull(_REFUSED, _AWAY)):
+        image = str(seen[0].container.spec.get("image", ""))
+        named = [str(item.get("name")) for item in each(seen[0].pod, "spec", "imagePullSecrets")]
+        missing = _missing_pull_secret(graph, seen[0].pod)
+        why = (
+            f"its imagePullSecret {missing} does not exist"
+            if missing
+            else "it is refused" + ("" if named else " without a pull secret")
+        )
+        yield finding(
+            graph,
+            workload,
+            seen,
+            "IMG-02",
+            f"The image {image} of {ref(workload)} cannot be pulled: {why}",
+            confidence=0.95 if missing else 0.9,
+            facts={"image": image, "secrets": ",".join(named), "missing": missing},
+            more=(
+                evidence(workload, "template", graph.snapshot.time, f"imagePullSecrets: {', '.join(named) or 'none'}"),
+            ),
+            advice=f"Name a pull secret with access to {repository(image)}, in {ref(workload)} or its ServiceAccount.",
+        )
+
+
+def _missing_pull_secret(graph: Graph, pod: Json) -> str:
+    for event in graph.events(pod):
+        if event.get("reason") == "FailedToRetrieveImagePullSecret":
+            found = re.search(r"\(([^)]+)\)", str(event.get("message", "")))
+            return found.group(1) if found else ""
+    return ""
+
+
+def registry_away(graph: Graph) -> Iterator[Finding]:
+    """Yield one finding for each container whose registry does not answer, or is not trusted."""
+    for workload, name, seen in groups(graph, _failed_pull(_AWAY, None)):
+        image = str(seen[0].container.spec.get("image", ""))
+        good = good_image(graph, workload, name, image)
+        facts = {"image": image}
+        if good and changeable(graph, seen[0].pod):
+            facts |= {"good_image": good.text.split(" ")[0], "good_source": good.text.partition(" ")[2]}
+        yield finding(
+            graph,
+            workload,
+            seen,
+            "IMG-05",
+            f"The registry of {image} of {ref(workload)} does not answer: {seen[0].text[-120:]}",
+            facts=facts,
+            more=(good,) if good else (),
+            advice="Nothing in the cluster repairs the registry. Until it answers, an image that nodes hold serves.",
+        )
+
+
+def wrong_platform(graph: Graph) -> Iterator[Finding]:
+    """Yield one finding for each container whose image is of another processor architecture than its node."""
+
+    def look(graph: Graph, pod: Json, container: Container) -> Seen | None:
+        pull = _failed_pull(_PLATFORM, None)(graph, pod, container)
+        if pull:
+            return pull
+        text = graph.log(pod, container.name)
+        for end in container.terminations:
+            said = next((t for t in (str(end.get("message", "")), text[-400:]) if "exec format error" in t.lower()), "")
+            if said and end.get("exitCode"):
+                return Seen(
+                    pod, container, said, str(end.get("finishedAt", "")), f"status of container {container.name}"
+                )
+        return None
+
+    for workload, _, seen in groups(graph, look):
+        nodes = {str(at(node, "status", "nodeInfo", "architecture", default="")): node for node in graph.all("Node")}
+        arches = sorted(arch for arch in nodes if arch)
+        yield finding(
+            graph,
+            workload,
+            seen,
+            "IMG-06",
+            f"The image {seen[0].container.spec.get('image')} of {ref(workload)} is not for its node's architecture"
+            + (f" ({', '.join(arches)})" if arches else ""),
+            facts={"image": str(seen[0].container.spec.get("image", "")), "architectures": ",".join(arches)},
+            advice="Use a tag that is built for this architecture, or choose nodes of the other one.",
+        )
+
+
+def _failed_pull(words: re.Pattern[str], other: re.Pattern[str] | None) -> Look:
+    """Return a look for containers whose pull failed with these words and none of the others'."""
+
+    def look(graph: Graph, pod: Json, container: Container) -> Seen | None:
+        reason, message = container.waiting
+        if reason not in PULL_ERRORS:
+            return None
+        image = str(container.spec.get("image", ""))
+        told = [(message, f"status of container {container.name}", graph.snapshot.time)]
+        told += [
+            (str(event.get("message", "")), f"event {event.get('reason')}", event_time(event))
+            for event in sorted(graph.events(pod), key=event_time, reverse=True)
+            if event.get("reason") in ("Failed", "FailedToRetrieveImagePullSecret")
+        ]
+        for text, part, when in told:
+            bare = text.replace(image, "")
+            if words.search(bare) and not (other and other.search(bare)):
+                return Seen(pod, container, f"{reason}: {text}", when, part)
+        return None
+
+    return look
+
+
+# IMG-03, IMG-04 -------------------------------------------------------------------------------------------------------
+
+
+def bad_name(graph: Graph) -> Iterator[Finding]:
+    """Yield one finding for each container whose image reference cannot be read."""
+    for workload, name, seen in groups(graph, waits("InvalidImageName")):
+        image = str(seen[0].container.spec.get("image", ""))
+        good = good_image(graph, workload, name, image)
+        facts = {"image": image}
+        if good and changeable(graph, seen[0].pod):
+            facts |= {"good_image": good.text.split(" ")[0], "good_source": good.text.partition(" ")[2]}
+        yield finding(
+            graph,
+            workload,
+            seen,
+            "IMG-03",
+            f"The image {image!r} of {ref(workload)} is no name of an image",
+            facts=facts,
+            more=(good,) if good else (),
+            advice="Write the reference as registry/repository:tag, in lower case.",
+        )
+
+
+def never_pulled(graph: Graph) -> Iterator[Finding]:
+    """Yield one finding for each container whose image may not be pulled and is not on the node."""
+    for workload, _, seen in groups(graph, waits("ErrImageNeverPull")):
+        image = str(seen[0].container.spec.get("image", ""))
+        yield finding(
+            graph,
+            workload,
+            seen,
+            "IMG-04",
+            f"The image {image} of {ref(workload)} is not on the node, and imagePullPolicy is Never",
+            facts={"image": image},
+            advice="Set imagePullPolicy to IfNotPresent, or load the image on the node.",
+        )
+
+
+RULES = (
+    Rule(fault="IMG-01", needs=("Pod",), find=image_not_found),
+    Rule(fault="IMG-02", needs=("Pod",), find=pull_refused),
+    Rule(fault="IMG-03", needs=("Pod",), find=bad_name),
+    Rule(fault="IMG-04", needs=("Pod",), find=never_pulled),
+    Rule(fault="IMG-05", needs=("Pod",), find=registry_away),
+    Rule(fault="IMG-06", needs=("Pod", "Log"), find=wrong_platform),
+)
 
 __all__ = ["RULES", "good_image", "image_not_found", "repository"]

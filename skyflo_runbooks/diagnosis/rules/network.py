@@ -1,4 +1,4 @@
-"""Family F, Services and network: NET-01.
+"""Family F, Services: NET-01, a selector that matches no pod.
 
 Source of the evidence: a Service chooses pods by `spec.selector`; where no pod of the namespace carries all of its
 labels, its EndpointSlices hold no endpoint. The pods that were meant are those of a workload whose labels miss by one.

@@ -1,0 +1,244 @@
+"""Family H, autoscaling and jobs: AUT-01 to AUT-04, JOB-01, JOB-02.
+
+Source of the evidence: the conditions of HorizontalPodAutoscalers (reasons: k8s.io/kubernetes/pkg/controller/
+podautoscaler) and of Jobs. An autoscaler that is limited at its minimum is healthy; so is a Job that failed once and
+completed.
+"""
+
+from collections.abc import Iterator
+
+from skyflo_runbooks.diagnosis.graph import Graph, ref
+from skyflo_runbooks.diagnosis.pods import condition, containers, each, name_of, namespace_of, pod_spec, whole
+from skyflo_runbooks.diagnosis.rules.base import Rule, evidence
+from skyflo_runbooks.model.finding import Evidence, Finding
+from skyflo_runbooks.model.json import Json, at
+from skyflo_runbooks.model.objects import ObjectRef
+
+SCALER = "HorizontalPodAutoscaler"
+
+
+def _said(scaler: Json, kind: str) -> Evidence:
+    said = condition(scaler, kind)
+    text = f"{said.get('status')}: {said.get('reason')}: {said.get('message', '')}"
+    return evidence(scaler, f"condition {kind}", str(said.get("lastTransitionTime", "")), text)
+
+
+def _target(scaler: Json) -> ObjectRef:
+    named = at(scaler, "spec", "scaleTargetRef", default={})
+    return ObjectRef(str(named.get("kind", "")), str(named.get("name", "")), namespace_of(scaler))
+
+
+def no_metrics(graph: Graph) -> Iterator[Finding]:
+    """Yield one finding for each autoscaler that gets no metrics because nothing serves them."""
+    for scaler in graph.all(SCALER):
+        said = condition(scaler, "ScalingActive")
+        message = str(said.get("message", ""))
+        metric = said.get("reason") in ("FailedGetResourceMetric", "FailedGetExternalMetric", "FailedGetPodsMetric")
+        if said.get("status") != "False" or not metric or "missing request" in message or "did not receive" in message:
+            continue
+        if not any(word in message for word in ("could not find the requested resource", "unable to fetch metrics")):
+            continue
+        served = [item for item in graph.all("APIService") if name_of(item).endswith("metrics.k8s.io")]
+        available = [condition(item, "Available") for item in served]
+        more = tuple(
+            evidence(item, "condition Available", str(c.get("lastTransitionTime", "")), str(c.get("message", "")))
+            for item, c in zip(served, available, strict=True)
+        )
+        yield Finding(
+            fault="AUT-01",
+            title=f"{ref(scaler)} cannot scale: the metrics API does not answer",
+            object=ref(served[0]) if len(served) == 1 else ref(scaler),
+            confidence=0.9,
+            evidence=(_said(scaler, "ScalingActive"), *more),
+            related=(ref(scaler), _target(scaler)),
+            explains=(ref(scaler),),
+            advice="Install or restore metrics-server (or the adapter) and its APIService.",
+        )
+
+
+def no_request(graph: Graph) -> Iterator[Finding]:
+    """Yield one finding for each autoscaler whose target has a container without the request that it scales by."""
+    for scaler in graph.all(SCALER):
+        said = condition(scaler, "ScalingActive")
+        if said.get("status") != "False" or "missing request for" not in str(said.get("message", "")):
+            continue
+        target = graph.get(_target(scaler))
+        resource = "memory" if "missing request for memory" in str(said.get("message")) else "cpu"
+        lacking = [
+            str(c.get("name"))
+            for c in each(pod_spec(target or {}), "containers")
+            if at(c, "resources", "requests", resource) is None
+        ]
+        yield Finding(
+            fault="AUT-02",
+            title=f"{ref(scaler)} cannot scale: {', '.join(lacking) or 'a container'} has no {resource} request",
+            object=_target(scaler),
+            confidence=0.95,
+            evidence=(
+                _said(scaler, "ScalingActive"),
+                *(
+                    (evidence(target, "template", graph.snapshot.time, f"no {resource} request: {', '.join(lacking)}"),)
+                    if target
+                    else ()
+                ),
+            ),
+            facts={"container": lacking[0], "resource": resource} if lacking else {"resource": resource},
+            related=(ref(scaler),),
+            explains=(ref(scaler),),
+            advice=f"Give every container of {_target(scaler)} a {resource} request.",
+        )
+
+
+def no_target(graph: Graph) -> Iterator[Finding]:
+    """Yield one finding for each autoscaler whose target does not exist."""
+    from rapidfuzz import fuzz
+
+    for scaler in graph.all(SCALER):
+        said, target = condition(scaler, "AbleToScale"), _target(scaler)
+        if said.get("status") != "False" or said.get("reason") != "FailedGetScale" or graph.get(target) is not None:
+            continue
+        names = [name_of(item) for item in graph.all(target.kind) if namespace_of(item) == target.namespace]
+        near = [name for name in names if fuzz.ratio(name, target.name) >= 70]
+        meant = near[0] if len(near) == 1 else names[0] if len(names) == 1 else ""
+        yield Finding(
+            fault="AUT-03",
+            title=f"{ref(scaler)} scales {target}, which does not exist",
+            object=ref(scaler),
+            confidence=0.95,
+            evidence=(
+                _said(scaler, "AbleToScale"),
+                Evidence(
+                    f"{target.kind}s of {target.namespace}",
+                    graph.snapshot.time,
+                    ", ".join(sorted(names)[:10]) or "none",
+                ),
+            ),
+            facts={"target": target.name} | ({"meant": meant} if meant else {}),
+            related=(ObjectRef(target.kind, meant, target.namespace),) if meant else (),
+            advice="" if meant else "Set scaleTargetRef to the workload that it is for.",
+        )
+
+
+def at_maximum(graph: Graph) -> Iterator[Finding]:
+    """Yield one finding for each autoscaler that wants more replicas than its maximum allows."""
+    for scaler in graph.all(SCALER):
+        said, most = condition(scaler, "ScalingLimited"), whole(scaler, "spec", "maxReplicas")
+        if said.get("status") != "True" or said.get("reason") != "TooManyReplicas":
+            continue
+        if whole(scaler, "status", "currentReplicas") < most:
+            continue
+        yield Finding(
+            fault="AUT-04",
+            title=f"{ref(scaler)} stands at its maximum of {most} replicas and wants more",
+            object=ref(scaler),
+            confidence=0.93,
+            evidence=(
+                _said(scaler, "ScalingLimited"),
+                evidence(scaler, "spec.maxReplicas", graph.snapshot.time, str(most)),
+            ),
+            facts={"maximum": str(most)},
+            related=(_target(scaler),),
+            advice="Raise the maximum within what the nodes and the quota have room for.",
+        )
+
+
+# Jobs -----------------------------------------------------------------------------------------------------------------
+
+
+def job_failed(graph: Graph) -> Iterator[Finding]:
+    """Yield one finding for each Job that failed for good and that no later run of the same CronJob followed well."""
+    for job in graph.all("Job"):
+        said = condition(job, "Failed")
+        if said.get("status") != "True" or _followed(graph, job):
+            continue
+        pods = [pod for pod in graph.owned(job) if pod.get("kind") == "Pod"]
+        ends = [
+            (pod, container, container.terminations[0])
+            for pod in pods
+            for container in containers(pod)
+            if container.terminations and container.terminations[0].get("exitCode")
+        ]
+        lines = [line for pod, c, _ in ends for line in graph.log(pod, c.name).splitlines()[-2:]]
+        yield Finding(
+            fault="JOB-01",
+            title=f"{ref(job)} failed: {said.get('reason')}" + (f"; its last line: {lines[-1][:120]}" if lines else ""),
+            object=ref(job),
+            confidence=0.92,
+            evidence=(
+                evidence(
+                    job, "condition Failed", str(said.get("lastTransitionTime", "")), str(said.get("message", ""))
+                ),
+                *(
+                    evidence(
+                        pod,
+                        f"status of container {c.name}",
+                        str(end.get("finishedAt", "")),
+                        f"exitCode {end.get('exitCode')}",
+                    )
+                    for pod, c, end in ends[:3]
+                ),
+                *(
+                    evidence(pod, f"log of container {c.name}", graph.snapshot.time, lines[-1])
+                    for pod, c, _ in ends[:1]
+                    if lines
+                ),
+            ),
+            facts={"reason": str(said.get("reason", ""))},
+            related=(*(ref(pod) for pod in pods), *((ref(owner),) if (owner := graph.owner(job)) else ())),
+            advice="Repair what its log says, then make a Job of the same template under a new name.",
+        )
+
+
+def _followed(graph: Graph, job: Json) -> bool:
+    owner = graph.owner(job)
+    when = str(at(job, "metadata", "creationTimestamp", default=""))
+    siblings = graph.owned(owner) if owner is not None else []
+    return any(
+        condition(other, "Complete").get("status") == "True"
+        and str(at(other, "metadata", "creationTimestamp", default="")) > when
+        for other in siblings
+    )
+
+
+def cron_suspended(graph: Graph) -> Iterator[Finding]:
+    """Yield one finding for each CronJob that is suspended, or that a stuck run keeps from running again."""
+    for cron in graph.all("CronJob"):
+        active = [job for job in graph.owned(cron) if job.get("kind") == "Job" and whole(job, "status", "active")]
+        if at(cron, "spec", "suspend", default=False):
+            yield _cron(graph, cron, "is suspended", "spec.suspend", "true", {"suspend": "true"})
+        elif any(event.get("reason") == "TooManyMissedTimes" for event in graph.events(cron)):
+            yield _cron(graph, cron, "missed too many runs", "event TooManyMissedTimes", "more than 100 missed", {})
+        elif at(cron, "spec", "concurrencyPolicy") == "Forbid" and any(
+            event.get("reason") == "JobAlreadyActive" for event in graph.events(cron)
+        ):
+            names = ", ".join(name_of(job) for job in active)
+            yield _cron(graph, cron, f"waits for {names}", "spec.concurrencyPolicy", f"Forbid; active: {names}", {})
+
+
+def _cron(graph: Graph, cron: Json, why: str, part: str, text: str, facts: dict[str, str]) -> Finding:
+    last = str(at(cron, "status", "lastScheduleTime", default="never"))
+    return Finding(
+        fault="JOB-02",
+        title=f"{ref(cron)} does not run: it {why}",
+        object=ref(cron),
+        confidence=0.9 if facts else 0.85,
+        evidence=(
+            evidence(cron, part, graph.snapshot.time, text),
+            evidence(cron, "status.lastScheduleTime", graph.snapshot.time, last),
+        ),
+        facts=facts,
+        related=tuple(ref(job) for job in graph.owned(cron)),
+        advice="Somebody suspended it: ask why before it runs again." if facts else "End the run that is stuck.",
+    )
+
+
+RULES = (
+    Rule(fault="AUT-01", needs=(SCALER,), find=no_metrics),
+    Rule(fault="AUT-02", needs=(SCALER,), find=no_request),
+    Rule(fault="AUT-03", needs=(SCALER, "Deployment"), find=no_target),
+    Rule(fault="AUT-04", needs=(SCALER,), find=at_maximum),
+    Rule(fault="JOB-01", needs=("Job", "Pod"), find=job_failed),
+    Rule(fault="JOB-02", needs=("CronJob",), find=cron_suspended),
+)
+
+__all__ = ["RULES"]

@@ -1,0 +1,320 @@
+"""Family D, rollouts: what keeps a workload from the pods that its specification wants.
+
+Source of the evidence: the workloads' own specification and status. ROL-01 is what is left where the pods of a stuck
+rollout show no cause of their own; `collapse` lets it yield to any other finding of the same workload.
+"""
+
+import re
+from collections.abc import Iterator
+
+from skyflo_runbooks.diagnosis.capacity import chosen, untolerated
+from skyflo_runbooks.diagnosis.graph import Graph, ref, revision
+from skyflo_runbooks.diagnosis.pods import (
+    condition,
+    each,
+    labels_of,
+    leaving,
+    name_of,
+    namespace_of,
+    pod_spec,
+    ready,
+    replicas,
+    texts,
+    whole,
+)
+from skyflo_runbooks.diagnosis.rules.base import Rule, current, deployed, event_time, evidence, services
+from skyflo_runbooks.model.finding import Evidence, Finding
+from skyflo_runbooks.model.json import Json, at
+from skyflo_runbooks.model.objects import ObjectRef
+
+_SCALED = re.compile(r"Scaled down replica set (?P<set>\S+?) (?:from (?P<from>\d+) )?to 0")
+
+
+def _pods(graph: Graph, workload: Json) -> tuple[ObjectRef, ...]:
+    return tuple(ref(pod) for pod in graph.pods(workload))
+
+
+# ROL-01 ---------------------------------------------------------------------------------------------------------------
+
+
+def stuck(graph: Graph) -> Iterator[Finding]:
+    """Yield one finding for each Deployment whose rollout passed its deadline while the new pods are not ready."""
+    for workload in graph.all("Deployment"):
+        said = condition(workload, "Progressing")
+        newest = current(graph, workload)
+        if said.get("reason") != "ProgressDeadlineExceeded" or newest is None or at(workload, "spec", "paused"):
+            continue
+        new = [pod for pod in graph.owned(newest) if not leaving(pod)]
+        if new and all(ready(pod) for pod in new):
+            continue  # the deadline's word outlives the repair
+        rolled_out = deployed(graph, workload)
+        before = graph.previous(workload)
+        text = f"{sum(1 for pod in new if ready(pod))} of {len(new)} pods of the new revision are ready"
+        yield Finding(
+            fault="ROL-01",
+            title=f"The rollout of {ref(workload)} passed its deadline: {text}",
+            object=ref(workload),
+            confidence=0.7,
+            evidence=(
+                evidence(workload, "condition Progressing", _moved(said), str(said.get("message", ""))),
+                evidence(newest, "pods", graph.snapshot.time, text),
+                *((rolled_out,) if rolled_out else ()),
+            ),
+            facts={"revision": str(revision(before))} if before else {},
+            related=(*_pods(graph, workload), *services(graph, workload)),
+        )
+
+
+def _moved(said: Json) -> str:
+    return str(said.get("lastTransitionTime") or said.get("lastUpdateTime") or "")
+
+
+# ROL-02, ROL-03 -------------------------------------------------------------------------------------------------------
+
+
+def paused(graph: Graph) -> Iterator[Finding]:
+    """Yield one finding for each Deployment that is paused with a template that was not rolled out."""
+    for workload in graph.all("Deployment"):
+        behind = whole(workload, "status", "updatedReplicas") < replicas(workload)
+        if not at(workload, "spec", "paused", default=False) or not behind:
+            continue
+        said = condition(workload, "Progressing")
+        updated = whole(workload, "status", "updatedReplicas")
+        yield Finding(
+            fault="ROL-02",
+            title=f"{ref(workload)} is paused: its present template was not rolled out",
+            object=ref(workload),
+            confidence=0.92,
+            evidence=(
+                evidence(workload, "spec.paused", _moved(said) or graph.snapshot.time, "true"),
+                evidence(workload, "status", graph.snapshot.time, f"{updated} of {replicas(workload)} pods are of it"),
+            ),
+            facts={"paused": "true"},
+            related=(*_pods(graph, workload), *services(graph, workload)),
+            advice="Somebody paused it: ask why before it is resumed.",
+        )
+
+
+def scaled_to_zero(graph: Graph) -> Iterator[Finding]:
+    """Yield one finding for each workload with no replicas although a Service sends requests to it and to no other."""
+    scaled = {
+        (namespace_of(item), str(at(item, "spec", "scaleTargetRef", "name")))
+        for item in graph.all("HorizontalPodAutoscaler")
+    }
+    for kind in ("Deployment", "StatefulSet"):
+        for workload in graph.all(kind):
+            here = namespace_of(workload)
+            if at(workload, "spec", "replicas") != 0 or (here, name_of(workload)) in scaled:
+                continue
+            fronts = [graph.get(front) for front in services(graph, workload)]
+            empty = [s for s in fronts if s and not graph.selected(here, texts(s, "spec", "selector"))]
+            last = _last_scale(graph, workload)
+            if empty and last:  # without a trace of more it may be meant so
+                yield _zero(graph, workload, empty, last)
+
+
+def _zero(graph: Graph, workload: Json, fronts: list[Json], last: tuple[int, Evidence]) -> Finding:
+    fronts_named = ", ".join(str(ref(front)) for front in fronts[:3])
+    return Finding(
+        fault="ROL-03",
+        title=f"{ref(workload)} is scaled to 0, and {fronts_named} sends its requests there",
+        object=ref(workload),
+        confidence=0.93,
+        evidence=(
+            evidence(workload, "spec.replicas", graph.snapshot.time, "0"),
+            last[1],
+            *(evidence(front, "EndpointSlices", graph.snapshot.time, "no endpoints") for front in fronts[:3]),
+        ),
+        facts={"replicas": str(last[0])},
+        related=tuple(ref(front) for front in fronts),
+        explains=(ref(workload), *(ref(front) for front in fronts)),
+    )
+
+
+def _last_scale(graph: Graph, workload: Json) -> tuple[int, Evidence] | None:
+    """Return how many replicas it had before, by the newest event that says so."""
+    told = []
+    for event in graph.events(workload):
+        found = _SCALED.search(str(event.get("message", "")))
+        if found and found["from"] and event.get("reason") == "ScalingReplicaSet":
+            text = str(event.get("message", ""))
+            told.append((event_time(event), int(found["from"]), evidence(workload, "event", event_time(event), text)))
+    if not told:
+        return None
+    _, number, piece = max(told, key=lambda item: item[0])
+    return number, piece
+
+
+# ROL-04 ---------------------------------------------------------------------------------------------------------------
+
+
+def all_at_once(graph: Graph) -> Iterator[Finding]:
+    """Yield one finding for each Deployment whose strategy let a rollout that fails take every pod down at once."""
+    for workload in graph.all("Deployment"):
+        rolling = at(workload, "spec", "strategy", "rollingUpdate", default={})
+        written = str(at(rolling, "maxUnavailable", default="25%"))
+        surge = str(at(rolling, "maxSurge", default="25%"))
+        wanted = replicas(workload)
+        every = written == "100%" or (written.isdigit() and int(written) >= wanted > 1)
+        newest = current(graph, workload)
+        if not every or wanted == 0 or graph.previous(workload) is None or newest is None:
+            continue
+        new = [pod for pod in graph.owned(newest) if not leaving(pod)]
+        if not new or any(ready(pod) for pod in graph.pods(workload)):
+            continue
+        before = graph.previous(workload)
+        yield Finding(
+            fault="ROL-04",
+            title=f"{ref(workload)} was taken down whole by its rollout: maxUnavailable {written}, maxSurge {surge}",
+            object=ref(workload),
+            confidence=0.97,
+            evidence=(
+                evidence(workload, "spec.strategy", graph.snapshot.time, f"maxUnavailable {written}, maxSurge {surge}"),
+                evidence(newest, "pods", graph.snapshot.time, f"0 of {len(new)} pods of the new revision are ready"),
+            ),
+            facts={"revision": str(revision(before))} if before else {},
+            related=(*_pods(graph, workload), *services(graph, workload)),
+            advice="Set maxUnavailable and maxSurge to 25 % again, and repair the template or go back a revision.",
+        )
+
+
+# ROL-05, ROL-06 -------------------------------------------------------------------------------------------------------
+
+
+def set_blocked(graph: Graph) -> Iterator[Finding]:
+    """Yield one finding for each StatefulSet whose update stands still: partition, OnDelete, or a broken old pod."""
+    for workload in graph.all("StatefulSet"):
+        status = at(workload, "status", default={})
+        update = str(at(status, "updateRevision", default=""))
+        if not update or at(status, "currentRevision") == update or replicas(workload) == 0:
+            continue
+        held = _holds(graph, workload, update)
+        if held:
+            why, facts, pieces = held
+            yield Finding(
+                fault="ROL-05",
+                title=f"The update of {ref(workload)} stands still: {why}",
+                object=ref(workload),
+                confidence=0.92,
+                evidence=(
+                    evidence(workload, "status", graph.snapshot.time, _revisions(workload)),
+                    *pieces,
+                ),
+                facts=facts,
+                related=(*_pods(graph, workload), *services(graph, workload)),
+            )
+
+
+def _revisions(workload: Json) -> str:
+    status = at(workload, "status", default={})
+    return (
+        f"currentRevision {at(status, 'currentRevision')}, updateRevision {at(status, 'updateRevision')}, "
+        f"{whole(status, 'updatedReplicas')} of {replicas(workload)} updated"
+    )
+
+
+def _holds(graph: Graph, workload: Json, update: str) -> tuple[str, dict[str, str], tuple[Evidence, ...]] | None:
+    now = graph.snapshot.time
+    if at(workload, "spec", "updateStrategy", "type") == "OnDelete":
+        piece = evidence(workload, "spec.updateStrategy", now, "OnDelete")
+        return "OnDelete waits for somebody to delete the old pods", {"hold": "OnDelete"}, (piece,)
+    partition = whole(workload, "spec", "updateStrategy", "rollingUpdate", "partition")
+    old = [pod for pod in graph.pods(workload) if labels_of(pod).get("controller-revision-hash") != update]
+    broken = [pod for pod in old if not ready(pod) and not leaving(pod)]
+    if broken:
+        piece = evidence(broken[0], "controller-revision-hash", now, f"{_hash(broken[0])}, and it is not ready")
+        text = f"{ref(broken[0])} keeps the old template and is not ready, and an ordered update waits for it"
+        return text, {"hold": "pod", "pod": name_of(broken[0])}, (piece,)
+    if partition and old:
+        piece = evidence(workload, "spec.updateStrategy", now, f"partition {partition}")
+        return f"partition {partition} keeps {len(old)} pods on the old revision", {"hold": "partition"}, (piece,)
+    return None
+
+
+def _hash(pod: Json) -> str:
+    return labels_of(pod).get("controller-revision-hash", "no revision")
+
+
+def no_governing_service(graph: Graph) -> Iterator[Finding]:
+    """Yield one finding for each StatefulSet whose governing Service does not exist, so that its pods have no names."""
+    if graph.snapshot.gaps_in("Service"):
+        return
+    for workload in graph.all("StatefulSet"):
+        name = str(at(workload, "spec", "serviceName", default=""))
+        if not name or graph.get(ObjectRef("Service", name, namespace_of(workload))) is not None:
+            continue
+        yield Finding(
+            fault="ROL-06",
+            title=f"The Service {name} that names the pods of {ref(workload)} does not exist",
+            object=ref(workload),
+            confidence=0.9,
+            evidence=(
+                evidence(workload, "spec.serviceName", graph.snapshot.time, f"{name}; there is no such Service"),
+            ),
+            facts={"service": name},
+            related=_pods(graph, workload),
+            advice=f"Create the headless Service {name} for the pods of {ref(workload)}.",
+        )
+
+
+# ROL-07 ---------------------------------------------------------------------------------------------------------------
+
+
+def not_everywhere(graph: Graph) -> Iterator[Finding]:
+    """Yield one finding for each DaemonSet that leaves nodes out: no node has its label, or it tolerates no taint."""
+    nodes = [node for node in graph.all("Node") if condition(node, "Ready").get("status") == "True"]
+    for workload in graph.all("DaemonSet"):
+        desired = whole(workload, "status", "desiredNumberScheduled")
+        if not nodes or desired >= len(nodes) or "status" not in workload:
+            continue
+        spec = pod_spec(workload)
+        fitting = [node for node in nodes if chosen(node, spec)]
+        if not fitting:
+            yield _left_out(
+                graph, workload, nodes, "no node carries what it selects", texts(spec, "nodeSelector"), 0.93
+            )
+            continue
+        taints = {f"{t.get('key')}:{t.get('effect')}" for node in fitting for t in untolerated(node, spec)}
+        own = {taint for taint in taints if not taint.startswith(("node.kubernetes.io/", "node-role.kubernetes.io/"))}
+        if own and desired < len(fitting):
+            why = f"it does not tolerate {', '.join(sorted(own))}"
+            yield _left_out(graph, workload, fitting, why, {"taint": sorted(own)[0]}, 0.8)
+
+
+def _left_out(
+    graph: Graph, workload: Json, nodes: list[Json], why: str, facts: dict[str, str], confidence: float
+) -> Finding:
+    desired = whole(workload, "status", "desiredNumberScheduled")
+    text = f"{desired} of {len(nodes)} nodes"
+    return Finding(
+        fault="ROL-07",
+        title=f"{ref(workload)} runs on {text}: {why}",
+        object=ref(workload),
+        confidence=confidence,
+        evidence=(
+            evidence(workload, "status.desiredNumberScheduled", graph.snapshot.time, text),
+            *(evidence(node, "labels and taints", graph.snapshot.time, _node_said(node, facts)) for node in nodes[:5]),
+        ),
+        facts=facts,
+        related=(*_pods(graph, workload), *services(graph, workload)),
+        advice="If it is meant for every node, let it select and tolerate them.",
+    )
+
+
+def _node_said(node: Json, facts: dict[str, str]) -> str:
+    taints = ", ".join(f"{t.get('key')}={t.get('value', '')}:{t.get('effect')}" for t in each(node, "spec", "taints"))
+    held = ", ".join(f"{key}={labels_of(node).get(key, 'absent')}" for key in facts if key != "taint")
+    return f"{held}; taints: {taints or 'none'}".lstrip("; ")
+
+
+RULES = (
+    Rule(fault="ROL-01", needs=("Deployment", "ReplicaSet", "Pod"), find=stuck),
+    Rule(fault="ROL-02", needs=("Deployment",), find=paused),
+    Rule(fault="ROL-03", needs=("Deployment", "Service", "Pod"), find=scaled_to_zero),
+    Rule(fault="ROL-04", needs=("Deployment", "ReplicaSet", "Pod"), find=all_at_once),
+    Rule(fault="ROL-05", needs=("StatefulSet", "Pod"), find=set_blocked),
+    Rule(fault="ROL-06", needs=("StatefulSet", "Service"), find=no_governing_service),
+    Rule(fault="ROL-07", needs=("DaemonSet", "Node"), find=not_everywhere),
+)
+
+__all__ = ["RULES"]

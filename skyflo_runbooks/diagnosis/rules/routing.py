@@ -1,0 +1,383 @@
+"""Family F, the way of a request: NET-02, NET-06, NET-07, NET-10, NET-13, NET-14.
+
+Sources of the evidence: the ports that a Service sends to beside those that its pods declare; the class and backends
+that an Ingress names; the NetworkPolicies that select a pod, by the rules of the API (policies add up, a pod that
+none selects takes everything: https://kubernetes.io/docs/concepts/services-networking/network-policies/).
+"""
+
+import re
+from collections.abc import Iterator
+
+import msgspec
+
+from skyflo_runbooks.diagnosis.capacity import expressed
+from skyflo_runbooks.diagnosis.graph import Graph, carries, ref, selector
+from skyflo_runbooks.diagnosis.pods import (
+    EDITABLE,
+    created,
+    each,
+    labels_of,
+    name_of,
+    namespace_of,
+    pod_spec,
+    ready,
+    template,
+    texts,
+)
+from skyflo_runbooks.diagnosis.rules.base import Rule, evidence, services
+from skyflo_runbooks.diagnosis.snapshot import seconds_between
+from skyflo_runbooks.model.finding import Evidence, Finding
+from skyflo_runbooks.model.json import Json, at
+from skyflo_runbooks.model.objects import ObjectRef
+
+_LOST = re.compile(
+    r"(?i)no such host|could not resolve|name or service not known|getaddrinfo|ENOTFOUND|name resolution"
+)
+# A load balancer takes a while; one that has no address after this is not coming.
+_PENDING = 120.0
+
+
+# NET-02 ---------------------------------------------------------------------------------------------------------------
+
+
+def wrong_port(graph: Graph) -> Iterator[Finding]:
+    """Yield one finding for each Service that sends to a port which the containers behind it do not declare."""
+    for service in graph.all("Service"):
+        pods = graph.selected(namespace_of(service), selector(service))
+        if at(service, "spec", "clusterIP") == "None" or not pods or _served_otherwise(graph, service, pods[0]):
+            continue
+        for port in each(service, "spec", "ports"):
+            target = str(port.get("targetPort", port.get("port")))
+            behind = {key: number for pod in pods for key, number in _declared(pod).items()}
+            if not behind or target in behind or not all(_declared(pod) for pod in pods):
+                continue
+            meant = _meant(graph, service, port, pods)
+            named = sorted(set(behind.values()))
+            yield Finding(
+                fault="NET-02",
+                title=f"{ref(service)} sends to port {target}, and its pods declare {', '.join(named)}",
+                object=ref(service),
+                confidence=0.93 if meant else 0.75,
+                evidence=(
+                    evidence(
+                        service, "spec.ports", graph.snapshot.time, f"port {port.get('port')} to targetPort {target}"
+                    ),
+                    *(
+                        evidence(pod, "spec.containers.ports", graph.snapshot.time, ", ".join(sorted(_declared(pod))))
+                        for pod in pods[:2]
+                    ),
+                ),
+                facts={"port": str(port.get("port")), "target": target, **({"meant": meant} if meant else {})},
+                related=tuple({ref(graph.workload(pod)): None for pod in pods}),
+                advice="" if meant else "Send to the port that the container listens on.",
+            )
+
+
+def _served_otherwise(graph: Graph, service: Json, pod: Json) -> bool:
+    """Return whether another Service sends to a declared port of the pod: this one may mean a port that is not."""
+    declared = _declared(pod)
+    return any(
+        str(port.get("targetPort", port.get("port"))) in declared
+        for other in graph.services(namespace_of(service), labels_of(pod))
+        if other is not service
+        for port in each(other, "spec", "ports")
+    )
+
+
+def _declared(pod: Json) -> dict[str, str]:
+    """Return the TCP ports that a pod's containers declare: number and name to number."""
+    found: dict[str, str] = {}
+    for container in each(pod, "spec", "containers"):
+        for port in each(container, "ports"):
+            number = str(port.get("containerPort"))
+            found[number] = number
+            if port.get("name"):
+                found[str(port["name"])] = number
+    return found
+
+
+def _meant(graph: Graph, service: Json, port: Json, pods: list[Json]) -> str:
+    """Return the port that was meant: the probe's, the one of the same name or number, or the only one."""
+    behind = _declared(pods[0])
+    for candidate in (str(port.get("name", "")), str(port.get("port", ""))):
+        if candidate in behind:
+            return candidate
+    probed = {
+        str(at(container, probe, "httpGet", "port", default=""))
+        for container in each(pods[0], "spec", "containers")
+        for probe in ("readinessProbe", "livenessProbe")
+    }
+    asked = [item for item in probed if item in behind]
+    if len(asked) == 1:
+        return asked[0]
+    return next(iter(set(behind.values()))) if len(set(behind.values())) == 1 else ""
+
+
+# NET-06, NET-07 -------------------------------------------------------------------------------------------------------
+
+
+def no_class(graph: Graph) -> Iterator[Finding]:
+    """Yield one finding for each Ingress whose class does not exist, or that names none where none is the default."""
+    if graph.snapshot.gaps_in("IngressClass"):
+        return
+    classes = {name_of(item): item for item in graph.all("IngressClass")}
+    default = [n for n, c in classes.items() if texts(c, "metadata", "annotations").get(_DEFAULT_CLASS) == "true"]
+    for ingress in graph.all("Ingress"):
+        wanted = at(ingress, "spec", "ingressClassName") or texts(ingress, "metadata", "annotations").get(_OLD_CLASS)
+        if at(ingress, "status", "loadBalancer", "ingress") or (wanted in classes) or (not wanted and default):
+            continue
+        if not wanted and not classes:
+            continue  # nothing says that this cluster has Ingress at all
+        meant = default[0] if default else next(iter(classes)) if len(classes) == 1 else ""
+        said = f"its class {wanted} does not exist" if wanted else "it names no class, and none is the default"
+        yield Finding(
+            fault="NET-06",
+            title=f"No controller serves {ref(ingress)}: {said}",
+            object=ref(ingress),
+            confidence=0.93,
+            evidence=(
+                evidence(ingress, "spec.ingressClassName", graph.snapshot.time, str(wanted or "none")),
+                Evidence("IngressClasses", graph.snapshot.time, ", ".join(sorted(classes)) or "none"),
+            ),
+            facts={"class": str(wanted or ""), **({"meant": meant} if meant else {})},
+            related=tuple(ObjectRef("Service", name, namespace_of(ingress)) for name, _ in _backends(ingress)),
+            advice="" if meant else "Set the class of the controller that should serve it.",
+        )
+
+
+_DEFAULT_CLASS = "ingressclass.kubernetes.io/is-default-class"
+_OLD_CLASS = "kubernetes.io/ingress.class"
+
+
+def wrong_backend(graph: Graph) -> Iterator[Finding]:
+    """Yield one finding for each Ingress that sends to a Service or port which does not exist."""
+    from rapidfuzz import fuzz
+
+    if graph.snapshot.gaps_in("Service"):
+        return
+    for ingress in graph.all("Ingress"):
+        here = namespace_of(ingress)
+        known = {name_of(item): item for item in graph.all("Service") if namespace_of(item) == here}
+        for name, port in _backends(ingress):
+            service = known.get(name)
+            ports = {str(v) for p in each(service, "spec", "ports") for v in (p.get("port"), p.get("name")) if v}
+            if service is not None and (not port or port in ports):
+                continue
+            near = [other for other in known if fuzz.ratio(other, name) >= 70]
+            candidates = near if service is None else sorted(p for p in ports if p.isdigit())
+            meant = candidates[0] if len(candidates) == 1 else ""
+            what = (
+                f"Service {name}, which does not exist"
+                if service is None
+                else f"port {port} of {name}, which it has not"
+            )
+            have = ", ".join(sorted(known)) if service is None else ", ".join(sorted(ports))
+            yield Finding(
+                fault="NET-07",
+                title=f"{ref(ingress)} sends to {what}",
+                object=ref(ingress),
+                confidence=0.95,
+                evidence=(
+                    evidence(ingress, "spec.rules", graph.snapshot.time, f"backend {name}:{port}"),
+                    Evidence(
+                        f"Services of {here}" if service is None else f"{ref(service)} spec.ports",
+                        graph.snapshot.time,
+                        have or "none",
+                    ),
+                ),
+                facts={"service": name, "port": port, "wrong": "service" if service is None else "port"}
+                | ({"meant": meant} if meant else {}),
+                related=(ref(service),) if service is not None else (),
+                advice="" if meant else "Send to a Service and port that exist.",
+            )
+
+
+def _backends(ingress: Json) -> Iterator[tuple[str, str]]:
+    """Yield the Services, and their ports, that an Ingress sends to."""
+    held = [at(ingress, "spec", "defaultBackend", default={})]
+    held += [at(p, "backend", default={}) for r in each(ingress, "spec", "rules") for p in each(r, "http", "paths")]
+    seen: dict[tuple[str, str], None] = {}
+    for backend in held:
+        port = at(backend, "service", "port", default={}) or {}
+        name = str(at(backend, "service", "name", default=""))
+        if name:
+            seen[name, str(port.get("number") or port.get("name") or "")] = None
+    yield from seen
+
+
+# NET-10 ---------------------------------------------------------------------------------------------------------------
+
+
+class Client(msgspec.Struct, frozen=True):
+    """A workload whose environment names a Service, and the variable that does."""
+
+    workload: Json
+    variable: str
+
+
+def blocked(graph: Graph) -> Iterator[Finding]:
+    """Yield one finding for each NetworkPolicy that keeps the clients of a Service from its pods."""
+    if not graph.all("NetworkPolicy") or graph.snapshot.gaps_in("NetworkPolicy"):
+        return
+    for service in graph.all("Service"):
+        pods = [pod for pod in graph.selected(namespace_of(service), selector(service)) if ready(pod)]
+        if not pods:
+            continue
+        policies = [p for p in graph.all("NetworkPolicy") if _selects(p, pods[0]) and "Ingress" in _types(p)]
+        if not policies:
+            continue
+        for client in _clients(graph, service):
+            if any(_admits(graph, policy, client.workload, pods[0], service) for policy in policies):
+                continue
+            yield _blocked(graph, service, pods, policies, client)
+            break
+
+
+def _blocked(graph: Graph, service: Json, pods: list[Json], policies: list[Json], client: Client) -> Finding:
+    now, labels = graph.snapshot.time, labels_of(template(client.workload))
+    said = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+    return Finding(
+        fault="NET-10",
+        title=f"{ref(policies[0])} lets no requests of {ref(client.workload)} reach {ref(service)}",
+        object=ref(policies[0]),
+        confidence=0.9,
+        evidence=(
+            *(
+                evidence(p, "spec.ingress", now, msgspec.json.encode(at(p, "spec", "ingress", default=[])).decode())
+                for p in policies[:3]
+            ),
+            evidence(
+                client.workload, "template", now, f"{client.variable} names {name_of(service)}; its labels: {said}"
+            ),
+        ),
+        facts={"client": str(ref(client.workload)), "service": name_of(service)}
+        | {f"label:{key}": value for key, value in labels.items()},
+        related=(ref(service), ref(client.workload), *(ref(pod) for pod in pods)),
+        explains=(ref(service), ref(client.workload)),
+        advice=f"Admit pods with {said} to the port of {ref(service)}, and nothing else.",
+    )
+
+
+def _clients(graph: Graph, service: Json) -> Iterator[Client]:
+    """Yield the workloads of the namespace whose environment names the Service's host."""
+    host = re.compile(rf"(?:^|[/@]){re.escape(name_of(service))}(?:[.:/]|$)")
+    for kind in EDITABLE:
+        for workload in graph.all(kind):
+            if namespace_of(workload) != namespace_of(service):
+                continue
+            for container in each(pod_spec(workload), "containers"):
+                for variable in each(container, "env"):
+                    if host.search(str(variable.get("value") or "")):
+                        yield Client(workload, str(variable.get("name")))
+
+
+def _types(policy: Json) -> list[str]:
+    said = at(policy, "spec", "policyTypes")
+    return [str(item) for item in said] if isinstance(said, list) else ["Ingress"]
+
+
+def _selects(policy: Json, pod: Json) -> bool:
+    return namespace_of(policy) == namespace_of(pod) and matches(
+        at(policy, "spec", "podSelector", default={}), labels_of(pod)
+    )
+
+
+def matches(chosen: Json, labels: dict[str, str]) -> bool:
+    """Return whether labels satisfy a label selector; the empty one chooses everything."""
+    wanted = carries(labels, texts(chosen, "matchLabels"))
+    return wanted and all(expressed(labels, one) for one in each(chosen, "matchExpressions"))
+
+
+def _admits(graph: Graph, policy: Json, client: Json, pod: Json, service: Json) -> bool:
+    """Return whether a policy lets the client's pods reach a port of the Service on the pod."""
+    space = graph.get(ObjectRef("Namespace", namespace_of(client)))
+    targets = {str(port.get("targetPort", port.get("port"))) for port in each(service, "spec", "ports")}
+    numbers = {_declared(pod).get(target, target) for target in targets}
+    for rule in each(policy, "spec", "ingress"):
+        ports = each(rule, "ports")
+        if ports and not any(str(p.get("port", "")) in targets | numbers | {""} or p.get("endPort") for p in ports):
+            continue
+        sources = each(rule, "from")
+        if not sources or any(_from(source, client, policy, space) for source in sources):
+            return True
+    return False
+
+
+def _from(source: Json, client: Json, policy: Json, space: Json | None) -> bool:
+    if "ipBlock" in source:
+        return True  # whether the client's address is in it is not known: it is not called blocked
+    pods, spaces = source.get("podSelector"), source.get("namespaceSelector")
+    here = (
+        namespace_of(client) == namespace_of(policy)
+        if spaces is None
+        else space is None or matches(spaces, labels_of(space))
+    )
+    return here and (pods is None or matches(pods, labels_of(template(client))))
+
+
+# NET-13, NET-14 -------------------------------------------------------------------------------------------------------
+
+
+def wrong_resolver(graph: Graph) -> Iterator[Finding]:
+    """Yield one finding for each workload that resolves no cluster names because its dnsPolicy leads elsewhere."""
+    for kind in EDITABLE:
+        for workload in graph.all(kind):
+            policy = str(at(pod_spec(workload), "dnsPolicy", default="ClusterFirst"))
+            if policy not in ("Default", "None") or at(pod_spec(workload), "hostNetwork"):
+                continue
+            lines = [
+                (pod, str(container.get("name")), line)
+                for pod in graph.pods(workload)
+                for container in each(pod, "spec", "containers")
+                for line in graph.log(pod, str(container.get("name"))).splitlines()[-30:]
+                if _LOST.search(line)
+            ]
+            if not lines:
+                continue
+            pod, container, line = lines[-1]
+            yield Finding(
+                fault="NET-13",
+                title=f"{ref(workload)} resolves no names of the cluster: its dnsPolicy is {policy}",
+                object=ref(workload),
+                confidence=0.9,
+                evidence=(
+                    evidence(workload, "template", graph.snapshot.time, f"dnsPolicy: {policy}"),
+                    evidence(pod, f"log of container {container}", graph.snapshot.time, line),
+                ),
+                facts={"policy": policy},
+                related=(*(ref(item) for item in graph.pods(workload)), *services(graph, workload)),
+            )
+
+
+def no_balancer(graph: Graph) -> Iterator[Finding]:
+    """Yield one finding for each Service of type LoadBalancer that gets no address."""
+    for service in graph.all("Service"):
+        age = seconds_between(created(service), graph.snapshot.time)
+        waits = at(service, "spec", "type") == "LoadBalancer" and not at(service, "status", "loadBalancer", "ingress")
+        if not waits or age is None or age < _PENDING:
+            continue
+        told = [str(e.get("message", "")) for e in graph.events(service) if e.get("type") == "Warning"]
+        yield Finding(
+            fault="NET-14",
+            title=f"{ref(service)} gets no address: "
+            + (told[-1][:160] if told else "no controller makes load balancers here"),
+            object=ref(service),
+            confidence=0.85,
+            evidence=(
+                evidence(service, "status.loadBalancer", graph.snapshot.time, "empty"),
+                *(evidence(service, "event", graph.snapshot.time, text) for text in told[-2:]),
+            ),
+            advice="Install a controller that makes load balancers, or use a NodePort or an Ingress.",
+        )
+
+
+RULES = (
+    Rule(fault="NET-02", needs=("Service", "Pod"), find=wrong_port),
+    Rule(fault="NET-06", needs=("Ingress", "IngressClass"), find=no_class),
+    Rule(fault="NET-07", needs=("Ingress", "Service"), find=wrong_backend),
+    Rule(fault="NET-10", needs=("NetworkPolicy", "Service", "Pod"), find=blocked),
+    Rule(fault="NET-13", needs=("Deployment", "Log"), find=wrong_resolver),
+    Rule(fault="NET-14", needs=("Service",), find=no_balancer),
+)
+
+__all__ = ["RULES"]

@@ -1,0 +1,148 @@
+"""Pods that wait for something else than a node: SCH-10 (gates), SCH-11 (no such scheduler), SCH-14 (a missing claim).
+
+Source of the evidence: a gated pod has PodScheduled=False with reason SchedulingGated; a pod of an unknown scheduler
+has no PodScheduled condition and no event at all; a claim that is not there is named by the scheduler
+(`persistentvolumeclaim "x" not found`).
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+
+from skyflo_runbooks.diagnosis.graph import Graph, ref
+from skyflo_runbooks.diagnosis.pods import condition, created, each, finished, leaving, name_of, namespace_of
+from skyflo_runbooks.diagnosis.rules.base import Rule, changeable, culprit, evidence, outdated, services
+from skyflo_runbooks.diagnosis.rules.scheduling.waiting import unschedulable
+from skyflo_runbooks.diagnosis.snapshot import seconds_between
+from skyflo_runbooks.model.finding import Finding
+from skyflo_runbooks.model.json import Json, at
+from skyflo_runbooks.model.objects import ObjectRef
+
+_DEFAULT = "default-scheduler"
+_CLAIM = re.compile(r'persistentvolumeclaim "([^"]+)" not found')
+# A pod that no scheduler has looked at for so many seconds was not overlooked by chance.
+_OVERLOOKED = 20.0
+
+
+def _by_workload(graph: Graph, pods: Iterator[Json]) -> dict[ObjectRef, list[Json]]:
+    groups: dict[ObjectRef, list[Json]] = defaultdict(list)
+    for pod in pods:
+        workload = culprit(graph, pod)
+        if not outdated(graph, workload, pod):
+            groups[ref(workload)].append(pod)
+    return groups
+
+
+def _unplaced(graph: Graph) -> Iterator[Json]:
+    for pod in graph.all("Pod"):
+        if not at(pod, "spec", "nodeName") and not finished(pod) and not leaving(pod):
+            yield pod
+
+
+def gated(graph: Graph) -> Iterator[Finding]:
+    """Yield one finding for each workload whose pods still carry a scheduling gate."""
+    held = (pod for pod in _unplaced(graph) if each(pod, "spec", "schedulingGates"))
+    for owner, pods in _by_workload(graph, held).items():
+        gates = sorted({str(gate.get("name")) for pod in pods for gate in each(pod, "spec", "schedulingGates")})
+        said = condition(pods[0], "PodScheduled")
+        yield Finding(
+            fault="SCH-10",
+            title=f"{len(pods)} pods of {owner} wait behind the scheduling gate {', '.join(gates)}",
+            object=owner,
+            confidence=0.9,
+            evidence=tuple(
+                evidence(pod, "spec.schedulingGates", str(said.get("lastTransitionTime", "")), ", ".join(gates))
+                for pod in pods[:3]
+            ),
+            facts={"gates": ",".join(gates)},
+            related=tuple(ref(pod) for pod in pods),
+            advice="Whoever set the gate removes it. Remove it by hand only if that controller is gone: "
+            "a gate cannot be set again.",
+        )
+
+
+def unknown_scheduler(graph: Graph) -> Iterator[Finding]:
+    """Yield one finding for each workload that names a scheduler which does not look at its pods."""
+
+    def overlooked() -> Iterator[Json]:
+        for pod in _unplaced(graph):
+            name = at(pod, "spec", "schedulerName", default=_DEFAULT)
+            age = seconds_between(created(pod), graph.snapshot.time)
+            silent = not condition(pod, "PodScheduled") and not graph.events(pod)
+            if name != _DEFAULT and silent and (age is None or age >= _OVERLOOKED):
+                yield pod
+
+    for owner, pods in _by_workload(graph, overlooked()).items():
+        name = str(at(pods[0], "spec", "schedulerName"))
+        workload = graph.get(owner) or pods[0]
+        yield Finding(
+            fault="SCH-11",
+            title=f"{len(pods)} pods of {owner} wait for the scheduler {name}, which does not look at them",
+            object=owner,
+            confidence=0.93,
+            evidence=(
+                *(
+                    evidence(pod, "spec.schedulerName", created(pod), f"{name}; no PodScheduled, no event")
+                    for pod in pods[:3]
+                ),
+                evidence(workload, "template", graph.snapshot.time, f"schedulerName: {name}"),
+            ),
+            facts={"scheduler": name} if changeable(graph, pods[0]) else {},
+            related=(*(ref(pod) for pod in pods), *services(graph, workload)),
+            advice=f"If {name} is meant, start it; else use {_DEFAULT}.",
+        )
+
+
+def missing_claim(graph: Graph) -> Iterator[Finding]:
+    """Yield one finding for each workload whose pods name a PersistentVolumeClaim that is not there."""
+    told = {
+        name_of(pod): said
+        for pod in graph.all("Pod")
+        if (said := unschedulable(graph, pod)) and _CLAIM.search(said.message)
+    }
+    named = (pod for pod in _unplaced(graph) if name_of(pod) in told)
+    for owner, pods in _by_workload(graph, named).items():
+        workload, namespace = graph.get(owner) or pods[0], namespace_of(pods[0])
+        said = told[name_of(pods[0])]
+        found = _CLAIM.search(said.message)
+        claim = found.group(1) if found else ""
+        there = sorted(name_of(item) for item in graph.all("PersistentVolumeClaim") if namespace_of(item) == namespace)
+        meant = _meant(graph, namespace, claim, there)
+        facts = {"claim": claim} | ({"meant": meant} if meant else {})
+        yield Finding(
+            fault="SCH-14",
+            title=f"{len(pods)} pods of {owner} wait for the PersistentVolumeClaim {claim}, which does not exist",
+            object=owner,
+            confidence=0.96,
+            evidence=(
+                evidence(pods[0], "condition PodScheduled", said.at, said.message),
+                evidence(workload, "template", graph.snapshot.time, f"claimName: {claim}"),
+                evidence(workload, "namespace", graph.snapshot.time, f"its claims: {', '.join(there[:8]) or 'none'}"),
+            ),
+            facts=facts if changeable(graph, pods[0]) else {},
+            related=(*(ref(pod) for pod in pods), *services(graph, workload)),
+            advice="" if meant else f"Create the claim {claim}, or name the one that was meant.",
+        )
+
+
+def _meant(graph: Graph, namespace: str, claim: str, there: list[str]) -> str:
+    """Return the one claim that reads like the missing one and that no pod uses; empty where that is not clear."""
+    from rapidfuzz import fuzz
+
+    used = {
+        str(at(volume, "persistentVolumeClaim", "claimName", default=""))
+        for pod in graph.all("Pod")
+        if namespace_of(pod) == namespace and at(pod, "spec", "nodeName")
+        for volume in each(pod, "spec", "volumes")
+    }
+    near = [name for name in there if name not in used and fuzz.ratio(name, claim) >= 75]
+    return near[0] if len(near) == 1 else ""
+
+
+RULES = (
+    Rule(fault="SCH-10", needs=("Pod",), find=gated),
+    Rule(fault="SCH-11", needs=("Pod", "Event"), find=unknown_scheduler),
+    Rule(fault="SCH-14", needs=("Pod", "PersistentVolumeClaim"), find=missing_claim),
+)
+
+__all__ = ["RULES", "gated", "missing_claim", "unknown_scheduler"]

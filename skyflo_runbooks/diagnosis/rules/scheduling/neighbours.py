@@ -1,0 +1,200 @@
+"""What other pods keep a pod from: SCH-06 (anti-affinity), SCH-07 (topology spread), SCH-08 (host ports), SCH-13."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from skyflo_runbooks.diagnosis.graph import Graph, ref
+from skyflo_runbooks.diagnosis.pods import condition, each, labels_of, leaving, replicas
+from skyflo_runbooks.diagnosis.rules.base import Rule, changeable, culprit, deployed, event_time, evidence, services
+from skyflo_runbooks.diagnosis.rules.scheduling.waiting import REQUIRED, Waiting, waiting
+from skyflo_runbooks.model.finding import Evidence, Finding
+from skyflo_runbooks.model.json import Json, at
+
+# SCH-06 ---------------------------------------------------------------------------------------------------------------
+
+
+def apart(graph: Graph) -> Iterator[Finding]:
+    """Yield one finding for each workload whose pods must stand further apart than there are nodes (or zones)."""
+    for found in waiting(graph, "anti-affinity"):
+        terms = each(found.spec, "affinity", "podAntiAffinity", REQUIRED)
+        key = str(terms[0].get("topologyKey", "")) if terms else ""
+        domains = {value for node in graph.all("Node") if (value := labels_of(node).get(key)) is not None}
+        wanted = replicas(found.workload)
+        spread = (
+            f"{wanted} replicas, {len(domains)} domains of {key}" if key else "another workload's rule keeps them out"
+        )
+        facts = {"key": key, "domains": str(len(domains)), "replicas": str(wanted)}
+        yield Finding(
+            fault="SCH-06",
+            title=f"{found.wait}: its anti-affinity cannot be met ({spread})",
+            object=ref(found.workload),
+            confidence=0.95 if key and wanted > len(domains) else 0.8,
+            evidence=(*found.evidence(), *_apart_evidence(graph, found, key, domains)),
+            facts=facts if key and changeable(graph, found.pod) else {},
+            related=(*found.refs(), *services(graph, found.workload)),
+            advice="" if key else "The rule that refuses is another workload's: look at who runs on the nodes.",
+        )
+
+
+def _apart_evidence(graph: Graph, found: Waiting, key: str, domains: set[str]) -> Iterator[Evidence]:
+    now = graph.snapshot.time
+    if key:
+        yield evidence(found.workload, "template", now, f"required podAntiAffinity over {key}")
+        yield evidence(found.workload, "spec.replicas", now, str(replicas(found.workload)))
+        yield Evidence(source="Nodes", at=now, text=f"{len(domains)} values of {key}: {', '.join(sorted(domains)[:8])}")
+    rolled_out = deployed(graph, found.workload)
+    if rolled_out:
+        yield rolled_out
+
+
+# SCH-07 ---------------------------------------------------------------------------------------------------------------
+
+
+def uneven(graph: Graph) -> Iterator[Finding]:
+    """Yield one finding for each workload whose topology spread constraint cannot be met."""
+    for found in waiting(graph, "spread"):
+        rules = [
+            rule
+            for rule in each(found.spec, "topologySpreadConstraints")
+            if rule.get("whenUnsatisfiable", "DoNotSchedule") == "DoNotSchedule"
+        ]
+        key = str(rules[0].get("topologyKey", "")) if rules else ""
+        held = [node for node in graph.all("Node") if key in labels_of(node)]
+        why = (
+            f"no node carries {key}"
+            if key and not held
+            else f"maxSkew {rules[0].get('maxSkew')} over {key}"
+            if rules
+            else ""
+        )
+        text = "; ".join(f"{r.get('topologyKey')}, maxSkew {r.get('maxSkew')}, DoNotSchedule" for r in rules)
+        yield Finding(
+            fault="SCH-07",
+            title=f"{found.wait}: its topology spread cannot be met ({why})",
+            object=ref(found.workload),
+            confidence=0.9 if rules else 0.7,
+            evidence=(
+                *found.evidence(),
+                evidence(found.workload, "template topologySpreadConstraints", graph.snapshot.time, text),
+                Evidence(
+                    source="Nodes", at=graph.snapshot.time, text=f"{len(held)} of {len(graph.all('Node'))} carry {key}"
+                ),
+            ),
+            facts={"key": key} if rules and changeable(graph, found.pod) else {},
+            related=(*found.refs(), *services(graph, found.workload)),
+        )
+
+
+# SCH-08 ---------------------------------------------------------------------------------------------------------------
+
+
+def port_taken(graph: Graph) -> Iterator[Finding]:
+    """Yield one finding for each workload whose host port is in use on every node that it could run on."""
+    for found in waiting(graph, "ports"):
+        ports = sorted(
+            {
+                int(p["hostPort"])
+                for c in each(found.pod, "spec", "containers")
+                for p in each(c, "ports")
+                if p.get("hostPort")
+            }
+        )
+        holders = _holders(graph, ports)
+        text = ", ".join(str(port) for port in ports)
+        own = sum(1 for pod in holders if culprit(graph, pod) is found.workload)
+        facts = {"ports": text, "replicas": str(replicas(found.workload)), "own": str(own)}
+        yield Finding(
+            fault="SCH-08",
+            title=f"{found.wait}: host port {text} is taken",
+            object=ref(found.workload),
+            confidence=0.95 if ports and holders else 0.85,
+            evidence=(
+                *found.evidence(),
+                evidence(found.workload, "template", graph.snapshot.time, f"hostPort {text}"),
+                *(
+                    evidence(pod, "spec", graph.snapshot.time, f"has it on {at(pod, 'spec', 'nodeName')}")
+                    for pod in holders[:4]
+                ),
+            ),
+            facts=facts if ports and changeable(graph, found.pod) else {},
+            related=(*found.refs(), *(ref(pod) for pod in holders[:4]), *services(graph, found.workload)),
+        )
+
+
+def _holders(graph: Graph, ports: list[int]) -> list[Json]:
+    return [
+        pod
+        for pod in graph.all("Pod")
+        if at(pod, "spec", "nodeName") and not leaving(pod)
+        if any(p.get("hostPort") in ports for c in each(pod, "spec", "containers") for p in each(c, "ports"))
+    ]
+
+
+# SCH-13 ---------------------------------------------------------------------------------------------------------------
+
+
+def preempted(graph: Graph) -> Iterator[Finding]:
+    """Yield one finding for each workload whose priority drives the pods of others from their nodes."""
+    victims: dict[str, list[tuple[Json, str, str]]] = defaultdict(list)
+    for pod in graph.all("Pod"):
+        for event in graph.events(pod):
+            if event.get("reason") == "Preempted":
+                victims["event"].append((pod, event_time(event), str(event.get("message", ""))))
+        said = condition(pod, "DisruptionTarget")
+        if said.get("reason") == "PreemptionByScheduler":
+            victims["condition"].append((pod, str(said.get("lastTransitionTime", "")), str(said.get("message", ""))))
+    told = [item for items in victims.values() for item in items] + _orphaned(graph)
+    if not told:
+        return
+    suffering = [found.workload for found in waiting(graph, "cpu", "memory", "places")]
+    ordinary = max((_priority(item) for item in suffering), default=0)
+    strong = [
+        pod
+        for pod in graph.all("Pod")
+        if _priority(pod) > ordinary and not leaving(pod) and at(pod, "spec", "nodeName")
+    ]
+    aggressors = {ref(culprit(graph, pod)): culprit(graph, pod) for pod in strong if not _critical(pod)}
+    for owner, workload in aggressors.items():
+        name = str(at(workload, "spec", "template", "spec", "priorityClassName", default="")) or "its priority"
+        yield Finding(
+            fault="SCH-13",
+            title=f"{owner} has the priority of {name} and drove {len(told)} pods of others from their nodes",
+            object=owner,
+            confidence=0.85 if len(aggressors) == 1 else 0.6,
+            evidence=(
+                *(evidence(pod, "Preempted", when, text) for pod, when, text in told[:4]),
+                evidence(workload, "template", graph.snapshot.time, f"priorityClassName: {name}"),
+            ),
+            facts={"priority_class": name},
+            related=(*(ref(pod) for pod in graph.pods(workload)), *services(graph, workload)),
+            explains=(owner, *(ref(item) for item in suffering)),
+        )
+
+
+def _orphaned(graph: Graph) -> list[tuple[Json, str, str]]:
+    """Return the preemptions that only events tell of: the pod itself is gone already."""
+    return [
+        ({"kind": "Pod", "metadata": event["involvedObject"]}, event_time(event), str(event.get("message", "")))
+        for event in graph.all("Event")
+        if event.get("reason") == "Preempted"
+        and graph.get(ref({"kind": "Pod", "metadata": event.get("involvedObject") or {}})) is None
+    ]
+
+
+def _priority(manifest: Json) -> int:
+    found = at(manifest, "spec", "priority")
+    return found if isinstance(found, int) else 0
+
+
+def _critical(pod: Json) -> bool:
+    return str(at(pod, "spec", "priorityClassName", default="")).startswith("system-")
+
+
+RULES = (
+    Rule(fault="SCH-06", needs=("Pod", "Node"), find=apart),
+    Rule(fault="SCH-07", needs=("Pod", "Node"), find=uneven),
+    Rule(fault="SCH-08", needs=("Pod",), find=port_taken),
+    Rule(fault="SCH-13", needs=("Pod", "Event"), find=preempted),
+)
+
+__all__ = ["RULES", "apart", "port_taken", "preempted", "uneven"]

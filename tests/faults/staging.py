@@ -1,0 +1,128 @@
+"""Faults staged on a real control plane with played nodes: each in a namespace of its own, all at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from skyflo_runbooks.model.finding import Diagnosis
+from skyflo_runbooks.model.json import Json, at
+from tests.control_plane.harness import ControlPlane
+from tests.control_plane.processes import wait_until
+
+IMAGE = "storefront:v5.1.0"
+_OF_THE_POD = (
+    "nodeSelector", "affinity", "topologySpreadConstraints", "schedulingGates", "schedulerName", "nodeName", "volumes",
+    "priorityClassName", "serviceAccountName", "securityContext", "initContainers", "dnsPolicy", "dnsConfig",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Case:
+    """One fault: where it is staged, with what, and which object the diagnosis has to name."""
+
+    fault: str
+    namespace: str
+    finds: str
+    app: Json = field(default_factory=dict)
+    objects: list[Json] = field(default_factory=list)
+    after: list[Json] = field(default_factory=list)
+    delete: list[str] = field(default_factory=list)
+    nodes: dict[str, Json] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
+    words: str = "something is wrong here"
+
+    def manifests(self) -> Iterator[Json]:
+        """Yield everything that stages it, in order."""
+        metadata: Json = {"name": self.namespace, "labels": self.labels}
+        yield {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+        yield from self.objects
+        if self.app:
+            yield deployment(self.namespace, self.app)
+
+
+def cases(family: str) -> list[Case]:
+    """Return the faults of a family's file."""
+    path = Path(__file__).parent / f"{family}.yaml"
+    return [Case(**one) for one in yaml.safe_load(path.read_text())]
+
+
+def deployment(namespace: str, app: Json) -> Json:
+    """Return a Deployment with one container, changed by what `app` says."""
+    name, given = app["name"], dict(app)
+    container: dict[str, Any] = {
+        "name": given.get("container", name),
+        "image": given.get("image", IMAGE),
+        "ports": [{"name": "http", "containerPort": 3000}],
+        "resources": {kind: given[kind] for kind in ("requests", "limits") if kind in given},
+        **given.get("with", {}),
+    }
+    if "hostPort" in given:
+        container["ports"][0]["hostPort"] = given["hostPort"]
+    spec = {part: given[part] for part in _OF_THE_POD if part in given}
+    spec["containers"] = [container, *given.get("beside", [])]
+    return {
+        "apiVersion": "apps/v1",
+        "kind": given.get("kind", "Deployment"),
+        "metadata": {"name": name, "namespace": namespace, "labels": {"app": name}},
+        "spec": {
+            "replicas": given.get("replicas", 1),
+            "selector": {"matchLabels": {"app": name}},
+            "template": {"metadata": {"labels": {"app": name}}, "spec": spec},
+            **given.get("spec", {}),
+        },
+    }
+
+
+def stage(plane: ControlPlane, staged: list[Case]) -> None:
+    """Apply everything of these cases."""
+    for case in staged:
+        for name, change in case.nodes.items():
+            _change_node(plane, name, change)
+    for case in staged:
+        plane.apply(case.manifests())
+
+
+async def until(
+    look: Callable[[], Awaitable[Diagnosis]], enough: Callable[[Diagnosis], bool], within: float = 45.0
+) -> Diagnosis:
+    """Look again, once a second at most, until it is enough or the time (seconds) is over; return the last look."""
+    found = await look()
+    for _ in range(int(within)):
+        if enough(found):
+            break
+        await asyncio.sleep(1)
+        found = await look()
+    return found
+
+
+def go_on(plane: ControlPlane, staged: list[Case]) -> None:
+    """Apply and delete what comes after the first state of these cases."""
+    for case in staged:
+        if case.after:
+            # What came before has to have been: a history that never was leaves no trace.
+            wait_until(f"{case.app['name']} runs", partial(_runs, plane, case))
+        plane.apply(case.after)
+        with plane.http() as client:
+            for path in case.delete:
+                client.delete(path).raise_for_status()
+
+
+def _runs(plane: ControlPlane, case: Case) -> bool:
+    plural = f"{case.app.get('kind', 'Deployment').lower()}s"
+    found = plane.get(f"/apis/apps/v1/namespaces/{case.namespace}/{plural}/{case.app['name']}")
+    return bool(at(found, "status", "readyReplicas", default=0) == case.app.get("replicas", 1))
+
+
+def _change_node(plane: ControlPlane, name: str, change: Json) -> None:
+    spec = {key: change[key] for key in ("taints", "unschedulable") if key in change}
+    patch: Json = {"metadata": {"labels": change.get("labels", {})}, "spec": spec}
+    with plane.http() as client:
+        headers = {"Content-Type": "application/merge-patch+json"}
+        client.patch(f"/api/v1/nodes/{name}", json=patch, headers=headers).raise_for_status()
