@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 TIMEOUT = 30.0
 # A read tool may take its time: the gateway bounds it.
-TOOL_TIMEOUT = 120.0
+TOOL_TIMEOUT = 400.0
 WAIT = 25.0
 OPEN = frozenset({"proposed", "approved", "executing", "unknown"})
 

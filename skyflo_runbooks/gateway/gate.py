@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable
 
 import msgspec
+from skyflo_mcp.kubernetes.answers import presented
 from skyflo_mcp.kubernetes.catalogue import TOOLS, Tool, call, tool
 from skyflo_mcp.kubernetes.change.manifests import unwritten
 from skyflo_mcp.kubernetes.client import Cluster
@@ -29,7 +30,6 @@ from skyflo_runbooks.model.errors import BadInput, Refused, SkyfloError, Unreach
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.request import Rendered
 
-SECONDS = 30.0
 LARGEST = 2 * 2**20
 AT_ONCE = 16
 
@@ -71,14 +71,15 @@ class Gate:
         async with self._places[str(who)]:
             result = await self.limited(name, lambda: call(self._cluster, name, self._redactor.resolve(arguments)))
         masked = self._redactor.mask(result)
-        size = len(msgspec.json.encode(masked))
+        shown = presented(masked) if isinstance(masked, dict) else masked
+        size = len(msgspec.json.encode(shown))
         if size > LARGEST:
             raise BadInput(
                 f"{name} answered {size} bytes; at most {LARGEST} are passed on.",
                 next_step="Ask for less: a namespace, a name, a selector, a smaller limit or tail.",
             )
         answer = Answer(
-            result=masked,
+            result=shown,
             at=rfc3339(await self._cluster.time_since(started)),
             elapsed_ms=round((time.monotonic() - started) * 1000, 1),
             redacted=masked != result,
@@ -101,10 +102,12 @@ class Gate:
     async def limited(self, name: str, run: Callable[[], Awaitable[object]]) -> object:
         """Run one call within its time, with its errors redacted."""
         try:
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(tool(name).seconds):
                 return await run()
         except TimeoutError:
-            raise Unreachable(f"{name} did not answer within {SECONDS:.0f} s.", next_step="Ask for less.") from None
+            raise Unreachable(
+                f"{name} did not answer within {tool(name).seconds:.0f} s.", next_step="Ask for less."
+            ) from None
         except SkyfloError as error:
             error.message = self._redactor.error(error.message)
             raise

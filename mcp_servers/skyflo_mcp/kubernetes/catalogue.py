@@ -46,23 +46,31 @@ from skyflo_mcp.kubernetes.change.tolerate import k8s_tolerate
 from skyflo_mcp.kubernetes.change.undo import k8s_rollout_undo
 from skyflo_mcp.kubernetes.client import Cluster
 from skyflo_mcp.kubernetes.read.describe import k8s_describe
+from skyflo_mcp.kubernetes.read.disk import k8s_disk_usage
+from skyflo_mcp.kubernetes.read.environment import k8s_environment
 from skyflo_mcp.kubernetes.read.events import k8s_events
-from skyflo_mcp.kubernetes.read.get import k8s_get
+from skyflo_mcp.kubernetes.read.explain import k8s_explain
+from skyflo_mcp.kubernetes.read.get import k8s_api_resources, k8s_get
+from skyflo_mcp.kubernetes.read.http import k8s_http_get
+from skyflo_mcp.kubernetes.read.info import k8s_cluster_info
 from skyflo_mcp.kubernetes.read.logs import k8s_logs
 from skyflo_mcp.kubernetes.read.rollouts import k8s_rollout_history, k8s_rollout_status
-from skyflo_mcp.kubernetes.read.top import k8s_top_pods
+from skyflo_mcp.kubernetes.read.top import k8s_top_nodes, k8s_top_pods
+from skyflo_mcp.kubernetes.read.waiting import LONGEST, k8s_wait, wait_for_x_seconds
 from skyflo_runbooks.model.errors import BadInput
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.request import Rendered
 
 Effect = Literal["read", "change"]
 Run = Callable[..., Awaitable[Json | Rendered]]
+SECONDS = 30.0
 
 
 class Tool(msgspec.Struct, frozen=True):
     """One tool. `replaces` is the upstream tool's name where ours differs.
 
     `sealed` are its arguments that hold secret values; `manifests` those in which a Secret's values must be references.
+    `seconds` is how long one call may take.
     """
 
     name: str
@@ -72,6 +80,7 @@ class Tool(msgspec.Struct, frozen=True):
     replaces: str = ""
     sealed: tuple[str, ...] = ()
     manifests: tuple[str, ...] = ()
+    seconds: float = SECONDS
 
     @property
     def description(self) -> str:
@@ -91,8 +100,17 @@ _READS: tuple[Run, ...] = (
     k8s_events,
     k8s_logs,
     k8s_top_pods,
+    k8s_top_nodes,
     k8s_rollout_status,
     k8s_rollout_history,
+    k8s_cluster_info,
+    k8s_api_resources,
+    k8s_explain,
+    k8s_environment,
+    k8s_disk_usage,
+    k8s_http_get,
+    k8s_wait,
+    wait_for_x_seconds,
 )
 _CHANGES: tuple[Run, ...] = (
     k8s_apply,
@@ -135,12 +153,20 @@ _CHANGES: tuple[Run, ...] = (
 _LONGEST = 200
 _SEALED = {"k8s_set_secret": ("values",)}
 _MANIFESTS = {"k8s_apply": ("content",), "k8s_create": ("manifest",)}
+_WAITING = {"k8s_wait": LONGEST + SECONDS, "wait_for_x_seconds": LONGEST + SECONDS}
 
 
 def _tools(functions: tuple[Run, ...], effect: Effect) -> dict[str, Tool]:
     names = [str(getattr(function, "__name__", "")) for function in functions]
     return {
-        name: Tool(name, effect, function, sealed=_SEALED.get(name, ()), manifests=_MANIFESTS.get(name, ()))
+        name: Tool(
+            name,
+            effect,
+            function,
+            sealed=_SEALED.get(name, ()),
+            manifests=_MANIFESTS.get(name, ()),
+            seconds=_WAITING.get(name, SECONDS),
+        )
         for name, function in zip(names, functions, strict=True)
     }
 

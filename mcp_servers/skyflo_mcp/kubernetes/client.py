@@ -156,6 +156,11 @@ class Cluster:
         )
         return _object(answer, doing)
 
+    async def text(self, path: str, *, doing: str, limit: int = 16 * 1024) -> str:
+        """Return the beginning of the text at `path` of the API server."""
+        answer = await self._transport.get(path, accept="*/*", doing=doing, limit=limit, cut=True)
+        return expect(answer, doing=doing).content.decode("utf-8", "replace")
+
     async def get(self, ref: ObjectRef) -> Json:
         """Return one object, raw; `NotFound` where there is none."""
         resource = await self.resource(ref.kind, ref.api_version)
@@ -312,6 +317,12 @@ class Cluster:
         path = f"/apis/metrics.k8s.io/v1beta1/namespaces/{check_namespace(namespace)}/pods"
         page = await self.raw(path, doing=f"usage of pods in {namespace}")
         return use.from_metrics(page.get("items") or [])
+
+    async def node_usage(self) -> dict[str, Json]:
+        """Return what each node uses by metrics.k8s.io, as it says it: by the node's name, `{"cpu", "memory"}`."""
+        page = await self.raw("/apis/metrics.k8s.io/v1beta1/nodes", doing="usage of nodes")
+        found = page.get("items") or []
+        return {at(one, "metadata", "name"): {**one.get("usage", {}), "at": one.get("timestamp")} for one in found}
 
     async def now(self) -> datetime:
         """Return the cluster's time (UTC), to the second."""

@@ -7,6 +7,7 @@ change to `propose` and answers with the proposal; it never executes.
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+from skyflo_mcp.kubernetes.answers import presented
 from skyflo_mcp.kubernetes.catalogue import TOOLS, Tool, call
 from skyflo_mcp.kubernetes.client import Cluster
 from skyflo_runbooks.model.errors import OurBug, SkyfloError
@@ -56,7 +57,7 @@ async def answer(cluster: Cluster, name: str, arguments: Json, propose: Propose 
     """Return a read's result, or the proposal that a change became."""
     result = await call(cluster, name, arguments)
     if not isinstance(result, Rendered):
-        return result
+        return presented(result)
     if propose is None:
         raise OurBug(f"{name} is a change, and there is nobody to propose it to.")
     return await propose(name, arguments, result)

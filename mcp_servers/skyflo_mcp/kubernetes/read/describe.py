@@ -1,28 +1,34 @@
-"""k8s_describe: one object with what belongs to it: owners, pods, endpoints, requests on a node, events."""
+"""k8s_describe: one object with what belongs to it (`belonging`): owners, conditions, pods, endpoints, events."""
 
 import asyncio
-from decimal import Decimal
 
 from skyflo_mcp.kubernetes import family
 from skyflo_mcp.kubernetes.answers import stamp, table
 from skyflo_mcp.kubernetes.cleaning import cleaned
 from skyflo_mcp.kubernetes.client import Cluster
-from skyflo_mcp.kubernetes.read import events
+from skyflo_mcp.kubernetes.errors import NotFound
+from skyflo_mcp.kubernetes.read import belonging, events
 from skyflo_mcp.kubernetes.workload import ready, restarts
 from skyflo_runbooks.model.errors import Unknown
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
-from skyflo_runbooks.model.quantity import format_cpu, format_memory, parse_quantity
 
 _POD_COLUMNS = ("NAME", "READY", "PHASE", "RESTARTS", "STATE", "LAST STATE", "NODE", "CREATED")
 _EVENTS = 50
 
 
 async def k8s_describe(cluster: Cluster, *, kind: str, name: str, namespace: str | None = None) -> Json:
-    """Describe one object: itself, its owners, its pods or endpoints, and the events about all of them."""
+    """Describe one object of any kind: itself, its conditions and owners, what belongs to it, and the events about it.
+
+    What belongs to it: the pods of a workload; a Service's endpoints; an Ingress' backends; a Node's pods and requests;
+    a claim's volume and users; an autoscaler's target and metrics; a CronJob's Jobs; the pods that a budget or a policy
+    selects, or that use a ConfigMap or Secret.
+    """
     resource = await cluster.resource(kind)
     manifest = await cluster.get(ObjectRef(resource.kind, name, namespace or "", resource.api_version))
     answer: Json = {"object": cleaned(manifest), "owners": _owners(manifest)}
+    if conditions := belonging.conditions(manifest):
+        answer["conditions"] = conditions
     unknown: list[str] = []
     refs = [ObjectRef.of(manifest)]
     try:
@@ -30,11 +36,9 @@ async def k8s_describe(cluster: Cluster, *, kind: str, name: str, namespace: str
         if belongs.pods:
             answer["pods"] = _pods(belongs.pods)
         refs = list(dict.fromkeys([*refs, *map(ObjectRef.of, belongs.between), *map(ObjectRef.of, belongs.pods)]))
-        if resource.kind == "Service":
-            answer["endpoints"] = await _endpoints(cluster, manifest)
-        if resource.kind == "Node":
-            answer["requested"] = await _requested(cluster, name)
-    except Unknown as error:
+        if resource.kind in belonging.READS:
+            answer |= await belonging.READS[resource.kind](cluster, manifest)
+    except (Unknown, NotFound) as error:
         unknown.append(error.message)
     try:
         happened, now = await asyncio.gather(events.read(cluster, namespace, refs), cluster.now())
@@ -80,31 +84,3 @@ def _states(pod: Json, member: str) -> str:
             code = f" (exit {detail['exitCode']})" if "exitCode" in detail else ""
             said.append(f"{one.get('name')}: {state} {detail.get('reason', '')}".rstrip() + code)
     return ", ".join(said)
-
-
-async def _endpoints(cluster: Cluster, service: Json) -> Json:
-    """Return the addresses behind a Service, with the pods that they are and whether they are ready."""
-    name = at(service, "metadata", "name", default="")
-    found = await cluster.list(
-        "EndpointSlice",
-        at(service, "metadata", "namespace"),
-        label_selector=f"kubernetes.io/service-name={name}",
-    )
-    rows = [
-        [", ".join(one.get("addresses") or []), at(one, "targetRef", "name"), at(one, "conditions", "ready")]
-        for piece in found.items
-        for one in piece.get("endpoints") or []
-    ]
-    return table(("ADDRESS", "POD", "READY"), rows, selector=at(service, "spec", "selector"))
-
-
-async def _requested(cluster: Cluster, node: str) -> Json:
-    """Return what the pods on a node ask for in sum, as the scheduler counts it."""
-    found = await cluster.list("Pod", None, field_selector=f"spec.nodeName={node}")
-    sums = {"cpu": Decimal(0), "memory": Decimal(0)}
-    live = [pod for pod in found.items if at(pod, "status", "phase") not in ("Succeeded", "Failed")]
-    for pod in live:
-        for one in at(pod, "spec", "containers", default=[]):
-            for resource in sums:
-                sums[resource] += parse_quantity(at(one, "resources", "requests", resource, default="0"))
-    return {"pods": len(live), "cpu": format_cpu(sums["cpu"]), "memory": format_memory(sums["memory"])}

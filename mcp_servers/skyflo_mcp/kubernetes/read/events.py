@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from skyflo_mcp.kubernetes import family
-from skyflo_mcp.kubernetes.answers import stamp, table
+from skyflo_mcp.kubernetes.answers import cut, stamp, table
 from skyflo_mcp.kubernetes.client import Cluster, Value
 from skyflo_runbooks.model.errors import BadInput
 from skyflo_runbooks.model.json import Json, at
@@ -117,7 +117,8 @@ def rows(found: list[Happening], *, limit: int, **more: object) -> Json:
     cells: list[list[Value]] = [
         [one.last, one.first, one.count, one.type, one.reason, one.object, one.message] for one in shown
     ]
-    return table(COLUMNS, cells, more=len(found) > limit, **more)
+    how = f"The last {limit} of {len(found)} are shown: raise limit, or say a kind, a name or a type."
+    return table(COLUMNS, cells, **cut(len(found) > limit, how), **more)
 
 
 def _count(event: Json) -> int:

@@ -1,11 +1,15 @@
-"""k8s_top_pods: what containers use, beside what they ask for and what they may use."""
+"""k8s_top_pods and k8s_top_nodes: what is used, beside what is asked for and what there is."""
 
+import asyncio
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Literal
 
 from skyflo_mcp.kubernetes.answers import stamp, table
 from skyflo_mcp.kubernetes.client import Cluster, Value
+from skyflo_mcp.kubernetes.errors import NotFound
 from skyflo_mcp.kubernetes.usage import Sample, Usage
+from skyflo_runbooks.model.errors import SkyfloError, Unknown
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef, check_name
 from skyflo_runbooks.model.quantity import format_cpu, parse_quantity
@@ -23,6 +27,7 @@ _COLUMNS = (
     "MEASURED",
     "SOURCE",
 )
+_NODE_COLUMNS = ("NODE", "CPU", "CPU ALLOCATABLE", "CPU %", "MEMORY", "MEMORY ALLOCATABLE", "MEMORY %", "MEASURED")
 
 
 async def k8s_top_pods(
@@ -31,9 +36,13 @@ async def k8s_top_pods(
     namespace: str | None = None,
     name: str | None = None,
     label_selector: str | None = None,
+    containers: bool = True,
     sort_by: Literal["memory", "cpu"] = "memory",
 ) -> Json:
-    """Show each running container's memory and CPU against its requests and limits; null is not known."""
+    """Show each running container's memory and CPU against its requests and limits; null is not known.
+
+    Without `containers` the figures are summed for each pod; a sum that lacks one is not known.
+    """
     if name is not None:
         pod = await cluster.get(ObjectRef("Pod", check_name(name), namespace or "", "v1"))
         pods, when = [pod], await cluster.now()
@@ -42,11 +51,97 @@ async def k8s_top_pods(
         pods, when = list(found.items), found.at or await cluster.now()
     running = [pod for pod in pods if at(pod, "status", "phase") == "Running"]
     use = await cluster.usage(running)
+    if not containers:
+        return _summed(use, running, namespace, sort_by, when=stamp(when))
     lines = [(_sample(use, pod, one), _row(use, pod, one, namespace)) for pod in running for one in _containers(pod)]
     lines.sort(key=lambda line: _size(line[0], sort_by), reverse=True)
     columns = _COLUMNS if namespace else ("NAMESPACE", *_COLUMNS)
     unknown = [*use.gaps, *_missing(use, running)]
     return table(columns, [row for _, row in lines], namespace=namespace, unknown=unknown, at=stamp(when))
+
+
+async def k8s_top_nodes(
+    cluster: Cluster,
+    *,
+    name: str | None = None,
+    label_selector: str | None = None,
+    sort_by: Literal["memory", "cpu"] = "memory",
+) -> Json:
+    """Show each node's memory and CPU in use against what it can allocate; null is not known.
+
+    From metrics.k8s.io, else from the kubelets themselves.
+    """
+    if name is not None:
+        nodes: Sequence[Json] = [await cluster.get(ObjectRef("Node", check_name(name), "", "v1"))]
+    else:
+        nodes = (await cluster.list("Node", label_selector=label_selector or "")).items
+    unknown: list[str] = []
+    used = await _nodes_used(cluster, nodes, unknown)
+    rows = [_node_row(node, used.get(str(at(node, "metadata", "name")))) for node in nodes]
+    place = _NODE_COLUMNS.index("MEMORY %" if sort_by == "memory" else "CPU %")
+    rows.sort(key=lambda row: -1 if row[place] is None else int(row[place] or 0), reverse=True)
+    return table(_NODE_COLUMNS, rows, unknown=unknown, at=stamp(await cluster.now()))
+
+
+async def _nodes_used(cluster: Cluster, nodes: Sequence[Json], unknown: list[str]) -> dict[str, Json]:
+    try:
+        return await cluster.node_usage()
+    except (NotFound, Unknown) as error:
+        why = error.message
+    names = [str(at(node, "metadata", "name")) for node in nodes]
+    found = await asyncio.gather(*(cluster.node_stats(name) for name in names), return_exceptions=True)
+    used: dict[str, Json] = {}
+    for name, stats in zip(names, found, strict=True):
+        if isinstance(stats, SkyfloError):
+            unknown.append(f"{name}: {stats.message}")
+        elif isinstance(stats, BaseException):
+            raise stats
+        else:
+            nano, memory = at(stats, "node", "cpu", "usageNanoCores"), at(stats, "node", "memory", "workingSetBytes")
+            used[name] = {
+                "cpu": None if nano is None else f"{nano}n",
+                "memory": None if memory is None else str(memory),
+                "at": at(stats, "node", "memory", "time"),
+            }
+    if unknown:
+        unknown.insert(0, f"metrics.k8s.io: {why}")
+    return used
+
+
+def _node_row(node: Json, used: Json | None) -> list[Value]:
+    there = at(node, "status", "allocatable", default={})
+    figures: list[Value] = []
+    for resource, written in (("cpu", format_cpu), ("memory", _mebibytes)):
+        use = None if not used or used.get(resource) is None else parse_quantity(str(used[resource]))
+        whole = parse_quantity(str(there[resource])) if resource in there else None
+        percent = round(100 * use / whole) if use is not None and whole else None
+        figures += [None if use is None else written(use), None if whole is None else written(whole), percent]
+    return [at(node, "metadata", "name"), *figures, used.get("at") if used else None]
+
+
+def _mebibytes(size: Decimal) -> str:
+    return f"{round(size / 2**20)}Mi"
+
+
+def _summed(use: Usage, pods: Sequence[Json], namespace: str | None, sort_by: str, *, when: str | None) -> Json:
+    """Return one row for each pod."""
+    rows: list[list[Value]] = []
+    for pod in pods:
+        samples = [_sample(use, pod, one) for one in _containers(pod)]
+        memory = [None if one is None else one.memory for one in samples]
+        cpu = [None if one is None else one.cpu for one in samples]
+        known_memory, known_cpu = [one for one in memory if one is not None], [one for one in cpu if one is not None]
+        rows.append([
+            at(pod, "metadata", "namespace"),
+            at(pod, "metadata", "name"),
+            None if len(known_memory) < len(memory) else round(sum(known_memory) / 2**20),
+            None if len(known_cpu) < len(cpu) else round(sum(known_cpu) * 1000),
+        ])  # fmt: skip
+    place = 2 if sort_by == "memory" else 3
+    rows.sort(key=lambda row: -1 if row[place] is None else int(row[place] or 0), reverse=True)
+    columns = ("NAMESPACE", "POD", "MEMORY (Mi)", "CPU (m)")
+    unknown = [*use.gaps, *_missing(use, list(pods))]
+    return table(columns, rows, namespace=namespace, unknown=unknown, at=when)
 
 
 def _missing(use: Usage, pods: list[Json]) -> list[str]:
