@@ -18,6 +18,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--expires", type=float, default=60.0, help="the life of a proposal in seconds")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="begin nothing new after so long")
     parser.add_argument("--folder", type=Path, help="where everything is kept (default: a temporary folder)")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="skyflo-reliability-") as temporary:
@@ -30,6 +31,7 @@ def main() -> int:
                 killed=given.kills,
                 seed=given.seed,
                 expires=given.expires,
+                limit=given.seconds,
             )
         )
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(day), indent=2).decode() + "\n")

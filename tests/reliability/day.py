@@ -22,6 +22,7 @@ class Day(msgspec.Struct, frozen=True):
     proposals: int
     kills: int
     seed: int
+    begun: int
     killed: int
     seconds: float
     slowest_start_ms: float
@@ -31,11 +32,13 @@ class Day(msgspec.Struct, frozen=True):
     found: Found
 
 
-async def live(folder: Path, *, proposals: int, killed: int, seed: int, expires: float) -> Day:
-    """Live one day and check it."""
+async def live(
+    folder: Path, *, proposals: int, killed: int, seed: int, expires: float, limit: float = float("inf")
+) -> Day:
+    """Live one day and check it; nothing new is begun after `limit` seconds."""
     begun = time.monotonic()
     async with house(folder, objects=WORKERS, expires=expires) as here:
-        load = Load(here, fates(proposals, seed), WORKERS)
+        load = Load(here, fates(proposals, seed), WORKERS, limit)
         await load.run(kills(killed, proposals, seed))
         await _quiet(here, expires)
         values = {f"settings-{number}": here.value(f"settings-{number}") for number in range(WORKERS)}
@@ -58,6 +61,7 @@ async def live(folder: Path, *, proposals: int, killed: int, seed: int, expires:
         proposals=proposals,
         kills=killed,
         seed=seed,
+        begun=load.lived.begun,
         killed=load.lived.killed,
         seconds=round(seconds, 1),
         slowest_start_ms=round(starts[-1] * 1000),

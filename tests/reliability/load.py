@@ -1,6 +1,7 @@
 """The clients: each takes proposals through their fates, one after the other, on objects of its own."""
 
 import asyncio
+import time
 from collections import Counter
 
 import msgspec
@@ -27,8 +28,9 @@ class Lived(msgspec.Struct):
 class Load:
     """Everybody who works on one gateway."""
 
-    def __init__(self, house: House, fates: list[Fate], workers: int) -> None:
+    def __init__(self, house: House, fates: list[Fate], workers: int, seconds: float = float("inf")) -> None:
         self._house = house
+        self._until = time.monotonic() + seconds
         self._todo = list(enumerate(fates))[::-1]
         self._workers = workers
         self._begun = asyncio.Condition()
@@ -54,7 +56,7 @@ class Load:
             self.lived.killed += 1
 
     async def _work(self, worker: int) -> None:
-        while self._todo:
+        while self._todo and time.monotonic() < self._until:
             number, fate = self._todo.pop()
             async with self._begun:
                 self.lived.begun += 1

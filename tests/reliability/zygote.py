@@ -8,9 +8,16 @@ import json
 import logging
 import os
 import sys
+import tempfile
 from pathlib import Path
 
+import httpx
+from skyflo_mcp.kubernetes.client import Cluster
+
+from skyflo_runbooks.gateway import identity
+from skyflo_runbooks.gateway.gateway import open_store
 from skyflo_runbooks.service import server
+from skyflo_runbooks.service.app import build
 from skyflo_runbooks.service.settings import Settings
 
 
@@ -28,14 +35,23 @@ def gateway(asked: dict[str, str]) -> None:
     server.run(settings, announce=lambda url, login: print(json.dumps({"url": url, "login": login}), flush=True))
 
 
+def warm() -> None:
+    """Import, by building once, all that a gateway needs; without that each fork takes a second of processor time."""
+    import kubernetes.config  # noqa: F401
+    import uvicorn.lifespan.on
+    import uvicorn.protocols.http.auto  # noqa: F401
+
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(home=Path(folder), data_dir=Path(folder) / "data")
+        store = open_store(settings.data_dir)
+        build(server.open_desk(settings, store, 1, Cluster(httpx.AsyncClient())))
+        identity.identify(store, identity.issue(store, "kernel", "warm", identity.PROCESS_LIFE))
+        store.close()
+
+
 def main() -> None:
     """Answer line after line."""
-    import fastmcp  # noqa: F401  # slow to import
-    from cryptography.hazmat.primitives.asymmetric import ec, ed25519  # noqa: F401
-
-    import skyflo_runbooks.gateway.gateway
-    import skyflo_runbooks.planning.graph  # noqa: F401
-
+    warm()
     child = 0
     for line in sys.stdin:
         if child:
