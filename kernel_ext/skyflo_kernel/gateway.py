@@ -88,14 +88,19 @@ class Gateway:
 
     def record(self, run: str) -> list[Json]:
         """Return the ledger's entries of a run."""
-        found = self._call("GET", f"/api/v1/ledger?run={_quoted(run)}")
-        return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
+        entries: list[Json] = []
+        while page := self._entries(f"run={_quoted(run)}&since={entries[-1]['seq'] if entries else 0}"):
+            entries += page
+        return entries
 
     def entry(self, seq: int) -> Json:
         """Return the ledger's entry at a place; empty where there is none."""
-        found = self._call("GET", f"/api/v1/ledger?since={max(0, seq - 1)}")
-        entries = [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
+        entries = self._entries(f"since={max(0, seq - 1)}&limit=1")
         return next((entry for entry in entries if entry.get("seq") == seq), {})
+
+    def _entries(self, query: str) -> list[Json]:
+        found = self._call("GET", f"/api/v1/ledger?{query}")
+        return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
 
     def _object(self, method: str, path: str, body: Json | None = None, *, timeout: float = TIMEOUT) -> Json:
         found = self._call(method, path, body, timeout=timeout)

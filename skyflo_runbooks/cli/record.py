@@ -1,12 +1,16 @@
 """`history` and `ledger`: the append-only record, for a person and for a program."""
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
+import msgspec
 import typer
 
 from skyflo_runbooks.cli import client, operator
+from skyflo_runbooks.cli import ledger_files as files
+from skyflo_runbooks.cli.client import Gateway
 from skyflo_runbooks.cli.environment import current
 from skyflo_runbooks.cli.files import write_new
 from skyflo_runbooks.cli.options import AsJson
@@ -26,13 +30,14 @@ def about() -> None:
 
 
 def history(
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many, the latest first.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=200, help="How many, the latest first.")] = 20,
     as_json: AsJson = False,
 ) -> ExitCode:
     """What was proposed, decided and measured, the latest first."""
     screen = Screen(as_json)
     gateway = client.find(current())
-    views, verdicts = gateway.get("/api/v1/proposals"), measured(gateway.get("/api/v1/ledger"))
+    views = gateway.get("/api/v1/proposals", query={"limit": limit})
+    verdicts = measured(_verdicts_since(gateway, min((str(view["created"]) for view in views), default="")))
     latest = sorted(views, key=_when, reverse=True)[:limit]
     latest = [{**view, "verdict": verdicts.get(str(view["id"]), "")} for view in latest]
     screen.json(latest)
@@ -51,11 +56,31 @@ def measured(entries: Iterable[Json]) -> dict[str, str]:
     return {str(id_): str(body["verdict"]) for body in bodies for id_ in body["changes"]}
 
 
+def _verdicts_since(gateway: Gateway, moment: str) -> list[Json]:
+    """Return the verdicts of this moment and later, oldest first: a verdict comes after what it judges."""
+    found: list[Json] = []
+    for entry in pages(gateway, {"kind": "verdict", "newest": 1}):
+        if str(entry["at"]) < moment:
+            break
+        found.append(entry)
+    return found[::-1]
+
+
 @ledger.command("show")
-def ledger_show(run: Run = "", as_json: AsJson = False) -> ExitCode:
+def ledger_show(
+    run: Run = "",
+    since: Annotated[int, typer.Option("--since", min=0, help="Only entries after this place.")] = 0,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="Only the latest so many; 0: all.")] = 0,
+    as_json: AsJson = False,
+) -> ExitCode:
     """Show the entries."""
     screen = Screen(as_json)
-    entries = _entries(run)
+    query: Json = {"run": run, "since": since}
+    if limit:
+        newest = pages(client.find(current()), {**query, "newest": 1})
+        entries = list(itertools.islice(newest, limit))[::-1]
+    else:
+        entries = list(pages(client.find(current()), query))
     screen.json(entries)
     rows = [
         [str(entry["seq"]), str(entry["at"]), str(entry["kind"]), str(entry["hash"])[:19], _said(entry)]
@@ -66,41 +91,84 @@ def ledger_show(run: Run = "", as_json: AsJson = False) -> ExitCode:
     return ExitCode.DONE
 
 
+def pages(gateway: Gateway, query: Json) -> Iterator[Json]:
+    """Yield the entries that a query asks for, a page at a time; they end when the caller has enough."""
+    query = {name: value for name, value in query.items() if value}
+    while found := gateway.get("/api/v1/ledger", query=query):
+        yield from found
+        query["before" if query.get("newest") else "since"] = found[-1]["seq"]
+
+
 @ledger.command("verify")
-def ledger_verify(as_json: AsJson = False) -> ExitCode:
-    """Compute the chain of hashes again, and say whether the record is whole. Needs an operator."""
-    environment, screen = current(), Screen(as_json)
-    gateway = client.find(environment)
-    who = operator.for_gateway(environment, gateway)
-    answer: Json = gateway.using(who.session).get("/api/v1/ledger/verify")
+def ledger_verify(
+    file: Annotated[
+        Path | None, typer.Argument(help="An export, or a gateway.db; default: the running gateway.")
+    ] = None,
+    key: Annotated[
+        list[str] | None, typer.Option("--key", help="The gateway's public key ('ledger key'), for a file.")
+    ] = None,
+    as_json: AsJson = False,
+) -> ExitCode:
+    """Compute the chain of hashes again, check every signed checkpoint, and say whether the record is whole.
+
+    Without a file it asks the running gateway, as an operator. A file needs the public key that its reader trusts: it
+    is taken from beside a gateway.db where that is readable; what is not signed by it is not known to be whole.
+    """
+    screen = Screen(as_json)
+    if file is not None:
+        report, code = files.verify(file, key or [])
+        answer = msgspec.to_builtins(report)
+    else:
+        environment = current()
+        gateway = client.find(environment)
+        who = operator.for_gateway(environment, gateway)
+        answer = gateway.using(who.session).get("/api/v1/ledger/verify", timeout=300)
+        code = ExitCode.DONE if answer.get("ok") else ExitCode.FAILED
     screen.json(answer)
-    whole = bool(answer.get("ok"))
-    screen.line(
-        f"The record is whole: {answer.get('entries', '?')} entries." if whole else "THE RECORD IS NOT WHOLE.",
-        "green" if whole else "bold red",
-    )
+    screen.line(_verdict(answer, code), "green" if code == ExitCode.DONE else "bold red")
     for problem in answer.get("problems") or []:
         screen.line(f"  {problem}", "red")
-    return ExitCode.DONE if whole else ExitCode.FAILED
+    return code
+
+
+def _verdict(answer: Json, code: ExitCode) -> str:
+    if code == ExitCode.UNKNOWN:
+        return "WHETHER THE RECORD IS WHOLE IS NOT KNOWN."
+    if code != ExitCode.DONE:
+        return "THE RECORD IS NOT WHOLE."
+    signed = f"{answer['checkpoints']} checkpoints, signed up to entry {answer['signed']}"
+    return f"The record is whole: {answer['entries']} entries, {signed}."
+
+
+@ledger.command("key")
+def ledger_key(as_json: AsJson = False) -> ExitCode:
+    """Print the public key that the gateway's checkpoints and exports are signed by."""
+    screen = Screen(as_json)
+    said = client.find(current()).get("/api/v1/ledger/key")
+    screen.json(said)
+    screen.line(str(said["key"]))
+    return ExitCode.DONE
 
 
 @ledger.command("export")
 def ledger_export(
-    output: Annotated[Path, typer.Option("-o", "--output", help="A new file; one JSON entry per line.")], run: Run = ""
+    output: Annotated[Path, typer.Option("-o", "--output", help="A new file.")],
+    run: Run = "",
+    since: Annotated[int, typer.Option("--since", min=0, help="Only entries after this place.")] = 0,
 ) -> ExitCode:
-    """Write the entries to a file, one JSON document per line, with their hashes."""
+    """Write the entries and their checkpoints to a file as a signed envelope (DSSE), to be verified offline.
+
+    docs/verify_ledger.py is a page of code that does it; so does 'ledger verify FILE --key KEY'.
+    """
     import json
 
-    entries = _entries(run)
-    write_new(output, "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries), mode=0o600)
-    Screen().line(f"{len(entries)} entries in {output}.")
-    return ExitCode.DONE
-
-
-def _entries(run: str) -> list[Json]:
     gateway = client.find(current())
-    entries: list[Json] = gateway.get("/api/v1/ledger", query={"run": run} if run else {})
-    return entries
+    query: dict[str, str | float] = {"run": run, "since": since} if run else {"since": since}
+    envelope = gateway.get("/api/v1/ledger/export", query=query, timeout=300)
+    write_new(output, json.dumps(envelope) + "\n", mode=0o600)
+    said = gateway.get("/api/v1/ledger/key")
+    Screen().line(f"{output}: signed by {said['key']}")
+    return ExitCode.DONE
 
 
 def _when(view: Json) -> str:

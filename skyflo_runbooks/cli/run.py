@@ -67,5 +67,5 @@ def onward(file: Path, result: "RunResult") -> list[str]:
         "What can be done now:",
         f"  try again with another value: skyflo-runbooks run {shlex.quote(str(file))} -p NAME=VALUE",
         *(f"  take it back, after its own approval: skyflo-runbooks rollback {id_}" for id_ in executed),
-        f"  escalate, with the record: skyflo-runbooks ledger export -o record.jsonl --run {result.run}",
+        f"  escalate, with the record: skyflo-runbooks ledger export -o record.json --run {result.run}",
     ]

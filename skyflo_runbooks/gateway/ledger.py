@@ -24,6 +24,14 @@ COMPARE = "Restore the data directory from a backup and compare; entries before 
 PAGE = 1000
 
 
+_ENTRIES = "SELECT seq, at, kind, body, prev, hash FROM entries"
+# An entry is of a run by what it says, or because its proposal, or its attempt's proposal, is.
+_OF_RUN = """(json_extract(body, '$.run') = ?
+  OR json_extract(body, '$.proposal') IN (SELECT id FROM proposals WHERE run = ?)
+  OR json_extract(body, '$.attempt') IN (
+    SELECT a.id FROM attempts a JOIN proposals p ON p.id = a.proposal WHERE p.run = ?))"""
+
+
 class Entry(msgspec.Struct, frozen=True):
     """One entry: its place, its time (RFC 3339), its kind, its body, and the chain."""
 
@@ -33,6 +41,17 @@ class Entry(msgspec.Struct, frozen=True):
     body: Json
     prev: str
     hash: str
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """Which entries are read: after `since`, before `before` (0: no end), of a run, of a kind; the newest first."""
+
+    since: int = 0
+    limit: int = PAGE
+    before: int = 0
+    run: str = ""
+    kind: str = ""
+    newest: bool = False
 
 
 class LedgerBroken(SkyfloError):
@@ -47,7 +66,16 @@ class LedgerBroken(SkyfloError):
 
 def entry_hash(*, seq: int, at: str, kind: str, body: Json, prev: str) -> str:
     """Return the hash of an entry, by rule 1."""
-    return hashlib.sha256(canonical({"seq": seq, "at": at, "kind": kind, "body": body, "prev": prev})).hexdigest()
+    return hashlib.sha256(_hashed(seq=seq, at=at, kind=kind, body=body, prev=prev)).hexdigest()
+
+
+def text(entry: Entry) -> str:
+    """Return the text whose SHA-256 is the entry's hash."""
+    return _hashed(seq=entry.seq, at=entry.at, kind=entry.kind, body=entry.body, prev=entry.prev).decode()
+
+
+def _hashed(*, seq: int, at: str, kind: str, body: Json, prev: str) -> bytes:
+    return canonical({"seq": seq, "at": at, "kind": kind, "body": body, "prev": prev})
 
 
 def append(connection: Transaction, *, at: str, kind: str, body: Json) -> Entry:
@@ -63,20 +91,33 @@ def append(connection: Transaction, *, at: str, kind: str, body: Json) -> Entry:
 
 def entries(database: Database, *, since: int = 0) -> Iterator[Entry]:
     """Yield the entries after `since`, in order, a page at a time."""
-    while True:
-        rows = database.all(
-            "SELECT seq, at, kind, body, prev, hash FROM entries WHERE seq > ? ORDER BY seq LIMIT ?", (since, PAGE)
-        )
-        for row in rows:
-            yield read(row)
-        if len(rows) < PAGE:
-            return
-        since = int(str(rows[-1][0]))
+    while found := page(database, Wanted(since=since)):
+        yield from found
+        since = found[-1].seq
+
+
+def page(database: Database, wanted: Wanted) -> list[Entry]:
+    """Return one page of entries."""
+    clauses = ["seq > ?"]
+    given: list[object] = [wanted.since]
+    if wanted.before:
+        clauses.append("seq < ?")
+        given.append(wanted.before)
+    if wanted.kind:
+        clauses.append("kind = ?")
+        given.append(wanted.kind)
+    if wanted.run:
+        clauses.append(_OF_RUN)
+        given += [wanted.run] * 3
+    order = "DESC" if wanted.newest else "ASC"
+    query = f"{_ENTRIES} WHERE {' AND '.join(clauses)} ORDER BY seq {order} LIMIT ?"
+    rows = database.all(query, [*given, wanted.limit])
+    return [read(row) for row in rows]
 
 
 def tip(database: Database) -> Entry | None:
     """Return the last entry."""
-    row = database.one("SELECT seq, at, kind, body, prev, hash FROM entries ORDER BY seq DESC LIMIT 1")
+    row = database.one(f"{_ENTRIES} ORDER BY seq DESC LIMIT 1")
     return None if row is None else read(row)
 
 

@@ -69,3 +69,11 @@ def seconds(request: Request, name: str, most: float) -> float:
         return max(0.0, min(float(text), most))
     except ValueError:
         raise BadInput(f"{name} is a number of seconds, got {text[:40]!r}.") from None
+
+
+def number(request: Request, name: str, default: int) -> int:
+    """Return a query parameter that is a whole number, at least 0; `default` where it is missing."""
+    text = request.query_params.get(name, str(default))
+    if not text.isdecimal() or len(text) > 18:
+        raise BadInput(f"{name} is a whole number, got {text[:40]!r}.")
+    return int(text)

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from skyflo_runbooks import __version__
-from skyflo_runbooks.gateway import decisions, identity, ledger
+from skyflo_runbooks.gateway import decisions, identity
 from skyflo_runbooks.gateway.gateway import new_link
 from skyflo_runbooks.gateway.identity import Identity, Role
 from skyflo_runbooks.gateway.proposer import Wish
@@ -19,13 +19,14 @@ from skyflo_runbooks.gateway.verifier import Task
 from skyflo_runbooks.model.errors import BadInput, Refused
 from skyflo_runbooks.model.proposal import Origin
 from skyflo_runbooks.service import bodies
-from skyflo_runbooks.service.answers import answer, body, seconds
+from skyflo_runbooks.service.answers import answer, body, number, seconds
 from skyflo_runbooks.service.auth import COOKIE, PAGE_HEADER
 from skyflo_runbooks.service.desk import Desk
 from skyflo_runbooks.service.incidents import open_case
 from skyflo_runbooks.service.openapi import Described
 
 LONGEST_WAIT = 60.0
+MOST_PROPOSALS = 200
 SESSION_PREFIX = "rb-rs-"
 Handle = Callable[[Desk, Request, Identity], Awaitable[Response]]
 ANYONE: tuple[Role, ...] = ("kernel", "agent", "operator")
@@ -96,8 +97,9 @@ async def propose(desk: Desk, request: Request, who: Identity) -> Response:
 
 
 async def proposals(desk: Desk, request: Request, who: Identity) -> Response:
-    """Every proposal, newest first."""
-    return answer([desk.view(row.proposal.id) for row in desk.gateway.store.find(limit=200)])
+    """The newest proposals, at most `limit` (200)."""
+    most = min(number(request, "limit", MOST_PROPOSALS), MOST_PROPOSALS)
+    return answer([desk.seen(row) for row in desk.gateway.store.find(limit=most)])
 
 
 async def proposal(desk: Desk, request: Request, who: Identity) -> Response:
@@ -185,26 +187,6 @@ async def lease(desk: Desk, request: Request, who: Identity) -> Response:
     return answer({"granted": desk.gateway.lease(f"{who}/{asked.key}", asked.seconds)})
 
 
-async def record(desk: Desk, request: Request, who: Identity) -> Response:
-    """The ledger's entries: of one run, of one proposal, or all after `since`."""
-    run = request.query_params.get("run", "")
-    since = int(seconds(request, "since", 2**53))
-    entries = list(desk.gateway.store.entries(since=since))
-    if run:
-        own = {row.proposal.id for row in desk.gateway.store.find() if row.proposal.origin.run == run}
-        entries = [e for e in entries if e.body.get("run") == run or e.body.get("proposal") in own]
-    return answer(entries)
-
-
-async def verify_record(desk: Desk, request: Request, who: Identity) -> Response:
-    """Whether the chain holds."""
-    try:
-        count = ledger.verify(desk.gateway.store.entries())
-    except ledger.LedgerBroken as error:
-        return answer({"ok": False, "entries": error.good, "problems": [str(error)]})
-    return answer({"ok": True, "entries": count, "problems": []})
-
-
 async def link_nonce(desk: Desk, request: Request, who: Identity) -> Response:
     """What has to be signed for a new one-time link."""
     made = identity.new_nonce(desk.gateway.store, proposal=decisions.LINK_SCHEMA, operator=who.name)
@@ -268,8 +250,6 @@ ROUTES: tuple[Routed, ...] = (
     _route("POST", "/verdicts", verdict, ANYONE, bodies.NewVerdict),
     _route("PUT", "/runbooks/{id}", runbook, ANYONE, bodies.RegisteredRunbook),
     _route("POST", "/leases", lease, ANYONE, bodies.Lease),
-    _route("GET", "/ledger", record, ANYONE),
-    _route("GET", "/ledger/verify", verify_record, ANYONE),
     _route("GET", "/links/nonce", link_nonce, OPERATOR),
     _route("POST", "/links", link, OPERATOR, bodies.NewLink),
 )

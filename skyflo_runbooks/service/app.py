@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from skyflo_runbooks import __version__
 from skyflo_runbooks.model.errors import BadInput, SkyfloError
-from skyflo_runbooks.service import api, resolving, site, stream
+from skyflo_runbooks.service import api, records, resolving, site, stream
 from skyflo_runbooks.service.answers import answer, failure
 from skyflo_runbooks.service.desk import Desk
 from skyflo_runbooks.service.mcp import mounted
@@ -25,7 +25,7 @@ STATIC = Path(__file__).parent / "pages" / "static"
 
 def build(desk: Desk) -> Starlette:
     """Return the application over one desk. Its lifespan opens and closes the gateway."""
-    routed = (*api.ROUTES, *resolving.ROUTES, stream.ROUTE)
+    routed = (*api.ROUTES, *records.ROUTES, *resolving.ROUTES, stream.ROUTE)
     openapi = answer(document((*(one.described for one in routed), api.PAIR), __version__))
     mcp_app = mounted(desk)
 

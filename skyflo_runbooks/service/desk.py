@@ -6,6 +6,7 @@ from skyflo_mcp.kubernetes.client import Cluster
 
 from skyflo_runbooks.gateway.gate import Gate
 from skyflo_runbooks.gateway.gateway import Gateway
+from skyflo_runbooks.gateway.store import Row
 from skyflo_runbooks.model.errors import SkyfloError
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.service.auth import Doorkeeper
@@ -34,7 +35,11 @@ class Desk:
 
     def view(self, id_: str) -> Json:
         """Return a proposal as clients see it, with its address."""
-        return {**self.gateway.view(self.gateway.store.get(id_)), "url": self.url(id_)}
+        return self.seen(self.gateway.store.get(id_))
+
+    def seen(self, row: Row) -> Json:
+        """Return the same of a proposal that was read already."""
+        return {**self.gateway.view(row), "url": self.url(row.proposal.id)}
 
     async def status(self) -> Json:
         """Return which cluster this is and whether it answers."""

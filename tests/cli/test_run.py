@@ -114,7 +114,7 @@ def test_after_a_bad_verdict_it_says_how_to_go_on(verdict: str) -> None:
     assert "skyflo-runbooks run 'my book.ipynb' -p NAME=VALUE" in said
     assert "skyflo-runbooks rollback ap-aaaaaa" in said
     assert "ap-bbbbbb" not in said
-    assert "ledger export -o record.jsonl --run run-1" in said
+    assert "ledger export -o record.json --run run-1" in said
 
 
 def test_after_a_good_verdict_nothing_is_left_to_do() -> None:
