@@ -44,6 +44,14 @@ def unified(ref: ObjectRef, before: Json | None, after: Json | None) -> str:
     return "\n".join(body)
 
 
+def asked(ref: ObjectRef, how: str, body: Json | list[Json] | None) -> str:
+    """Return what is asked for, line by line, where there is no object to compare; Secret values masked."""
+    shown = _masked_body(body) if ref.kind == "Secret" else body
+    text = "" if shown is None else yaml.dump(shown, Dumper=_DUMPER, sort_keys=True, allow_unicode=True, width=100_000)
+    head = f"@@ {ref.kind} {'/'.join(part for part in (ref.namespace, ref.name) if part)} ({how})"
+    return "\n".join([head, *(f"+{line}" for line in text.splitlines())])
+
+
 def operations(before: Json, after: Json) -> list[Operation]:
     """Return the JSON Patch (RFC 6902) that turns `before` into `after`."""
     made: list[Operation] = jsonpatch.make_patch(before, after).patch
@@ -98,6 +106,16 @@ def _place(before: Json | None, after: Json | None) -> str:
         else:
             words.append(part.replace("~1", "/").replace("~0", "~"))
     return f" · {'.'.join(words)}" if words else ""
+
+
+def _masked_body(body: Json | list[Json] | None) -> object:
+    """Return a request's body on a Secret with every value in it masked."""
+    if isinstance(body, list):
+        return [{**one, "value": "(masked)"} if "value" in one else one for one in body]
+    return {
+        name: dict.fromkeys(held, "(masked)") if name in ("data", "stringData") and isinstance(held, dict) else held
+        for name, held in (body or {}).items()
+    }
 
 
 def _without_secrets(before: Json | None, after: Json | None) -> tuple[Json | None, Json | None]:

@@ -25,9 +25,9 @@ from skyflo_runbooks.gateway.database import RecordUnusable
 from skyflo_runbooks.gateway.preimages import Tampered
 from skyflo_runbooks.gateway.proposer import Proposer, Sealed
 from skyflo_runbooks.gateway.redaction import Redactor
-from skyflo_runbooks.gateway.step import Step
+from skyflo_runbooks.gateway.step import PATIENCE, Patience, Step
 from skyflo_runbooks.gateway.store import Attempt, Row, Store
-from skyflo_runbooks.model.errors import OurBug, SkyfloError
+from skyflo_runbooks.model.errors import OurBug, OutcomeUnknown, SkyfloError
 from skyflo_runbooks.model.lifecycle import Event
 from skyflo_runbooks.model.proposal import Proposal, ProposalId
 
@@ -38,11 +38,20 @@ LOOKS = 4
 class Executor:
     """Dispatches approved proposals on one cluster."""
 
-    def __init__(self, *, cluster: Cluster, store: Store, proposer: Proposer, redactor: Redactor) -> None:
+    def __init__(
+        self,
+        *,
+        cluster: Cluster,
+        store: Store,
+        proposer: Proposer,
+        redactor: Redactor,
+        patience: Patience = PATIENCE,
+    ) -> None:
         self._cluster = cluster
         self._store = store
         self._proposer = proposer
         self._redactor = redactor
+        self._patience = patience
         self._running: dict[ProposalId, asyncio.Task[Row]] = {}
 
     def dispatch(self, id_: ProposalId) -> asyncio.Task[Row]:
@@ -87,7 +96,7 @@ class Executor:
                 found = await step.look()
             except SkyfloError:
                 found = None
-            if (found and found.event == "settle_executed") or turn == LOOKS - 1:
+            if (found and found.event != "settle_void") or turn == LOOKS - 1:
                 break
             # A request that was on its way when the process died may arrive a moment later.
             await asyncio.sleep(SETTLE_SECONDS / LOOKS)
@@ -110,7 +119,7 @@ class Executor:
             return self._stopped(row, len(attempt.applied), "drift", error.message)
         for place in range(len(attempt.applied), len(sealed)):
             try:
-                drift = await self._step(row, attempt, sealed[place], place).apply()
+                stopped = await self._step(row, attempt, sealed[place], place).apply()
             except Unreachable as error:
                 return await self._lost(row, place, error)
             except RecordUnusable:
@@ -118,8 +127,8 @@ class Executor:
                 raise
             except SkyfloError as error:
                 return self._stopped(row, place, "fail", str(error))
-            if drift is not None:
-                return self._stopped(row, place, "drift", drift.message)
+            if stopped is not None:
+                return self._stopped(row, place, "drift" if stopped.drift else "fail", stopped.message)
         self._store.end_attempt(id_, "succeed", "applied", row.proposal.rollback_of)
         return self._store.get(id_)
 
@@ -132,9 +141,13 @@ class Executor:
         return self._store.get(row.proposal.id)
 
     async def _lost(self, row: Row, place: int, error: Unreachable) -> Row:
-        """The cluster went away: before the request was sent nothing happened; afterwards it is unknown."""
+        """The cluster went away: before the request was sent nothing happened; afterwards it is unknown.
+
+        A stream that was not opened is known to have started nothing.
+        """
         id_ = row.proposal.id
-        if _attempt(self._store.get(id_)).sent <= place:
+        never_began = row.proposal.requests[place].verb == "run" and not isinstance(error, OutcomeUnknown)
+        if never_began or _attempt(self._store.get(id_)).sent <= place:
             return self._stopped(row, place, "drift", f"nothing was sent: {error.message}")
         self._store.move(id_, "lose", {"message": self._redactor.text(error.message)})
         return await self.look(id_)
@@ -148,6 +161,8 @@ class Executor:
             sealed=sealed,
             bound=row.proposal.binding.requests[place],
             secret_key=self._proposer.secret_key,
+            redactor=self._redactor,
+            patience=self._patience,
         )
 
 

@@ -26,6 +26,7 @@ from skyflo_runbooks.gateway.patrol import Patrol
 from skyflo_runbooks.gateway.policy import AllOf, PairedOperator
 from skyflo_runbooks.gateway.proposer import Proposer, Render, Wish
 from skyflo_runbooks.gateway.redaction import Redactor
+from skyflo_runbooks.gateway.step import PATIENCE, Patience
 from skyflo_runbooks.gateway.store import Row, Store
 from skyflo_runbooks.gateway.verifier import Task, Verifier
 from skyflo_runbooks.gateway.view import view
@@ -46,7 +47,15 @@ class Gateway:
     """One cluster behind the gate. Use as an asynchronous context manager: entering finishes what was left behind."""
 
     def __init__(
-        self, *, cluster: Cluster, store: Store, render: Render, redactor: Redactor, life: timedelta, tick: float = 1.0
+        self,
+        *,
+        cluster: Cluster,
+        store: Store,
+        render: Render,
+        redactor: Redactor,
+        life: timedelta,
+        tick: float = 1.0,
+        patience: Patience = PATIENCE,
     ) -> None:
         self.cluster = cluster
         self.store = store
@@ -56,7 +65,9 @@ class Gateway:
         self.proposer = Proposer(
             cluster=cluster, store=store, render=render, redactor=redactor, policy=self.policy.name, life=life
         )
-        self._executor = Executor(cluster=cluster, store=store, proposer=self.proposer, redactor=redactor)
+        self._executor = Executor(
+            cluster=cluster, store=store, proposer=self.proposer, redactor=redactor, patience=patience
+        )
         self.verifier = Verifier(cluster=cluster, store=store, proposer=self.proposer, redactor=redactor, tick=tick)
         self.alarm = Alarm(store=store, events=self.events)
         self._tasks: set[asyncio.Task[None]] = set()

@@ -4,6 +4,8 @@ Rules:
   1. A creation or a patch is ours if the object knows the field manager of the attempt.
   2. A deletion or an eviction is done if the object is gone, is going, or is another one by now; who did it cannot be
      told, and that is said.
+  3. Whether a command ran in a container cannot be seen from outside. It has failed, in the words that nobody knows; it
+     is never run again.
 """
 
 from typing import Literal
@@ -19,19 +21,26 @@ from skyflo_runbooks.model.request import Request
 class Found(msgspec.Struct, frozen=True):
     """What was found, in words, and the object as it is now."""
 
-    event: Literal["settle_executed", "settle_void"]
+    event: Literal["settle_executed", "settle_failed", "settle_void"]
     message: str
     now: Json | None
 
 
 def found(request: Request, bound: BoundRequest, attempt: str, now: Json | None) -> Found:
     """Return what the live object says of a request that was being sent."""
+    if request.verb == "run":
+        said = f"whether the command ran in {request.target}, and how it ended, cannot be known; it is not run again"
+        return Found("settle_failed", said, now)
     if request.verb in ("delete", "evict"):
-        if now is None or at(now, "metadata", "uid") != bound.uid or at(now, "metadata", "deletionTimestamp"):
-            return Found(
-                "settle_executed", f"{request.target} is gone; the answer that would say by whom was lost", now
-            )
+        if is_gone(bound, now):
+            said = f"{request.target} is gone; the answer that would say by whom was lost"
+            return Found("settle_executed", said, now)
     elif traces.manager(attempt) in traces.managers(now):
         return Found("settle_executed", "applied; the answer was lost and the live object shows our write", now)
     said = f"{request.target} does not show our write: it was not applied. Run the step again."
     return Found("settle_void", said, now)
+
+
+def is_gone(bound: BoundRequest, now: Json | None) -> bool:
+    """Return whether the object that was approved is gone, is going, or has another one in its place."""
+    return now is None or at(now, "metadata", "uid") != bound.uid or bool(at(now, "metadata", "deletionTimestamp"))

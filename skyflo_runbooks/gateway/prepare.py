@@ -1,8 +1,7 @@
 """From rendered requests to what can be approved: live state, dry run, diff, digests, way back.
 
 Rules:
-  1. A creation, a patch and an apply are dry-run twice on the server; fields in which the two answers differ are left
-     out of the digest and named. A deletion and an eviction are dry-run once, to hear what admission says.
+  1. What two dry runs answer differently (`preview`) is left out of the digest and named.
   2. Where no dry run can say what is left (`model.digest`, rule 6) the digest holds the body that is sent, and what is
      not known is said.
   3. The desired-state digest leaves out what a known controller owns and the change does not touch: `replicas` where an
@@ -16,8 +15,9 @@ import msgspec
 from skyflo_mcp.kubernetes.client import Cluster
 from skyflo_mcp.kubernetes.errors import NotFound
 
-from skyflo_runbooks.gateway import diff, impact, traces, ways
+from skyflo_runbooks.gateway import diff, impact, ways
 from skyflo_runbooks.gateway.impact import Change, Scene
+from skyflo_runbooks.gateway.preview import Preview, preview, seen
 from skyflo_runbooks.gateway.ways import Way
 from skyflo_runbooks.model.digest import (
     BoundRequest,
@@ -57,31 +57,12 @@ class Prepared(msgspec.Struct, frozen=True):
         return self.bound.seen and self.before is not None and self.before == self.after
 
 
-class Preview(msgspec.Struct, frozen=True):
-    """What dry runs said: what would be left (of a deletion: nothing), where two of them differ, and warnings."""
-
-    left: Json | None = None
-    again: Json | None = None
-    warnings: tuple[str, ...] = ()
-
-
 async def live(cluster: Cluster, request: Request) -> Json | None:
     """Return the object as it is, or None where there is none."""
     try:
         return await cluster.get(request.target)
     except NotFound:
         return None
-
-
-def seen(request: Request) -> bool:
-    """Return whether a dry run says what the request leaves."""
-    return request.preview == "server" and request.verb in LEAVING
-
-
-async def dry_run(cluster: Cluster, request: Request) -> tuple[Json | None, tuple[str, ...]]:
-    """Return the object as the request would leave it (of a deletion or an eviction: nothing), and warnings."""
-    sent = await cluster.send(request, dry_run=True, field_manager=traces.writer(request))
-    return (sent.object if request.verb in LEAVING else None), sent.warnings
 
 
 async def prepare(cluster: Cluster, request: Request, *, scene: Scene, secret_key: bytes) -> Prepared:
@@ -92,13 +73,15 @@ async def prepare(cluster: Cluster, request: Request, *, scene: Scene, secret_ke
     request = explicit(request)
     now = await live(cluster, request)
     _fits(request, now)
-    shown = await _preview(cluster, request)
+    shown = await preview(cluster, request, now)
+    request = shown.request
     change = Change(request, now, shown.left)
     await scene.read(impact.needs(change))
     unstable = _unstable(shown, created=now is None, secret_key=secret_key)
     ignored = controller_owned(request, now, scene)
     before = None if now is None else desired_state(now, ignore=ignored, secret_key=secret_key)
     after = left_state(shown.left, created=now is None, without=ignored + unstable, secret_key=secret_key)
+    touched = impact.assess(change, scene)
     return Prepared(
         request=request,
         before=before,
@@ -113,8 +96,8 @@ async def prepare(cluster: Cluster, request: Request, *, scene: Scene, secret_ke
             seen=seen(request),
             force=request.force,
         ),
-        diff=diff.unified(request.target, _shown(now), _shown(shown.left)),
-        impact=impact.assess(change, scene),
+        diff=_diff(request, now, shown.left),
+        impact=msgspec.structs.replace(touched, unknown=(*shown.unknown, *touched.unknown)),
         unstable=unstable,
         ignored=ignored,
         warnings=shown.warnings,
@@ -159,12 +142,6 @@ def left_state(left: Json | None, *, created: bool, without: tuple[Path, ...], s
     return body_state(left, created=created, unstable=without, secret_key=secret_key)
 
 
-async def _preview(cluster: Cluster, request: Request) -> Preview:
-    left, warnings = await dry_run(cluster, request)
-    again = (await dry_run(cluster, request))[0] if left is not None else None
-    return Preview(left, again, warnings)
-
-
 def _fits(request: Request, now: Json | None) -> None:
     """Refuse what cannot be meant, by rule 4 and by what is there."""
     target = request.target
@@ -192,10 +169,21 @@ def _touches_replicas(request: Request) -> bool:
 
 
 def _unstable(shown: Preview, *, created: bool, secret_key: bytes) -> tuple[Path, ...]:
-    if shown.left is None:
+    if shown.left is None or shown.again is None:
         return ()
     one = body_state(shown.left, created=created, secret_key=secret_key)
-    return unstable_paths(one, body_state(shown.again or {}, created=created, secret_key=secret_key))
+    return unstable_paths(one, body_state(shown.again, created=created, secret_key=secret_key))
+
+
+def _diff(request: Request, now: Json | None, left: Json | None) -> str:
+    """Return what differs, or what is asked for where nothing can be compared."""
+    if request.verb == "evict":
+        return diff.asked(request.target, "evicted", None)
+    if request.verb == "run":
+        return diff.asked(request.target, "run in it", request.body)
+    if request.verb in LEAVING and left is None:
+        return diff.asked(request.target, "asked for, not tried", request.body)
+    return diff.unified(request.target, _shown(now), _shown(left))
 
 
 def _shown(manifest: Json | None) -> Json | None:

@@ -1,22 +1,34 @@
 """One request of an attempt: compared with what was approved, journaled, sent, and its answer noted.
 
 Rules:
-  1. The object is read again: uid and desired state must be as approved, and the dry run repeated must give the
-     approved body. If not, nothing is sent.
-  2. The request is sent with the uid and the fresh resourceVersion as compare-and-swap. While only status moved, it is
+  1. The object is read again: uid and desired state must be as approved. Where a dry run bound what is left it is
+     repeated, and must give the approved body; elsewhere the body that is sent must be the approved one. If not,
+     nothing is sent.
+  2. What could not be tried at proposal time because a request before it had to come first (`preview: later`) is
+     dry-run now. What that request made may take a moment to be served, which is waited for.
+  3. The request is sent with the uid and the fresh resourceVersion as compare-and-swap. While only status moved, it is
      read, compared and sent again, at most `TRIES` times.
-  3. Before each request is sent the journal says so, durably.
-  4. What is in place already is not sent, and noted as that.
+  4. Before each request is sent the journal says so, durably.
+  5. What is in place already, and a pod to be evicted that has gone by itself, is not sent, and noted as that.
+  6. A disruption budget that lets a pod not go is an answer: nothing was done. The eviction is tried again for a
+     bounded time, each try in the journal, and has failed then.
+  7. What is run in a container is sent once and never again. An exit code other than 0, or none, is a failure.
 """
+
+import asyncio
+import time
 
 import msgspec
 from skyflo_mcp.kubernetes.client import Cluster
-from skyflo_mcp.kubernetes.errors import Conflict, Invalid, NotFound
+from skyflo_mcp.kubernetes.errors import BadRequest, Conflict, Forbidden, Invalid, NotFound, TimedOut, TooMany
 from skyflo_mcp.kubernetes.sending import Sent
+from skyflo_mcp.kubernetes.streams import Ran
 
 from skyflo_runbooks.gateway import prepare, traces
-from skyflo_runbooks.gateway.looking import Found, found
+from skyflo_runbooks.gateway.looking import Found, found, is_gone
+from skyflo_runbooks.gateway.preview import dry_run, webhook
 from skyflo_runbooks.gateway.proposer import Sealed
+from skyflo_runbooks.gateway.redaction import Redactor
 from skyflo_runbooks.gateway.store import Attempt, Store, rfc3339
 from skyflo_runbooks.model.digest import BoundRequest, Digest, sent_digest
 from skyflo_runbooks.model.errors import OutcomeUnknown
@@ -27,10 +39,23 @@ from skyflo_runbooks.model.request import LEAVING
 TRIES = 8
 
 
-class Drift(msgspec.Struct, frozen=True):
-    """The object is not as it was approved."""
+class Patience(msgspec.Struct, frozen=True):
+    """How long an answer is waited for that is expected to change, and how often is asked; in seconds."""
+
+    budget: float = 120.0
+    budget_pause: float = 5.0
+    served: float = 15.0
+    served_pause: float = 0.5
+
+
+PATIENCE = Patience()
+
+
+class Stopped(msgspec.Struct, frozen=True):
+    """Why a request was not applied (`drift`: the object is not as it was approved), or why it failed."""
 
     message: str
+    drift: bool = True
 
 
 class Moved(Exception):
@@ -50,6 +75,8 @@ class Step:
         sealed: Sealed,
         bound: BoundRequest,
         secret_key: bytes,
+        redactor: Redactor,
+        patience: Patience,
     ) -> None:
         self._cluster = cluster
         self._store = store
@@ -59,47 +86,60 @@ class Step:
         self._request = sealed.request
         self._bound = bound
         self._secret_key = secret_key
+        self._redactor = redactor
+        self._patience = patience
+        self._began = time.monotonic()
 
-    async def apply(self) -> Drift | None:
-        """Send the request by the rules above; what moved is returned, and nothing was sent then."""
+    async def apply(self) -> Stopped | None:
+        """Send the request by the rules above; None where it was applied."""
         marked = False
-        for _ in range(TRIES):
+        moves = 0
+        until = self._began + self._patience.budget
+        while moves < TRIES:
             now = await prepare.live(self._cluster, self._request)
-            drift = await self.drift(now)
-            if drift is not None and not marked:
-                return drift
-            if drift is not None and traces.manager(self._attempt.id) in traces.managers(now):
-                # Something on the way sent it twice, and the answer is the second one's.
-                raise OutcomeUnknown("the answer says that the object moved, and the object shows our own write")
-            if drift is not None:
-                return Drift(f"it moved while it was being sent: {drift.message}")
-            if self._in_place():
-                self.note(Applied(str(self._request.target), 0, message="in place already, nothing was sent"), now)
+            if self._gone_already(now):
+                self._skip("gone already, nothing was sent", None)
                 return None
-            if not marked:
+            stopped = await self.drift(now)
+            if stopped is not None:
+                return self._while_sending(stopped, now) if marked else stopped
+            if self._in_place():
+                self._skip("in place already, nothing was sent", now)
+                return None
+            if not marked or self._request.verb == "evict":
                 self._store.mark_sent(self._attempt.id, self._place + 1)
                 marked = True
             try:
-                await self._send(now)
+                return await self._send(now)
             except Moved:
-                continue
-            return None
+                moves += 1
+            except TooMany as error:
+                if self._request.verb != "evict" or time.monotonic() >= until:
+                    raise
+                said = self._redactor.error(error.message)
+                told = {"attempt": self._attempt.id, "request": self._place + 1, "said": said}
+                self._store.record("waiting", told)
+                await asyncio.sleep(self._patience.budget_pause)
         raise Conflict(f"{self._request.target} kept moving: {TRIES} tries.", next_step="Run the change step again.")
 
-    async def drift(self, now: Json | None) -> Drift | None:
+    async def drift(self, now: Json | None) -> Stopped | None:
         """Return what moved since the approval, by rule 1."""
         target = self._request.target
         uid = str(at(now, "metadata", "uid", default=""))
         if uid != self._bound.uid:
-            return Drift(f"{target} is another object now ({uid or 'gone'}, was {self._bound.uid or 'none'})")
+            return Stopped(f"{target} is another object now ({uid or 'gone'}, was {self._bound.uid or 'none'})")
         if self._state(now) != self._bound.desired_state:
-            return Drift(f"{target} was changed by somebody else since it was proposed{traces.last_writer(now)}")
+            return Stopped(f"{target} was changed by somebody else since it was proposed{traces.last_writer(now)}")
+        if not self._bound.seen and sent_digest(self._request, secret_key=self._secret_key) != self._bound.body:
+            return Stopped(f"what would be sent for {target} is not what was approved")
+        if self._request.preview == "none" or self._request.verb in ("evict", "run"):
+            return None
         try:
-            left, _ = await prepare.dry_run(self._cluster, self._request)
+            left = await self._dry_run()
         except (Invalid, Conflict, NotFound) as error:
-            return Drift(f"the dry run is refused now: {error.message}")
-        if self._body(left) != self._bound.body:
-            return Drift(f"the dry run of {target} gives another result than the approved one")
+            return Stopped(f"the dry run is refused now: {error.message}")
+        if self._bound.seen and self._body(left) != self._bound.body:
+            return Stopped(f"the dry run of {target} gives another result than the approved one")
         return None
 
     async def look(self) -> Found:
@@ -112,31 +152,30 @@ class Step:
         when = traces.written_at(seen.now, traces.writer(self._request, self._attempt.id))
         left = seen.now if self._request.verb in LEAVING else None
         by = rfc3339(when) if when else ""
-        self.note(self.answered(200, left, by=by, message="found in place after the answer was lost"), left)
+        said = "found in place after the answer was lost"
+        self._note(self._answered(200, left, by=by, message=said), self._after(left))
 
-    def note(self, applied: Applied, left: Json | None) -> None:
-        """Write down what the API server answered, and the desired state that is there now."""
-        known = self._store.get(self._attempt.proposal).attempt or self._attempt
-        after: Json = {"desired_state": self._state(left)}
-        if left is None:
-            after = {"gone": self._bound.uid}
-        self._store.mark_applied(
-            self._attempt.id, [*known.applied, msgspec.to_builtins(applied)], [*known.after, after]
-        )
+    async def _dry_run(self) -> Json | None:
+        """Return what the request would leave now; by rule 2, where that waits for a request before it."""
+        until = time.monotonic() + (self._patience.served if self._request.preview == "later" else 0.0)
+        while True:
+            try:
+                return (await dry_run(self._cluster, self._request))[0]
+            except (NotFound, Forbidden) as error:
+                # A new namespace has no default service account for a moment, and a new kind is not served yet.
+                passing = isinstance(error, NotFound) or "serviceaccount" in error.message
+                if not passing or time.monotonic() >= until:
+                    raise
+            except BadRequest as error:
+                # What takes no part in dry runs was not known at proposal time either.
+                if self._request.preview != "later" or not webhook(error):
+                    raise
+                return None
+            await asyncio.sleep(self._patience.served_pause)
 
-    def answered(self, status: int, left: Json | None, *, by: str, message: str = "") -> Applied:
-        """Return what is kept of an answer. `by` says when: the cluster's time (RFC 3339)."""
-        return Applied(
-            object=str(self._request.target),
-            status=status,
-            uid=str(at(left, "metadata", "uid", default=self._bound.uid)),
-            resource_version=str(at(left, "metadata", "resourceVersion", default="")),
-            generation=at(left, "metadata", "generation"),
-            message=message,
-            at=by,
-        )
-
-    async def _send(self, now: Json | None) -> None:
+    async def _send(self, now: Json | None) -> Stopped | None:
+        if self._request.verb == "run":
+            return await self._run()
         version = str(at(now, "metadata", "resourceVersion", default=""))
         try:
             sent = await self._cluster.send(
@@ -157,6 +196,20 @@ class Step:
                 raise Moved from error
             raise
         self._took(sent)
+        return None
+
+    async def _run(self) -> Stopped | None:
+        """Run the command by rule 7, and note what came out of it."""
+        began = await self._cluster.time_since(self._began)
+        try:
+            ran = await self._cluster.run(self._request)
+        except TimedOut as error:
+            raise OutcomeUnknown(f"{error.message} Whether it was started is not known.") from error
+        said = ran.message or ("answered" if ran.code is None else f"exit code {ran.code}")
+        applied = self._answered(200, None, by=rfc3339(began), message=self._redactor.error(said))
+        self._note(msgspec.structs.replace(applied, output=self._redactor.error(printed(ran))), {})
+        failed = ran.code not in (0, None) or ran.message
+        return Stopped(f"it ran, and did not end well: {said}", drift=False) if failed else None
 
     def _took(self, sent: Sent) -> None:
         """Note a successful answer, and say where admission made something else of it than its dry run had shown."""
@@ -164,16 +217,58 @@ class Step:
         other = self._bound.seen and self._body(left) != self._bound.body
         message = "the server's admission left something else than its dry run had shown" if other else ""
         by = rfc3339(sent.at) if sent.at else ""
-        self.note(self.answered(sent.status, left, by=by, message=message), left)
+        self._note(self._answered(sent.status, left, by=by, message=message), self._after(left))
+
+    def _skip(self, why: str, left: Json | None) -> None:
+        """Note that nothing had to be sent."""
+        self._note(self._answered(0, left, by="", message=why), self._after(left))
+
+    def _while_sending(self, stopped: Stopped, now: Json | None) -> Stopped:
+        """Return what it means that the object is not as approved any more, after a first try to send."""
+        if traces.manager(self._attempt.id) in traces.managers(now):
+            # Something on the way sent it twice, and the answer is the second one's.
+            raise OutcomeUnknown("the answer says that the object moved, and the object shows our own write")
+        return Stopped(f"it moved while it was being sent: {stopped.message}")
+
+    def _gone_already(self, now: Json | None) -> bool:
+        """Return whether a pod that is to be evicted is gone, going, or another one by now."""
+        return self._request.verb == "evict" and is_gone(self._bound, now)
 
     def _in_place(self) -> bool:
         return self._bound.seen and bool(self._bound.uid) and self._bound.desired_state == self._bound.body
 
+    def _answered(self, status: int, left: Json | None, *, by: str, message: str = "") -> Applied:
+        """Return what is kept of an answer. `by` says when: the cluster's time (RFC 3339)."""
+        return Applied(
+            object=str(self._request.target),
+            status=status,
+            uid=str(at(left, "metadata", "uid", default=self._bound.uid)),
+            resource_version=str(at(left, "metadata", "resourceVersion", default="")),
+            generation=at(left, "metadata", "generation"),
+            message=message,
+            at=by,
+        )
+
+    def _after(self, left: Json | None) -> Json:
+        """Return what is kept of the state that a request left: what tells later whether somebody else was there."""
+        return {"gone": self._bound.uid} if left is None else {"desired_state": self._state(left)}
+
+    def _note(self, applied: Applied, after: Json) -> None:
+        """Write down what the API server answered."""
+        known = self._store.get(self._attempt.proposal).attempt or self._attempt
+        answers = [*known.applied, msgspec.to_builtins(applied)]
+        self._store.mark_applied(self._attempt.id, answers, [*known.after, after])
+
     def _body(self, left: Json | None) -> Digest:
-        if not self._bound.seen:
-            return sent_digest(self._request, secret_key=self._secret_key)
         without = (*self._sealed.ignored, *self._sealed.unstable)
         return prepare.body_of(left, self._bound, without, self._secret_key)
 
     def _state(self, manifest: Json | None) -> Digest:
         return prepare.state_of(manifest, ignored=self._sealed.ignored, secret_key=self._secret_key)
+
+
+def printed(ran: Ran) -> str:
+    """Return what a command printed, as one text."""
+    errors = f"[stderr]\n{ran.stderr}" if ran.stderr else ""
+    cut = "[cut at the limit]" if ran.truncated else ""
+    return "\n".join(part for part in (ran.stdout.rstrip("\n"), errors.rstrip("\n"), cut) if part)

@@ -20,6 +20,7 @@ from skyflo_runbooks.gateway.book import Book
 from skyflo_runbooks.gateway.database import Database, SqliteDatabase, Transaction
 from skyflo_runbooks.gateway.migrations import MIGRATIONS
 from skyflo_runbooks.model import lifecycle
+from skyflo_runbooks.model.digest import sha256
 from skyflo_runbooks.model.errors import BadInput, Refused
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.lifecycle import Event, State
@@ -242,9 +243,15 @@ class Store:
             db.execute("UPDATE attempts SET sent = ? WHERE id = ?", (place, attempt))
 
     def mark_applied(self, attempt: str, applied: list[Json], after: list[Json]) -> None:
-        """Note what the API server answered so far; `after` holds the desired-state digests that we left."""
+        """Note what the API server answered so far; `after` holds the desired-state digests that we left.
+
+        What a command printed stands in the ledger as its digest.
+        """
+        told = {**applied[-1]}
+        if printed := told.pop("output", ""):
+            told["output"] = sha256(printed)
         with self.transaction() as db:
-            self._tell(db, kind="applied", body={"attempt": attempt, "applied": applied[-1]})
+            self._tell(db, kind="applied", body={"attempt": attempt, "applied": told})
             db.execute(
                 "UPDATE attempts SET applied = ?, after = ? WHERE id = ?",
                 (msgspec.json.encode(applied), msgspec.json.encode(after), attempt),

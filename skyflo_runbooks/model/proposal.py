@@ -107,6 +107,7 @@ class Applied(msgspec.Struct, frozen=True):
     """What the API server answered to one request of an attempt; `at` is the cluster's time (RFC 3339).
 
     A status of 0 says that nothing was sent, because the object was in place already; `uid` is that of the object.
+    `output` is what was printed by what ran in a container, secrets masked.
     """
 
     object: str
@@ -116,6 +117,7 @@ class Applied(msgspec.Struct, frozen=True):
     generation: int | None = None
     message: str = ""
     at: str = ""
+    output: str = ""
 
 
 class Receipt(msgspec.Struct, frozen=True):

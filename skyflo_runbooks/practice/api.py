@@ -292,7 +292,7 @@ class Api:
         options = body.get("deleteOptions") or {}
         if asked.dry_run:
             options = {**options, "dryRun": ["All"]}
-        writing.delete(self.cluster.store, POD, target.namespace, target.name, options, asked)
+        writing.evict(self.cluster.store, target.namespace, target.name, options, asked)
         self.cluster.settle()
         self.cluster.wake()
         return JSONResponse({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}, 201)

@@ -100,6 +100,13 @@ def patch_refused() -> ApiError:
     return ApiError(422, "Invalid", text, {})
 
 
+def too_many(cause: str) -> ApiError:
+    """An eviction that a disruption budget does not allow now."""
+    causes = [{"reason": "DisruptionBudget", "message": cause}]
+    text = "Cannot evict pod as it would violate the pod's disruption budget."
+    return ApiError(429, "TooManyRequests", text, {"causes": causes})
+
+
 def bad_request(message: str) -> ApiError:
     return ApiError(400, "BadRequest", message)
 

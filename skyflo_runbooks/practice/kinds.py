@@ -42,7 +42,7 @@ class Kind:
     @property
     def counted(self) -> bool:
         """True where the server counts `metadata.generation`."""
-        return self.kind in {"Deployment", "ReplicaSet", "StatefulSet", "Job", "Pod"}
+        return self.kind in {"Deployment", "ReplicaSet", "StatefulSet", "Job", "Pod", "PodDisruptionBudget"}
 
 
 POD = Kind("", "v1", "Pod", "pods", "V1Pod", ("po",), subs=("status", "log", "proxy", "eviction"), in_all=True)
@@ -63,6 +63,17 @@ STATEFUL_SET = Kind("apps", "v1", "StatefulSet", "statefulsets", "V1StatefulSet"
 JOB = Kind("batch", "v1", "Job", "jobs", "V1Job", subs=("status",), in_all=True)
 SLICE = Kind("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", "V1EndpointSlice")
 LEASE = Kind("coordination.k8s.io", "v1", "Lease", "leases", "V1Lease")
+
+
+BUDGET = Kind(
+    "policy",
+    "v1",
+    "PodDisruptionBudget",
+    "poddisruptionbudgets",
+    "V1PodDisruptionBudget",
+    ("pdb",),
+    subs=("status",),
+)
 
 
 def _empty(group: str, version: str, kind: str, plural: str, *short: str, namespaced: bool = True) -> Kind:
@@ -87,6 +98,7 @@ KINDS: tuple[Kind, ...] = (
     JOB,
     SLICE,
     LEASE,
+    BUDGET,
     _empty("", "v1", "PersistentVolume", "persistentvolumes", "pv", namespaced=False),
     _empty("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", "pvc"),
     _empty("", "v1", "ReplicationController", "replicationcontrollers", "rc"),
@@ -94,7 +106,6 @@ KINDS: tuple[Kind, ...] = (
     _empty("apps", "v1", "ControllerRevision", "controllerrevisions"),
     _empty("batch", "v1", "CronJob", "cronjobs", "cj"),
     _empty("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", "hpa"),
-    _empty("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets", "pdb"),
     _empty("networking.k8s.io", "v1", "Ingress", "ingresses", "ing"),
     _empty("networking.k8s.io", "v1", "IngressClass", "ingressclasses", namespaced=False),
     _empty("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", "netpol"),

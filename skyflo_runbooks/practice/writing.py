@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.practice import errors, patching, quota, schema, validation
 from skyflo_runbooks.practice.clock import stamp
+from skyflo_runbooks.practice.controllers import budget
 from skyflo_runbooks.practice.controllers.common import delete_pod
 from skyflo_runbooks.practice.defaults import apply_defaults
 from skyflo_runbooks.practice.kinds import NAMESPACE, POD, Kind, by_name
@@ -117,6 +118,12 @@ def delete(store: Store, kind: Kind, namespace: str, name: str, options: Json, r
         marked["metadata"]["deletionGracePeriodSeconds"] = 0
         return store.update(kind, marked, request.author)
     return store.remove(kind, namespace, name)
+
+
+def evict(store: Store, namespace: str, name: str, options: Json, request: Request) -> Json:
+    """Delete a pod, if its disruption budget lets it go."""
+    budget.evict(store, store.get(POD, namespace, name), dry_run=options.get("dryRun") == ["All"] or request.dry_run)
+    return delete(store, POD, namespace, name, options, request)
 
 
 def apply_manifest(store: Store, manifest: Json, author: Author) -> Json:

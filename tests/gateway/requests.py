@@ -64,3 +64,22 @@ def tool(requests: Sequence[Request]) -> dict[str, Rendering]:
 async def put(cluster: Cluster, manifest: Json = SETTINGS, path: str = MAPS) -> Json:
     """Let somebody else create an object, and return it."""
     return (await cluster.send(create(manifest, path), dry_run=False, field_manager="somebody")).object
+
+
+def evict(pod: str) -> Request:
+    """Evict a pod of the flagship's namespace."""
+    body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": "checkout"}}
+    return Request("evict", ref(pod, "Pod"), f"/api/v1/namespaces/checkout/pods/{pod}/eviction", body)
+
+
+def run(pod: str, *command: str) -> Request:
+    """Run a command in a pod of the flagship."""
+    path = f"/api/v1/namespaces/checkout/pods/{pod}/exec"
+    body = {"container": "payment-service", "command": list(command), "seconds": 5, "limit_bytes": 1024}
+    return Request("run", ref(pod, "Pod"), path, body, preview="none")
+
+
+async def pods(cluster: Cluster) -> list[str]:
+    """Return the names of the flagship's pods that are not going."""
+    listed = await cluster.list("Pod", "checkout")
+    return [item["metadata"]["name"] for item in listed.items if "deletionTimestamp" not in item["metadata"]]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 from skyflo_mcp.kubernetes.client import Cluster
+from skyflo_mcp.kubernetes.streams import Streams
 
 from skyflo_runbooks.gateway import decisions, identity
 from skyflo_runbooks.gateway.decisions import Ballot, Kind
@@ -15,6 +16,7 @@ from skyflo_runbooks.gateway.gateway import Gateway, open_store
 from skyflo_runbooks.gateway.identity import Identity
 from skyflo_runbooks.gateway.proposer import Render, Wish
 from skyflo_runbooks.gateway.redaction import Redactor
+from skyflo_runbooks.gateway.step import PATIENCE, Patience
 from skyflo_runbooks.gateway.store import Row
 from skyflo_runbooks.model.check import Check
 from skyflo_runbooks.model.errors import BadInput
@@ -35,6 +37,7 @@ RAISE: Json = {
 }
 
 
+Front = Callable[[httpx.Request], httpx.Response | None]
 Rendering = Callable[[Cluster, Json], Awaitable[Rendered]]
 
 
@@ -98,6 +101,19 @@ class World:
         return sum(name.startswith("skyflo-at-") for name in managers)
 
 
+class Fronted(httpx.AsyncBaseTransport):
+    """A transport in which `front` may answer first."""
+
+    def __init__(self, front: Front | None, behind: httpx.AsyncBaseTransport) -> None:
+        self._front = front
+        self._behind = behind
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """See httpx."""
+        answer = self._front(request) if self._front else None
+        return answer or await self._behind.handle_async_request(request)
+
+
 @asynccontextmanager
 async def world(
     tmp: Path,
@@ -106,15 +122,20 @@ async def world(
     speed: float = 20.0,
     life: float = 1800.0,
     tools: dict[str, Rendering] | None = None,
+    streams: Streams | None = None,
+    patience: Patience = PATIENCE,
+    front: Front | None = None,
 ) -> AsyncIterator[World]:
     """Open a gateway over a practice cluster whose clock runs `speed` times as fast.
 
-    `tools` are change tools besides the catalogue's, by name: what they render goes through the same gate.
+    `tools` are change tools besides the catalogue's, by name: what they render goes through the same gate. `streams`
+    is the way into pods, and `front` answers requests instead of the practice cluster, where it does.
     """
     practice = PracticeCluster(scenario, speed=speed)
     async with practice.running():
-        client = httpx.AsyncClient(transport=httpx.ASGITransport(practice.app), base_url="http://practice")
-        cluster, redactor = Cluster(client), Redactor()
+        behind = httpx.ASGITransport(practice.app)
+        client = httpx.AsyncClient(transport=Fronted(front, behind), base_url="http://practice")
+        cluster, redactor = Cluster(client, streams=streams), Redactor()
         gate = Gate(cluster, redactor)
         store = open_store(tmp / "data")
         try:
@@ -125,6 +146,7 @@ async def world(
                 redactor=redactor,
                 life=timedelta(seconds=life),
                 tick=0.05,
+                patience=patience,
             )
         except BadInput:
             store.close()

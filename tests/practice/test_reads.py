@@ -126,7 +126,7 @@ async def test_other_kinds_have_their_columns(flagship: Client, path: str, first
 
 async def test_reads_of_the_whole_cluster_are_answered_for_kinds_that_are_not_played(bench: Client) -> None:
     """An honest empty list, and a refusal to create one."""
-    path = "/apis/policy/v1/namespaces/lab/poddisruptionbudgets"
+    path = "/apis/networking.k8s.io/v1/namespaces/lab/networkpolicies"
     assert await bench.items(path) == []
     status = await bench.refused("POST", path, {"metadata": {"name": "x"}})
     assert (status["code"], status["reason"]) == (405, "MethodNotAllowed")

@@ -386,3 +386,62 @@ async def test_a_secrets_text_is_encoded(bench: Client) -> None:
     made = await bench.create("/api/v1/namespaces/lab/secrets", body)
     assert (made["data"], made["type"]) == ({"k": "dg=="}, "Opaque")
     assert "stringData" not in made
+
+
+BUDGETS = "/apis/policy/v1/namespaces/lab/poddisruptionbudgets"
+
+
+def budget(name: str = "app", **spec: object) -> Json:
+    """Return a budget over the pods of `deployment()`."""
+    return {"metadata": {"name": name}, "spec": {"selector": {"matchLabels": {"app": "app"}}, **spec}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "allowed"),
+    [
+        ({"minAvailable": 1}, 1),
+        ({"minAvailable": 2}, 0),
+        ({"minAvailable": "51%"}, 0),
+        ({"maxUnavailable": 1}, 1),
+        ({"maxUnavailable": "50%"}, 1),
+        ({"maxUnavailable": 0}, 0),
+    ],
+)
+async def test_a_disruption_budget_counts_what_may_go(bench: Client, spec: Json, allowed: int) -> None:
+    """Two ready pods; shares are rounded up."""
+    await bench.create(DEPLOYMENTS, deployment(replicas=2))
+    await bench.advance(20)
+    await bench.create(BUDGETS, budget(**spec))
+    status = (await bench.get(f"{BUDGETS}/app"))["status"]
+    assert (status["currentHealthy"], status["disruptionsAllowed"]) == (2, allowed)
+
+
+async def test_an_eviction_asks_the_budget_and_its_dry_run_takes_nothing_from_it(bench: Client) -> None:
+    """The dry run is said in the body; the second real one is a 429 that names the budget."""
+    await bench.create(DEPLOYMENTS, deployment(replicas=2))
+    await bench.advance(20)
+    await bench.create(BUDGETS, budget(minAvailable=1))
+    first, second = (item["metadata"]["name"] for item in await bench.pods("lab"))
+    body = {"metadata": {"name": first}, "deleteOptions": {"dryRun": ["All"]}}
+    pods = "/api/v1/namespaces/lab/pods"
+    for _ in range(3):
+        assert (await bench.send("POST", f"{pods}/{first}/eviction", body)).status_code == 201
+    assert (await bench.get(f"{BUDGETS}/app"))["status"]["disruptionsAllowed"] == 1
+    other = {"metadata": {"name": first}, "deleteOptions": {"preconditions": {"uid": "another"}}}
+    assert (await bench.refused("POST", f"{pods}/{first}/eviction", other))["code"] == 409
+    await bench.send("POST", f"{pods}/{first}/eviction", {"metadata": {"name": first}})
+    status = await bench.refused("POST", f"{pods}/{second}/eviction", {"metadata": {"name": second}})
+    assert (status["code"], status["reason"]) == (429, "TooManyRequests")
+    assert status["message"] == "Cannot evict pod as it would violate the pod's disruption budget."
+    assert status["details"]["causes"][0]["message"].startswith("The disruption budget app needs 1 healthy pods")
+
+
+async def test_two_budgets_for_one_pod_let_no_eviction_through(bench: Client) -> None:
+    """The real server gives up with a 500."""
+    await bench.create(DEPLOYMENTS, deployment())
+    await bench.advance(20)
+    for name in ("one", "two"):
+        await bench.create(BUDGETS, budget(name, minAvailable=0))
+    pod = (await bench.pods("lab"))[0]["metadata"]["name"]
+    status = await bench.refused("POST", f"/api/v1/namespaces/lab/pods/{pod}/eviction", {"metadata": {"name": pod}})
+    assert status["code"] == 500

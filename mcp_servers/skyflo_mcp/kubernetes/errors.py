@@ -149,6 +149,10 @@ def answered(status: int, body: object, *, doing: str) -> ApiError:
     kind, next_step = _KINDS.get(status, (ServerError if status >= 500 else BadRequest, ""))
     detail = body if isinstance(body, dict) else {}
     said = str(detail.get("message") or (body if isinstance(body, str) else "")).strip()
+    if status == 429:
+        # A disruption budget says which one it is, and why, only among the causes.
+        causes = (str(cause.get("message", "")) for cause in at(detail, "details", "causes", default=[]))
+        said = " ".join([said, *(cause for cause in causes if cause and cause not in said)]).strip()
     message = f"{doing}: the cluster answered {status}" + (f": {said.rstrip('.')}." if said else ".")
     return kind(
         without_tokens(message)[:_LONGEST],

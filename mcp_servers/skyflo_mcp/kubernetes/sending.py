@@ -1,11 +1,14 @@
 """How a rendered request goes on the wire: dry runs, preconditions, method and query. Pure.
 
 Rules:
-  1. A dry run of a create or a patch says `dryRun=All` in the query. A delete says it in its DeleteOptions body: with
-     a body present the API server ignores the query and really deletes.
+  1. A dry run of a create, a patch or an apply says `dryRun=All` in the query. A delete says it in its DeleteOptions
+     body: with a body present the API server ignores the query and really deletes. An eviction says it in the
+     DeleteOptions within its body.
   2. Preconditions ride in the body, where the server compares and swaps them with the write itself: JSON Patch gets a
      `test` of the uid and a write of the resourceVersion (a version that moved is a 409), the other patches carry both
-     in `metadata`, a delete in `preconditions`. A creation has none: a name that is taken is a 409.
+     in `metadata`, a delete in `preconditions`. A creation has none: a name that is taken is a 409. An eviction has the
+     uid: it means this pod, whatever its status says meanwhile. A precondition that the request brings itself stays.
+  3. What is run in a container is no request of this kind (`running`).
 """
 
 from collections.abc import Mapping
@@ -17,7 +20,13 @@ from skyflo_mcp.kubernetes.transport import Method
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.request import JSON_PATCH, Request
 
-_METHODS: Mapping[str, Method] = {"create": "POST", "patch": "PATCH", "delete": "DELETE"}
+_METHODS: Mapping[str, Method] = {
+    "create": "POST",
+    "patch": "PATCH",
+    "apply": "PATCH",
+    "delete": "DELETE",
+    "evict": "POST",
+}
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -34,8 +43,9 @@ def conditional(request: Request, *, uid: str = "", resource_version: str = "") 
     if request.verb == "create" or not (uid or resource_version):
         return request
     if request.verb == "delete":
-        wanted = _present(uid=uid, resourceVersion=resource_version)
-        return _with_body(request, {**_options(request), "preconditions": wanted})
+        return _with_body(request, _guarded(_options(request), _present(uid=uid, resourceVersion=resource_version)))
+    if request.verb == "evict":
+        return _with_options(request, _guarded(request.body.get("deleteOptions") or {}, _present(uid=uid)))
     if request.content_type == JSON_PATCH:
         first = [{"op": "test", "path": "/metadata/uid", "value": uid}] if uid else []
         if resource_version:
@@ -47,23 +57,37 @@ def conditional(request: Request, *, uid: str = "", resource_version: str = "") 
 
 def dry(request: Request) -> Request:
     """Return the request with whatever its body needs to be a dry run, by rule 1."""
-    if request.verb != "delete":
-        return request
-    return _with_body(request, {**_options(request), "dryRun": ["All"]})
+    if request.verb == "delete":
+        return _with_body(request, {**_options(request), "dryRun": ["All"]})
+    if request.verb == "evict":
+        return _with_options(request, {**(request.body.get("deleteOptions") or {}), "dryRun": ["All"]})
+    return request
 
 
 def route(request: Request, *, dry_run: bool, field_manager: str) -> tuple[Method, dict[str, str | int | bool], object]:
     """Return method, query and body of the request."""
     if request.verb == "delete":
         return "DELETE", {}, _options(request)
+    if request.verb == "evict":
+        return "POST", {}, request.body
     query: dict[str, str | int | bool] = {"fieldManager": field_manager, "fieldValidation": "Strict"}
     if dry_run:
         query["dryRun"] = "All"
+    if request.verb == "apply":
+        query["force"] = request.force
     return _METHODS[request.verb], query, request.body
 
 
 def _options(request: Request) -> Json:
     return {"kind": "DeleteOptions", "apiVersion": "v1", **(request.body or {})}
+
+
+def _guarded(options: Json, wanted: Mapping[str, str]) -> Json:
+    return {**options, "preconditions": {**wanted, **(options.get("preconditions") or {})}}
+
+
+def _with_options(request: Request, options: Json) -> Request:
+    return _with_body(request, {**request.body, "deleteOptions": options})
 
 
 def _present(**values: str) -> dict[str, str]:

@@ -9,9 +9,19 @@ from datetime import datetime
 
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.practice import quota
-from skyflo_runbooks.practice.controllers import deployment, endpoints, garbage, job, replicaset, scheduler, statefulset
+from skyflo_runbooks.practice.controllers import (
+    budget,
+    deployment,
+    endpoints,
+    garbage,
+    job,
+    replicaset,
+    scheduler,
+    statefulset,
+)
 from skyflo_runbooks.practice.controllers.common import controller_of
 from skyflo_runbooks.practice.kinds import (
+    BUDGET,
     DEPLOYMENT,
     JOB,
     NAMESPACE,
@@ -81,7 +91,7 @@ class Controllers:
         obj, kind = change.object, change.kind
         if change.type == "DELETED":
             self._gone.append(obj)
-        elif kind in (DEPLOYMENT, REPLICA_SET, STATEFUL_SET, JOB, SERVICE, NAMESPACE, QUOTA):
+        elif kind in (DEPLOYMENT, REPLICA_SET, STATEFUL_SET, JOB, SERVICE, NAMESPACE, QUOTA, BUDGET):
             self._add(kind.kind, obj)
         if (owner := controller_of(obj)) and owner["kind"] in _OWNERS:
             self._queue[(owner["kind"], obj["metadata"]["namespace"], owner["name"])] = None
@@ -95,6 +105,8 @@ class Controllers:
         namespace = pod["metadata"]["namespace"]
         if change.type == "ADDED":
             self._add("Pod", pod)
+        for item in budget.concerned(self.store, pod):
+            self._add("PodDisruptionBudget", item)
         for service in self.store.list(SERVICE, namespace):
             selector = at(service, "spec", "selector", default={})
             before = labels_of(change.before) if change.before else {}
@@ -119,7 +131,14 @@ class Controllers:
 
     def _run(self, key: Key) -> None:
         kind, namespace, name = key
-        found = {"Pod": POD, "Service": SERVICE, "Namespace": NAMESPACE, "ResourceQuota": QUOTA, **_OWNERS}[kind]
+        found = {
+            "Pod": POD,
+            "Service": SERVICE,
+            "Namespace": NAMESPACE,
+            "ResourceQuota": QUOTA,
+            **_OWNERS,
+            BUDGET.kind: BUDGET,
+        }[kind]
         obj = self.store.find(found, namespace, name)
         if obj is None:
             self._timers.pop(key, None)
@@ -147,6 +166,8 @@ class Controllers:
                 endpoints.reconcile(store, obj)
             case "Namespace":
                 garbage.empty(store, obj)
+            case "PodDisruptionBudget":
+                budget.reconcile(store, obj)
             case "ResourceQuota":
                 quota.refresh(store, obj["metadata"]["namespace"])
         return None
