@@ -264,18 +264,18 @@ async def test_an_apply_is_one_request_for_each_object_in_the_order_of_need(prac
         f"/apis/apps/v1/namespaces/{ns}/deployments/shop",
     ]
     assert {(one.verb, one.content_type, one.preview, one.force) for one in change.requests} == {
-        ("apply", APPLY_PATCH, "server", True)
+        ("apply", APPLY_PATCH, "server", False)
     }
     assert change.requests[3].body == {**web, "metadata": {"name": "shop", "namespace": ns}}
     assert change.title == f"apply Namespace/fresh, ServiceAccount/{ns}/shop, Service/{ns}/shop, Deployment/{ns}/shop"
-    assert change.equivalent == f"kubectl -n {ns} apply --server-side --force-conflicts -f manifests.yaml"
+    assert change.equivalent == f"kubectl -n {ns} apply --server-side --field-manager=skyflo -f manifests.yaml"
 
 
-async def test_without_force_nobodys_field_is_taken(practice_world: World) -> None:
-    """The server then names who manages it."""
-    change = await rendered(practice_world, [SETTINGS], force=False)
-    assert not change.requests[0].force
-    assert "--force-conflicts" not in change.equivalent
+async def test_with_force_the_fields_of_others_are_taken_over(practice_world: World) -> None:
+    """Only where that was said; else the server refuses and names who manages them."""
+    change = await rendered(practice_world, [SETTINGS], force=True)
+    assert change.requests[0].force
+    assert "--force-conflicts" in change.equivalent
 
 
 async def test_what_only_the_server_writes_is_left_out_and_named(practice_world: World) -> None:

@@ -1,7 +1,7 @@
 """k8s_apply and k8s_create: objects from manifests.
 
-An apply is the server's own (server-side apply): what a manifest says is set, what it leaves out stays as it is. A
-creation is for one object that must not be there yet.
+An apply is the server's own (server-side apply): what a manifest says is set; what it leaves out goes where an earlier
+apply of ours had set it, and stays otherwise. A creation is for one object that must not be there yet.
 """
 
 import asyncio
@@ -15,16 +15,17 @@ from skyflo_runbooks.model.request import APPLY_PATCH, Rendered, Request
 _SHOWN = 10
 
 
-async def k8s_apply(cluster: Cluster, *, content: Content, namespace: str = "default", force: bool = True) -> Rendered:
+async def k8s_apply(cluster: Cluster, *, content: Content, namespace: str = "default", force: bool = False) -> Rendered:
     """Apply manifests (YAML, JSON or a list of objects), in the order in which they need each other.
 
-    `namespace` is for objects that name none. Without `force` a field that somebody else manages is a conflict.
+    `namespace` is for objects that name none. A field that somebody else manages is a conflict, which names them;
+    with `force` it is taken over.
     """
     found = await asyncio.to_thread(manifests.read, content)
     placed, notes = await _placed(cluster, found, namespace)
     names = ", ".join(str(one.ref) for one in placed[:_SHOWN])
     more = f" and {len(placed) - _SHOWN} more" if len(placed) > _SHOWN else ""
-    flags = ["--server-side", *(["--force-conflicts"] * force), "-f", "manifests.yaml"]
+    flags = ["--server-side", "--field-manager=skyflo", *(["--force-conflicts"] * force), "-f", "manifests.yaml"]
     return Rendered(
         tuple(_applied(one, force=force) for one in placed),
         title=f"apply {names}{more}",

@@ -5,7 +5,8 @@ never restarted and cannot be taken out of its pod again
 (https://kubernetes.io/docs/concepts/workloads/pods/ephemeral-containers/).
 """
 
-from skyflo_mcp.kubernetes.change import operations, pods, target
+from skyflo_mcp.kubernetes.change import operations, pods, target, words
+from skyflo_mcp.kubernetes.change.words import Argv
 from skyflo_mcp.kubernetes.client import Cluster
 from skyflo_runbooks.model.errors import BadInput
 from skyflo_runbooks.model.json import Json, at
@@ -19,7 +20,7 @@ async def k8s_debug(
     namespace: str,
     name: str,
     image: str,
-    command: list[str] | None = None,
+    command: Argv | None = None,
     target_container: str | None = None,
     container: str | None = None,
 ) -> Rendered:
@@ -30,7 +31,7 @@ async def k8s_debug(
     """
     operations.plain(image, "an image")
     if command is not None:
-        pods.argv(command)
+        words.command(command)
     if container is not None:
         check_name(container)
     pod = await target.read(cluster, "Pod", namespace, name)
@@ -49,11 +50,11 @@ async def k8s_debug(
     added |= {"targetContainerName": target_container} if target_container else {}
     body = {"spec": {"ephemeralContainers": [added]}}
     flags = [f"--target={target_container}"] if target_container else []
-    words = ["--", *command] if command else []
+    run = ["--", *command] if command else []
     return Rendered(
         (Request("patch", pod.ref, f"{pod.path}/ephemeralcontainers", body, STRATEGIC_PATCH),),
         title=f"pod/{name}: add the debugging container {chosen} ({image})",
-        equivalent=pod.kubectl("debug", f"pod/{name}", f"--image={image}", f"--container={chosen}", *flags, *words),
+        equivalent=pod.kubectl("debug", f"pod/{name}", f"--image={image}", f"--container={chosen}", *flags, *run),
         irreversible="an ephemeral container stays in its pod until the pod is deleted",
     )
 

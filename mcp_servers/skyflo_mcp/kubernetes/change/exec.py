@@ -6,7 +6,8 @@ for an approval, nothing can preview them, and there is no way back. What came o
 
 import shlex
 
-from skyflo_mcp.kubernetes.change import pods
+from skyflo_mcp.kubernetes.change import pods, words
+from skyflo_mcp.kubernetes.change.words import Argv
 from skyflo_mcp.kubernetes.client import Cluster
 from skyflo_mcp.kubernetes.running import Bytes, Seconds
 from skyflo_runbooks.model.errors import BadInput
@@ -20,7 +21,7 @@ async def k8s_exec(
     *,
     namespace: str,
     name: str,
-    command: list[str],
+    command: Argv,
     container: str | None = None,
     seconds: Seconds = 30.0,
     limit_bytes: Bytes = 64 * 1024,
@@ -30,13 +31,13 @@ async def k8s_exec(
     `command` is the list of its words. After `seconds` it is left alone; of its output the first `limit_bytes` are
     kept. Exit code and output stand in the receipt.
     """
-    words = pods.argv(command)
+    words.command(command)
     place = await pods.running(cluster, namespace, name, container)
     return place.run(
         "exec",
-        {"container": place.container, "command": words, "seconds": seconds, "limit_bytes": limit_bytes},
-        title=f"pod/{name}: run {shlex.join(words)[:200]} in {place.container}",
-        equivalent=place.pod.kubectl("exec", name, "-c", place.container, "--", *words),
+        {"container": place.container, "command": command, "seconds": seconds, "limit_bytes": limit_bytes},
+        title=f"pod/{name}: run {shlex.join(command)[:200]} in {place.container}",
+        equivalent=place.pod.kubectl("exec", name, "-c", place.container, "--", *command),
         irreversible="what a program does in a container is not known beforehand and cannot be undone",
     )
 

@@ -4,8 +4,6 @@ A container is chosen by its name; without one it is the only one, else the one 
 `kubectl.kubernetes.io/default-container` names, as kubectl does. It must be running.
 """
 
-from collections.abc import Sequence
-
 import msgspec
 
 from skyflo_mcp.kubernetes.change import target
@@ -22,8 +20,6 @@ _LISTS = (
     ("initContainers", "initContainerStatuses"),
     ("ephemeralContainers", "ephemeralContainerStatuses"),
 )
-_MOST_WORDS = 200
-_LONGEST = 32 * 1024
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -61,17 +57,6 @@ async def running(cluster: Cluster, namespace: str, name: str, container: str | 
 def containers(pod: Json) -> list[str]:
     """Return the names of all containers of a pod, those that were added for debugging included."""
     return [str(one.get("name")) for member, _ in _LISTS for one in at(pod, "spec", member, default=[])]
-
-
-def argv(words: Sequence[str]) -> list[str]:
-    """Return a command as it will be run, or raise `BadInput`: at least one word, no NUL, of a bounded length."""
-    if not words or not words[0]:
-        raise BadInput("No command was given.", next_step='Write it as a list, as in ["cat", "/etc/hosts"].')
-    if len(words) > _MOST_WORDS or sum(map(len, words)) > _LONGEST or any("\0" in word for word in words):
-        raise BadInput(
-            f"A command has at most {_MOST_WORDS} words, {_LONGEST // 1024} KiB in all, and no NUL in any of them."
-        )
-    return list(words)
 
 
 def _default(pod: Json) -> str:

@@ -12,7 +12,6 @@ from msgspec import Meta
 from skyflo_mcp.kubernetes.change import operations, words
 from skyflo_mcp.kubernetes.change.words import Amounts, Argv
 from skyflo_mcp.kubernetes.client import Cluster
-from skyflo_runbooks.model.errors import BadInput
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.objects import ObjectRef, check_name, check_namespace
 from skyflo_runbooks.model.request import Rendered, Request
@@ -45,7 +44,7 @@ async def k8s_run_pod(
     ref = ObjectRef("Pod", check_name(name), check_namespace(namespace), "v1")
     container: Json = {"name": "main", "image": operations.plain(image, "an image")}
     if command is not None:
-        container["command"] = _command(command)
+        container["command"] = words.command(command)
     sizes = {"limits": words.amounts(limits or {}), "requests": words.amounts(requests or {})}
     if any(sizes.values()):
         container["resources"] = {member: amounts for member, amounts in sizes.items() if amounts}
@@ -70,12 +69,6 @@ async def k8s_run_pod(
         equivalent=_equivalent(ref, image, restart, command, spec),
         notes=("What its command does outside of it is not undone when it is deleted.",),
     )
-
-
-def _command(command: list[str]) -> list[str]:
-    if not command or not command[0].strip():
-        raise BadInput("The command is empty.", next_step='Write it like ["nslookup", "db"], or leave it out.')
-    return words.argv(command, "The command")
 
 
 def _equivalent(ref: ObjectRef, image: str, restart: Restart, command: list[str] | None, spec: Json) -> str:

@@ -8,17 +8,20 @@ from msgspec import Meta
 from skyflo_runbooks.model.errors import BadInput
 from skyflo_runbooks.model.quantity import parse_quantity
 
-Argv = Annotated[list[str], Meta(description='Words, as in ["nslookup", "db"]; no shell reads them.', max_length=100)]
+Argv = Annotated[list[str], Meta(description='Words, as in ["nslookup", "db"]; no shell reads them.')]
 Amounts = Annotated[
     dict[str, str | int | float], Meta(description='By resource, as in {"memory": "512Mi", "cpu": "250m"}.')
 ]
 # cpu, memory, ephemeral-storage, hugepages-2Mi, and extended resources such as nvidia.com/gpu.
 _RESOURCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}(/[A-Za-z0-9][A-Za-z0-9._-]{0,62})?")
 _LONGEST = 32 * 1024
+_MOST = 200
 
 
 def argv(words: list[str], what: str) -> list[str]:
     """Return the words of a command if they are text that shows as it is, else raise `BadInput`."""
+    if len(words) > _MOST:
+        raise BadInput(f"{what} has more than {_MOST} words.")
     if sum(len(word) for word in words) > _LONGEST:
         raise BadInput(f"{what} is longer than {_LONGEST // 1024} KiB.")
     for word in words:
@@ -28,6 +31,13 @@ def argv(words: list[str], what: str) -> list[str]:
                 next_step="Write what it means; control characters and directional marks are not passed on.",
             )
     return words
+
+
+def command(words: list[str]) -> list[str]:
+    """Return the words of a command that names a program, else raise `BadInput`."""
+    if not words or not words[0].strip():
+        raise BadInput("The command is empty.", next_step='Write it as a list, as in ["cat", "/etc/hosts"].')
+    return argv(words, "The command")
 
 
 def amounts(given: dict[str, str | int | float]) -> dict[str, str]:
