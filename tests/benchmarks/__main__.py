@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TypeAlias
 
-from tests.benchmarks import approving, asking, clean, gathering, machine, recording, replaying, starting
+from tests.benchmarks import approving, asking, clean, gathering, machine, recording, replaying, starting, waiting
 from tests.benchmarks.figures import FULL, QUICK, Figure, Missing, Scale
 
 Measure: TypeAlias = Callable[[Path, Scale], Iterator[Figure | Missing]]
@@ -27,6 +27,7 @@ MEASURES: dict[str, Measure] = {
     "control-plane": approving.measure_control_plane,
     "recording": recording.measure,
     "replaying": replaying.measure,
+    "waiting": waiting.measure,
 }
 _NOT_HERE = (
     Missing("diagnosis_over_k8sgpt", "k8sgpt is not installed by this project, so there is no run to compare with"),

@@ -84,11 +84,14 @@ class Scale:
     gathers: int
     decisions: int
     pods: int
+    waiting: int
 
 
-FULL = Scale(diagnoses=15, reads=200, approvals=40, starts=15, replays=8, gathers=3, decisions=400, pods=100)
+FULL = Scale(
+    diagnoses=15, reads=200, approvals=40, starts=15, replays=8, gathers=3, decisions=400, pods=100, waiting=200
+)
 # For the test that every figure is there. Its numbers mean little.
-QUICK = Scale(diagnoses=2, reads=5, approvals=2, starts=1, replays=1, gathers=1, decisions=20, pods=20)
+QUICK = Scale(diagnoses=2, reads=5, approvals=2, starts=1, replays=1, gathers=1, decisions=20, pods=20, waiting=10)
 
 
 def seconds(action: Callable[[], object]) -> float:

@@ -25,6 +25,7 @@ NAMES = {
     "help",
     "papermill_overhead",
     "decisions_durable",
+    "front_page_waiting",
 }
 
 
