@@ -61,8 +61,9 @@ def facts(pairs: Iterable[tuple[str, str]]) -> Markup:
     """Return named facts, those without a value left out."""
     rows = [
         Markup(
-            tag("dt", "opacity:.65;margin:0;font-weight:400", said(name))
-            + tag("dd", "margin:0;overflow-wrap:anywhere", said(value))
+            # JupyterLab floats both and gives each a share of the width.
+            tag("dt", "opacity:.65;margin:0;font-weight:400;float:none;width:auto", said(name))
+            + tag("dd", "margin:0;overflow-wrap:anywhere;float:none;width:auto", said(value))
         )
         for name, value in pairs
         if value
@@ -75,7 +76,11 @@ def diff(text: str) -> Markup:
     """Return a unified diff, its lines tinted."""
     colours = {"+": f"background:{_ADDED}", "-": f"background:{_REMOVED}", "@": "opacity:.65"}
     rows = [
-        tag("span", f"display:block;padding:0 18px;white-space:pre;{colours.get(row[:1], '')}", said(row))
+        tag(
+            "span",
+            f"display:block;padding:0 18px;white-space:pre-wrap;overflow-wrap:anywhere;{colours.get(row[:1], '')}",
+            said(row),
+        )
         for row in text.splitlines()
     ]
     style = f"margin:0;padding:8px 0;background:{_TINT};border-top:{LINE};border-bottom:{LINE};{MONO};overflow-x:auto"
