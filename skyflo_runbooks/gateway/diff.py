@@ -1,11 +1,10 @@
 """The diff that a person reads, and the inverse of a change. Pure.
 
 Rules:
-  1. What is compared is the desired state: live against the dry run, without status, defaults both sides share, and
-     what controllers write.
+  1. What is compared is the desired state: live against the dry run, as far as it is shown (`shown`).
      Members stand in the order of their names, as kubectl diff shows them, so that one change reads the same wherever
      an API server keeps them.
-  2. Values of Secrets never appear: a value that differs reads `(changed)`.
+  2. A text of several lines is shown line by line, so that one changed line of a file is one changed line here.
   3. An inverse patch tests, before each operation, that the value there is still the one that the change left; so a
      roll-back never undoes what somebody else did since.
 """
@@ -16,17 +15,36 @@ import difflib
 import jsonpatch
 import yaml
 
+from skyflo_runbooks.gateway.shown import MASKED, sides
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
 
 Operation = Json
+# Line breaks to YAML and to terminals that are none to us.
+_BREAKS = {"\r", "\x85", "\u2028", "\u2029"}
+
+
 # libyaml's emitter where it is there: more than ten times as fast, and every proposal is shown as YAML twice.
-_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]  # which of the two: at run time
+    """Writes a text of several lines as a block; one that a block cannot hold (controls, trailing blanks) is quoted."""
 
 
-def unified(ref: ObjectRef, before: Json | None, after: Json | None) -> str:
-    """Return the lines that differ, with two lines around them, headed by the object and the place in it."""
-    shown_before, shown_after = _without_secrets(before, after)
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar(
+        "tag:yaml.org,2002:str", value, style="|" if "\n" in value and not _BREAKS & set(value) else None
+    )
+
+
+_Dumper.add_representer(str, _text)
+
+
+def unified(ref: ObjectRef, before: Json | None, after: Json | None, written: object = None) -> str:
+    """Return the lines that differ, with two lines around them, headed by the object and the place in it.
+
+    `before` and `after` are raw objects, `written` is the request's body, which tells what somebody wrote from what the
+    server filled in.
+    """
+    shown_before, shown_after = sides(before, after, written)
     old, new = _lines(shown_before), _lines(shown_after)
     lines = list(difflib.unified_diff(old, new, n=2, lineterm=""))[2:]
     if not lines:
@@ -47,9 +65,8 @@ def unified(ref: ObjectRef, before: Json | None, after: Json | None) -> str:
 def asked(ref: ObjectRef, how: str, body: Json | list[Json] | None) -> str:
     """Return what is asked for, line by line, where there is no object to compare; Secret values masked."""
     shown = _masked_body(body) if ref.kind == "Secret" else body
-    text = "" if shown is None else yaml.dump(shown, Dumper=_DUMPER, sort_keys=True, allow_unicode=True, width=100_000)
     head = f"@@ {ref.kind} {'/'.join(part for part in (ref.namespace, ref.name) if part)} ({how})"
-    return "\n".join([head, *(f"+{line}" for line in text.splitlines())])
+    return "\n".join([head, *(f"+{line}" for line in _lines(shown))])
 
 
 def operations(before: Json, after: Json) -> list[Operation]:
@@ -80,11 +97,21 @@ def _value_at(manifest: Json, pointer: str) -> object:
     return copy.deepcopy(value)
 
 
-def _lines(manifest: Json | None) -> list[str]:
+def _masked_body(body: Json | list[Json] | None) -> object:
+    """Return a request's body on a Secret with every value in it masked."""
+    if isinstance(body, list):
+        return [{**one, "value": MASKED} if "value" in one else one for one in body]
+    return {
+        name: dict.fromkeys(held, MASKED) if name in ("data", "stringData") and isinstance(held, dict) else held
+        for name, held in (body or {}).items()
+    }
+
+
+def _lines(manifest: object) -> list[str]:
     if manifest is None:
         return []
-    text: str = yaml.dump(manifest, Dumper=_DUMPER, sort_keys=True, allow_unicode=True, width=100_000)
-    return text.splitlines()
+    text: str = yaml.dump(manifest, Dumper=_Dumper, sort_keys=True, allow_unicode=True, width=100_000)
+    return text.rstrip("\n").split("\n")
 
 
 def _place(before: Json | None, after: Json | None) -> str:
@@ -106,29 +133,3 @@ def _place(before: Json | None, after: Json | None) -> str:
         else:
             words.append(part.replace("~1", "/").replace("~0", "~"))
     return f" · {'.'.join(words)}" if words else ""
-
-
-def _masked_body(body: Json | list[Json] | None) -> object:
-    """Return a request's body on a Secret with every value in it masked."""
-    if isinstance(body, list):
-        return [{**one, "value": "(masked)"} if "value" in one else one for one in body]
-    return {
-        name: dict.fromkeys(held, "(masked)") if name in ("data", "stringData") and isinstance(held, dict) else held
-        for name, held in (body or {}).items()
-    }
-
-
-def _without_secrets(before: Json | None, after: Json | None) -> tuple[Json | None, Json | None]:
-    if (before or after or {}).get("kind") != "Secret":
-        return before, after
-    old, new = copy.deepcopy(before), copy.deepcopy(after)
-    for member in ("data", "stringData"):
-        was, now = at(before, member, default={}), at(after, member, default={})
-        for side, own in ((old, was), (new, now)):
-            if side is not None and member in side:
-                side[member] = dict.fromkeys(own, "(masked)")
-        if new is not None and member in new:
-            for key in now:
-                if key in was and was[key] != now[key]:
-                    new[member][key] = "(changed)"
-    return old, new

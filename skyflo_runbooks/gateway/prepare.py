@@ -183,11 +183,4 @@ def _diff(request: Request, now: Json | None, left: Json | None) -> str:
         return diff.asked(request.target, "run in it", request.body)
     if request.verb in LEAVING and left is None:
         return diff.asked(request.target, "asked for, not tried", request.body)
-    return diff.unified(request.target, _shown(now), _shown(left))
-
-
-def _shown(manifest: Json | None) -> Json | None:
-    if manifest is None:
-        return None
-    plain = {**manifest, "kind": manifest.get("kind")}
-    return plain if plain["kind"] == "Secret" else desired_state(plain)
+    return diff.unified(request.target, now, left, request.body)
