@@ -186,7 +186,7 @@ def _quota(name: str, key: str, limit: str, quota: Json, change: Change, before:
     key = key if "." in key or key == "pods" else f"requests.{key}"
     if key not in _SUMS and key != "pods":
         return
-    if key != "pods" and (bare := silent_about(spec, key)):
+    if bare := silent_about(spec, key):
         text = f"Quota {name} wants {key} of every container, and {some(bare)} has none: its pods are REFUSED"
         yield high(text, "the quota refuses its pods")
         return
@@ -222,7 +222,9 @@ def _ask(spec: Json, key: str) -> Decimal:
 
 
 def silent_about(spec: Json, key: str) -> list[str]:
-    """Return the containers that do not say what a quota demands of each."""
+    """Return the containers that do not say what a quota demands of each; `key` as in `requests.memory`."""
+    if key not in _SUMS:
+        return []
     group, resource = key.split(".")
     places = (group,) if group == "limits" else ("requests", "limits")
     return [
