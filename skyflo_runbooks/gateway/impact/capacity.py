@@ -81,16 +81,20 @@ def said(change: Change, scene: Scene) -> Impact:
 
 def rooms(nodes: Iterable[Json], pods: Iterable[Json], spec: Json, *, without: Iterable[Json] = ()) -> list[Room]:
     """Return what each node that would take such a pod has left, as if the pods in `without` were gone."""
+    return list(left([node for node in nodes if takes(node, spec)], pods, without=without).values())
+
+
+def left(nodes: Iterable[Json], pods: Iterable[Json], *, without: Iterable[Json] = ()) -> dict[str, Room]:
+    """Return what each node has left by its name, whatever pods it takes."""
     taken, back = reserved(pods), reserved(without)
-    found = []
+    found = {}
     for node in nodes:
-        if takes(node, spec):
-            name = name_of(node)
-            used, free = taken.get(name, Reserved()), back.get(name, Reserved())
-            memory, cpu = (quantity(at(node, "status", "allocatable", key)) or Decimal(0) for key in ("memory", "cpu"))
-            places = int(quantity(at(node, "status", "allocatable", "pods")) or 110)
-            left = memory - used.memory + free.memory, cpu - used.cpu + free.cpu
-            found.append(Room(name, *left, places - used.pods + free.pods))
+        name = name_of(node)
+        used, free = taken.get(name, Reserved()), back.get(name, Reserved())
+        memory, cpu = (quantity(at(node, "status", "allocatable", key)) or Decimal(0) for key in ("memory", "cpu"))
+        places = int(quantity(at(node, "status", "allocatable", "pods")) or 110)
+        rest = memory - used.memory + free.memory, cpu - used.cpu + free.cpu
+        found[name] = Room(name, *rest, places - used.pods + free.pods)
     return found
 
 

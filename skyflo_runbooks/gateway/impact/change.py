@@ -148,6 +148,12 @@ def listed(value: object, *path: str) -> list[object]:
     return found if isinstance(found, list) else []
 
 
+def members(value: object, *path: str) -> Json:
+    """Return the object at `path`; an empty one where there is none."""
+    found = at(value, *path)
+    return found if isinstance(found, dict) else {}
+
+
 def plural(number: int, noun: str) -> str:
     """Return `1 pod`, `2 pods`, `2 policies`."""
     if number == 1:

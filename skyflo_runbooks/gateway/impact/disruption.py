@@ -13,9 +13,10 @@ Rules:
 from collections import defaultdict
 from collections.abc import Iterable
 
+from skyflo_runbooks.diagnosis.capacity import takes
 from skyflo_runbooks.diagnosis.graph import controller
 from skyflo_runbooks.diagnosis.pods import each, finished, labels_of, name_of, namespace_of, ready, whole
-from skyflo_runbooks.gateway.impact.capacity import rooms
+from skyflo_runbooks.gateway.impact.capacity import left
 from skyflo_runbooks.gateway.impact.change import (
     WORKLOADS,
     Change,
@@ -24,6 +25,7 @@ from skyflo_runbooks.gateway.impact.change import (
     count,
     high,
     medium,
+    members,
     plural,
     some,
     touched,
@@ -32,6 +34,7 @@ from skyflo_runbooks.gateway.impact.scene import Need, Scene
 from skyflo_runbooks.gateway.impact.selecting import chosen, selects, template_labels
 from skyflo_runbooks.gateway.impact.workloads import lowest
 from skyflo_runbooks.model.json import Json, at
+from skyflo_runbooks.model.objects import ObjectRef
 from skyflo_runbooks.model.proposal import Impact
 
 _BUDGET = "PodDisruptionBudget"
@@ -139,12 +142,11 @@ def _named(pod: Json) -> str:
     return f"{namespace_of(pod)}/{name_of(pod)}"
 
 
-def _owner(pod: Json, scene: Scene) -> str:
+def _owner(pod: Json, makers: dict[tuple[str, str], ObjectRef | None]) -> str:
     """Return the workload that a pod belongs to: of a ReplicaSet's, its Deployment."""
     owner = controller(pod)
     if owner and owner.kind == "ReplicaSet":
-        made_by = scene.one("ReplicaSet", owner.name, owner.namespace)
-        owner = (controller(made_by) if made_by else None) or owner
+        owner = makers.get((owner.namespace, owner.name)) or owner
     return str(owner) if owner else ""
 
 
@@ -152,12 +154,13 @@ def _owners(leaving: list[Json], scene: Scene) -> Lines:
     """Say whose pods leave, and which workload is left without a ready pod."""
     if not scene.knows("Pod"):
         return
+    makers = {(namespace_of(one), name_of(one)): controller(one) for one in scene.of("ReplicaSet")}
     groups: dict[str, list[Json]] = defaultdict(list)
     for pod in leaving:
-        groups[_owner(pod, scene)].append(pod)
+        groups[_owner(pod, makers)].append(pod)
     serving: dict[str, int] = defaultdict(int)
     for pod in scene.of("Pod"):
-        serving[_owner(pod, scene)] += ready(pod) and not finished(pod)
+        serving[_owner(pod, makers)] += ready(pod) and not finished(pod)
     for owner, pods in sorted(groups.items(), key=lambda item: (not item[0], -len(item[1]), item[0])):
         mine = sum(map(ready, pods))
         if not owner:
@@ -178,13 +181,14 @@ def _owners(leaving: list[Json], scene: Scene) -> Lines:
 
 def _served(leaving: list[Json], scene: Scene) -> Lines:
     """Say which Services lose all that is ready behind them."""
-    for service in scene.of("Service"):
-        behind = [one for one in chosen(service, scene.of("Pod", namespace_of(service))) if ready(one)]
-        if behind and all(one in leaving for one in behind):
-            yield high(
-                f"Service {_named(service)} has NO endpoint left until its pods are ready elsewhere",
-                "a Service is left without endpoints",
-            )
+    names = {_named(pod) for pod in leaving}
+    for namespace in sorted({namespace_of(pod) for pod in leaving}):
+        pods = [pod for pod in scene.of("Pod", namespace) if ready(pod)]
+        mine = [pod for pod in pods if _named(pod) in names]
+        for service in scene.of("Service", namespace):
+            if chosen(service, mine) and names >= {_named(pod) for pod in chosen(service, pods)}:
+                text = f"Service {_named(service)} has NO endpoint left until its pods are ready elsewhere"
+                yield high(text, "a Service is left without endpoints")
 
 
 def _held_back(leaving: list[Json], scene: Scene) -> Lines:
@@ -258,16 +262,15 @@ def _elsewhere(leaving: list[Json], scene: Scene) -> Lines:
     drained = {str(at(pod, "spec", "nodeName")) for pod in leaving}
     nodes = [node for node in scene.of("Node") if name_of(node) not in drained]
     moving = [pod for pod in leaving if controller(pod) is not None]
-    placed = list(scene.of("Pod"))
-    nowhere = []
+    free, nowhere = left(nodes, scene.of("Pod")), []
     for pod in moving:
-        spec = at(pod, "spec", default={})
-        found = [room for room in rooms(nodes, placed, spec) if room.holds(spec)]
+        spec = members(pod, "spec")
+        found = [free[name_of(node)] for node in nodes if takes(node, spec) and free[name_of(node)].holds(spec)]
         if not found:
             nowhere.append(pod)
             continue
         best = max(found, key=lambda room: (room.memory, room.cpu))
-        placed.append({**pod, "spec": {**spec, "nodeName": best.node}})
+        free[best.node] = best.less(spec)
     if nowhere:
         yield high(
             f"NO ROOM elsewhere for {some(map(_named, nowhere))} (an estimate by requests): Pending",

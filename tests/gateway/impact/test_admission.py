@@ -83,7 +83,7 @@ def test_what_a_dry_run_showed_needs_no_list_of_webhooks() -> None:
     assert not {need.kind for need in needs(changed(workload(), spec__replicas=2))} & set(HOOKS)
 
 
-SERVED = {"clientConfig": {"service": {"namespace": "shop", "name": "web"}}}
+SERVED: dict[str, Any] = {"clientConfig": {"service": {"namespace": "shop", "name": "web"}}}
 
 
 @pytest.mark.parametrize(
