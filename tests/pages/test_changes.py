@@ -28,7 +28,7 @@ def test_one_change_is_its_diff_alone() -> None:
     one = {"object": "Deployment/checkout/payment-service", "verb": "patch", "preview": "server", "diff": DIFF}
     said = changes(view(parts=[one])).html
     assert "memory: 512Mi" in said
-    assert "<h3" not in said
+    assert "<h2" not in said
     assert said == changes(view()).html
 
 
