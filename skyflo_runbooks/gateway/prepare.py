@@ -11,6 +11,8 @@ Rules:
   5. The way back is made and tried beforehand (`ways`).
 """
 
+import asyncio
+
 import msgspec
 from skyflo_mcp.kubernetes.client import Cluster
 from skyflo_mcp.kubernetes.errors import NotFound
@@ -76,7 +78,7 @@ async def prepare(cluster: Cluster, request: Request, *, scene: Scene, secret_ke
     shown = await preview(cluster, request, now)
     request = shown.request
     change = Change(request, now, shown.left)
-    await scene.read(impact.needs(change))
+    _, way = await asyncio.gather(scene.read(impact.needs(change)), ways.back(cluster, request, now, shown.left))
     unstable = _unstable(shown, created=now is None, secret_key=secret_key)
     ignored = controller_owned(request, now, scene)
     before = None if now is None else desired_state(now, ignore=ignored, secret_key=secret_key)
@@ -101,7 +103,7 @@ async def prepare(cluster: Cluster, request: Request, *, scene: Scene, secret_ke
         unstable=unstable,
         ignored=ignored,
         warnings=shown.warnings,
-        way=await ways.back(cluster, request, now, shown.left),
+        way=way,
     )
 
 

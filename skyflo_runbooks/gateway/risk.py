@@ -6,7 +6,8 @@ from skyflo_runbooks.model.proposal import Impact, Risk
 from skyflo_runbooks.model.quantity import parse_quantity
 from skyflo_runbooks.model.request import Request
 
-_SYSTEM = {"kube-system", "kube-public", "kube-node-lease", "istio-system", "argocd", "cert-manager"}
+# By their names, and whatever begins with `kube-` or ends with `-system`.
+_SYSTEM = {"argocd", "cert-manager", "ingress-nginx", "linkerd", "rook-ceph", "vault", "velero"}
 _ORDER: tuple[Risk, ...] = ("low", "medium", "high")
 # Kinds whose deletion loses what no manifest holds.
 _LOST = {
@@ -15,7 +16,8 @@ _LOST = {
     "PersistentVolumeClaim": "its data",
     "CustomResourceDefinition": "every object of that kind",
 }
-_WIDE = {"Node", "Namespace", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "StorageClass"}
+# Kinds that running pods use, however it is that they do.
+_USED = ("Service", "Ingress", "NetworkPolicy", "ConfigMap", "Secret")
 
 
 def one_way(request: Request, before: Json | None, after: Json | None) -> str:
@@ -46,6 +48,11 @@ def one_way(request: Request, before: Json | None, after: Json | None) -> str:
     return f"a claim cannot shrink from {will} to {was} again" if parse_quantity(will) > parse_quantity(was) else ""
 
 
+def system(namespace: str) -> bool:
+    """Return whether what the cluster itself runs on lives in this namespace."""
+    return namespace in _SYSTEM or namespace.startswith("kube-") or namespace.endswith("-system")
+
+
 def assess(
     requests: tuple[Request, ...],
     *,
@@ -73,11 +80,13 @@ def _reasons(request: Request, was: Json | None, will: Json | None, impact: Impa
         found.append(("high", f"nothing can show beforehand what it does to {ref}"))
     if request.force:
         found.append(("medium", "it may take fields that another field manager owns"))
-    if ref.namespace in _SYSTEM:
-        found.append(("high", f"{ref.namespace} is a system namespace"))
-    if ref.kind in _WIDE:
+    if request.verb == "run":
+        found.append(("high", f"it runs a program in {ref}"))
+    if system(ref.namespace or (ref.name if ref.kind == "Namespace" else "")):
+        found.append(("high", f"{ref.namespace or ref.name} is a system namespace"))
+    if not ref.namespace:
         found.append(("high", f"a {ref.kind} concerns the whole cluster"))
-    if ref.kind in ("Service", "Ingress", "NetworkPolicy", "ConfigMap", "Secret"):
+    if ref.kind in _USED and was is not None:
         found.append(("medium", f"running pods use this {ref.kind}"))
     found += impact.risks
     return found

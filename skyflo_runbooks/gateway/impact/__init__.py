@@ -23,6 +23,7 @@ from skyflo_runbooks.gateway.impact import (
     network,
     ownership,
     platform,
+    privileges,
     workloads,
 )
 from skyflo_runbooks.gateway.impact.change import Change, joined
@@ -39,6 +40,7 @@ _QUESTIONS = (
     autoscaling,
     disruption,
     capacity,
+    privileges,
     access,
     platform,
     admission,

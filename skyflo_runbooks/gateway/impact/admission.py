@@ -56,7 +56,7 @@ def said(change: Change, scene: Scene) -> Impact:
 
 def unseen(change: Change) -> bool:
     """Return whether no dry run could say what the request leaves."""
-    return change.after is None and not change.deletes
+    return change.request.preview != "server" and not change.deletes
 
 
 def blind_hooks(request: Request, manifest: Json, scene: Scene) -> list[str]:

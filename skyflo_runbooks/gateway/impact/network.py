@@ -177,6 +177,8 @@ def _service(change: Change, scene: Scene) -> Lines:
     yield from _selected(change, scene)
     yield from _ports(change, scene)
     was, will = at(change.was, "spec", "type", default="ClusterIP"), at(change.will, "spec", "type")
+    if will in ("LoadBalancer", "NodePort") and will != was:
+        yield medium(f"It can be reached from outside the cluster (type {will})", "it opens a way in from outside")
     if change.was and was != will:
         lost = "; its external address is given up" if was == "LoadBalancer" else ""
         yield Line(f"Its type changes: {was} → {will}{lost}", ("high", "its address changes") if lost else None)

@@ -207,3 +207,11 @@ def test_network_policies(change: Any, around: list[Json], said: str, risk: str)
     impact = told(change, Around(*PODS, *around))
     assert said in lines(impact)
     assert level(impact) == risk
+
+
+@pytest.mark.parametrize(("kind", "level_"), [("LoadBalancer", "medium"), ("NodePort", "medium"), ("ClusterIP", "low")])
+def test_a_way_in_from_outside_is_said(kind: str, level_: str) -> None:
+    """A Service that opens one, new or changed."""
+    impact = told(created(service(spec={"type": kind, "ports": []})), Around(*PODS))
+    assert ("It can be reached from outside" in lines(impact)) is (level_ == "medium")
+    assert level(impact) == level_

@@ -1,0 +1,64 @@
+"""How risky a change is, by table: the highest rule stands, and every reason is said."""
+
+from typing import Any
+
+import pytest
+
+from skyflo_runbooks.gateway import risk
+from skyflo_runbooks.model.json import Json
+from skyflo_runbooks.model.objects import ObjectRef
+from skyflo_runbooks.model.proposal import Impact
+from skyflo_runbooks.model.request import Request, Verb
+
+
+def asked(
+    verb: Verb = "patch", kind: str = "Deployment", namespace: str = "shop", name: str = "a", **more: Any
+) -> Request:
+    """A request about an object."""
+    return Request(verb, ObjectRef(kind, name, namespace), f"/api/v1/namespaces/{namespace}/pods/a", [], **more)
+
+
+@pytest.mark.parametrize(
+    ("request_", "before", "expected", "reason"),
+    [
+        (asked(), {}, "low", "it changes no running pod"),
+        (asked("create"), None, "low", "it changes no running pod"),
+        (asked("delete"), {}, "high", "it deletes Deployment/shop/a"),
+        (asked("run", "Pod", preview="none"), {}, "high", "it runs a program in Pod/shop/a"),
+        (asked(preview="none"), {}, "high", "nothing can show beforehand what it does"),
+        (asked("apply", force=True), {}, "medium", "it may take fields that another field manager owns"),
+        (asked(namespace="kube-system"), {}, "high", "kube-system is a system namespace"),
+        (asked(namespace="gatekeeper-system"), {}, "high", "gatekeeper-system is a system namespace"),
+        (asked(namespace="argocd"), {}, "high", "argocd is a system namespace"),
+        (asked(kind="Namespace", namespace="", name="kube-public"), {}, "high", "kube-public is a system namespace"),
+        (asked(kind="ClusterRole", namespace=""), {}, "high", "a ClusterRole concerns the whole cluster"),
+        (asked(kind="StorageClass", namespace=""), {}, "high", "a StorageClass concerns the whole cluster"),
+        (asked(kind="ConfigMap"), {}, "medium", "running pods use this ConfigMap"),
+        (asked("create", kind="ConfigMap"), None, "low", "it changes no running pod"),
+    ],
+)
+def test_each_rule_alone(request_: Request, before: Json | None, expected: str, reason: str) -> None:
+    """A verb, a kind, a namespace, and what cannot be seen."""
+    level, reasons = risk.assess((request_,), before=(before,), after=(before,), impacts=(Impact(),), irreversible="")
+    assert level == expected
+    assert any(said.startswith(reason) for said in reasons)
+
+
+@pytest.mark.parametrize(
+    ("impacts", "irreversible", "expected", "reasons"),
+    [
+        (((), ()), "", "low", ("it changes no running pod",)),
+        (((("medium", "a"),), (("high", "b"), ("medium", "a"))), "", "high", ("a", "b")),
+        (((("medium", "a"),), ()), "data is lost", "high", ("irreversible: data is lost", "a")),
+    ],
+)
+def test_a_list_is_as_risky_as_its_worst_part(
+    impacts: Any, irreversible: str, expected: str, reasons: tuple[str, ...]
+) -> None:
+    """Every reason is said once."""
+    found = tuple(Impact(risks=one) for one in impacts)
+    requests = (asked(), asked(name="b"))
+    assert risk.assess(requests, before=({}, {}), after=({}, {}), impacts=found, irreversible=irreversible) == (
+        expected,
+        reasons,
+    )
