@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -25,7 +25,11 @@ _OF_THE_POD = (
 
 @dataclass(frozen=True)
 class Case:
-    """One fault: where it is staged, with what, and which object the diagnosis has to name."""
+    """One fault: where it is staged, with what, which object the diagnosis has to name, and what a plan can do.
+
+    `repair`: a change that repairs it here, one that can only be planned here, or advice in words because no change
+    follows from what can be read.
+    """
 
     fault: str
     namespace: str
@@ -36,6 +40,7 @@ class Case:
     delete: list[str] = field(default_factory=list)
     nodes: dict[str, Json] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
+    repair: Literal["change", "planned", "advice"] = "change"
     words: str = "something is wrong here"
 
     def manifests(self) -> Iterator[Json]:

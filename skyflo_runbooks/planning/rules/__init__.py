@@ -5,7 +5,15 @@ A new repair is a function in its family's module and a line in that module's `R
 
 from collections.abc import Callable
 
-from skyflo_runbooks.planning.rules import container, image, network, scheduling
+from skyflo_runbooks.planning.rules import (
+    container,
+    image,
+    network,
+    placing,
+    scheduling,
+    starting,
+    steering,
+)
 from skyflo_runbooks.planning.way import Case, Repair
 
 REPAIRS: dict[str, Callable[[Case], Repair]] = {
@@ -13,6 +21,9 @@ REPAIRS: dict[str, Callable[[Case], Repair]] = {
     **image.REPAIRS,
     **container.REPAIRS,
     **network.REPAIRS,
+    **placing.REPAIRS,
+    **starting.REPAIRS,
+    **steering.REPAIRS,
 }
 
 __all__ = ["REPAIRS"]

@@ -1,4 +1,4 @@
-"""Repairs of family B, images: IMG-01."""
+"""Repairs of family B, images: IMG-01, IMG-03 and IMG-05, for which a good image may be known."""
 
 from skyflo_runbooks.model.plan import ChangeStep, Parameter, param
 from skyflo_runbooks.planning.rules.common import roll_back
@@ -16,7 +16,7 @@ def set_image(case: Case) -> Repair:
         id="set_image",
         tool="k8s_set_image",
         arguments={**named(case), "images": {container: param("image")}},
-        why=f"The registry has no {facts['image']}; {good} {facts['good_source']}.",
+        why=f"{facts['image']} cannot be pulled; {good} {facts['good_source']}.",
     )
     way = Way(
         title=f"Set the image of {container} to {good}",
@@ -33,6 +33,6 @@ def set_image(case: Case) -> Repair:
     return Repair(ways=(way, *back))
 
 
-REPAIRS = {"IMG-01": set_image}
+REPAIRS = {"IMG-01": set_image, "IMG-03": set_image, "IMG-05": set_image}
 
 __all__ = ["REPAIRS", "set_image"]

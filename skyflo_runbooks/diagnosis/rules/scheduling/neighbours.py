@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator
 
+from skyflo_runbooks.diagnosis.capacity import refusals
 from skyflo_runbooks.diagnosis.graph import Graph, ref
 from skyflo_runbooks.diagnosis.pods import condition, each, labels_of, leaving, replicas
 from skyflo_runbooks.diagnosis.rules.base import Rule, changeable, culprit, deployed, event_time, evidence, services
@@ -18,7 +19,8 @@ def apart(graph: Graph) -> Iterator[Finding]:
     for found in waiting(graph, "anti-affinity"):
         terms = each(found.spec, "affinity", "podAntiAffinity", REQUIRED)
         key = str(terms[0].get("topologyKey", "")) if terms else ""
-        domains = {value for node in graph.all("Node") if (value := labels_of(node).get(key)) is not None}
+        open_to_it = [node for node in graph.all("Node") if not {"taint", "selector"} & set(refusals(node, found.spec))]
+        domains = {value for node in open_to_it if (value := labels_of(node).get(key)) is not None}
         wanted = replicas(found.workload)
         spread = (
             f"{wanted} replicas, {len(domains)} domains of {key}" if key else "another workload's rule keeps them out"

@@ -1,0 +1,100 @@
+"""Ways that are one patch, one scale or one other call, and the checks that go with them."""
+
+from collections.abc import Iterator
+
+from skyflo_runbooks.diagnosis.pods import each
+from skyflo_runbooks.model.check import Check, build
+from skyflo_runbooks.model.json import Json, at
+from skyflo_runbooks.model.objects import ObjectRef
+from skyflo_runbooks.model.plan import ChangeStep, Parameter, param
+from skyflo_runbooks.planning.way import Case, Way, check_of, named, settle, steady, web_checks
+
+EDITABLE = ("Deployment", "StatefulSet", "DaemonSet")
+_NAMED_BY = {
+    "ConfigMap": (("configMapKeyRef", "name"), ("configMapRef", "name"), ("configMap", "name")),
+    "Secret": (("secretKeyRef", "name"), ("secretRef", "name"), ("secret", "secretName")),
+}
+
+
+def one(
+    case: Case,
+    tool: str,
+    arguments: Json,
+    title: str,
+    why: str,
+    *,
+    checks: tuple[Check, ...] = (),
+    parameters: tuple[Parameter, ...] = (),
+    subject: ObjectRef | None = None,
+) -> Way:
+    """Return the way that is one call of a tool, verified on what suffers as well as by the given checks."""
+    change = ChangeStep(id=_step(tool), tool=tool, arguments=arguments, why=why)
+    held = well_again(case, subject)
+    window = (settle(),) if any("window" in check.arguments for check in held) else ()
+    return Way(title=title, change=change, checks=(*held, *checks), parameters=(*parameters, *window), reasons=(why,))
+
+
+def _step(tool: str) -> str:
+    return tool.removeprefix("k8s_")
+
+
+def merge(case: Case, patch: Json, title: str, why: str, *, checks: tuple[Check, ...] = ()) -> Way:
+    """Return the way that is a merge patch of the finding's object."""
+    return one(case, "k8s_patch", {**named(case), "patch": patch, "patch_type": "merge"}, title, why, checks=checks)
+
+
+def replace(case: Case, values: dict[str, Json | str | int], title: str, why: str) -> Way:
+    """Return the way that replaces fields of the finding's object: JSON Pointers and their new values."""
+    patch: list[Json] = [{"op": "replace", "path": path, "value": value} for path, value in values.items()]
+    held = tuple(
+        check_of(case, "field_equals", path=path, value=value)
+        for path, value in values.items()
+        if isinstance(value, str | int)
+    )
+    arguments: Json = {**named(case), "patch": patch, "patch_type": "json"}
+    return one(case, "k8s_patch", arguments, title, why, checks=held)
+
+
+def well_again(case: Case, subject: ObjectRef | None = None) -> tuple[Check, ...]:
+    """Return the checks that what suffers is well: the workload that the finding is of, or those that it explains."""
+    if subject is None and case.finding.object.kind in EDITABLE:
+        return (*steady(case), *web_checks(case, window=param("settle")))
+    sufferers = [subject] if subject else [item for item in case.finding.explains if item.kind in EDITABLE]
+    found: list[Check] = []
+    for item in sufferers[:3]:
+        where: dict[str, object] = {"namespace": param("namespace")}
+        found.append(build("pods_ready", [item.kind, item.name], where))
+        found.append(build("no_restarts", [item.kind, item.name], {**where, "window": param("settle")}))
+    return (*found, *web_checks(case, window=param("settle"))) if found else ()
+
+
+def place(spec: Json, path: str, matches: Json) -> int | None:
+    """Return the index of the member of the list at `path` that holds all of `matches`."""
+    for index, item in enumerate(each(spec, path)):
+        if all(item.get(key) == value for key, value in matches.items()):
+            return index
+    return None
+
+
+def references(workload: Json, kind: str, name: str, key: str) -> Iterator[str]:
+    """Yield the JSON Pointers at which a pod template names a ConfigMap or Secret (or a key of it)."""
+    yield from _walk(at(workload, "spec", "template", "spec", default={}), "/spec/template/spec", kind, name, key)
+
+
+def _walk(value: object, path: str, kind: str, name: str, key: str) -> Iterator[str]:
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _walk(item, f"{path}/{index}", kind, name, key)
+    elif isinstance(value, dict):
+        for member, item in value.items():
+            here = f"{path}/{member.replace('~', '~0').replace('/', '~1')}"
+            for holder, field in _NAMED_BY.get(kind, ()):
+                if member == holder and isinstance(item, dict) and item.get(field) == name:
+                    if not key:
+                        yield f"{here}/{field}"
+                    elif item.get("key") == key:
+                        yield f"{here}/key"
+            yield from _walk(item, here, kind, name, key)
+
+
+__all__ = ["EDITABLE", "merge", "one", "place", "references", "replace", "well_again"]

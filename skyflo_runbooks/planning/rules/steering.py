@@ -1,0 +1,354 @@
+"""Repairs of families D to I: rollouts, admission, routing, storage, autoscaling, Jobs and nodes."""
+
+import math
+from decimal import Decimal
+
+from skyflo_runbooks.diagnosis.pods import each, namespace_of, pod_spec, quantity, replicas, surge, whole
+from skyflo_runbooks.model.json import Json, at
+from skyflo_runbooks.model.objects import ObjectRef
+from skyflo_runbooks.model.plan import Parameter, param
+from skyflo_runbooks.model.quantity import format_cpu, format_memory
+from skyflo_runbooks.planning.rules.patches import merge, one, replace
+from skyflo_runbooks.planning.rules.placing import back_only
+from skyflo_runbooks.planning.way import Case, Repair, Way, check_of, named
+
+_MORE = 1.5
+
+
+def _advice(case: Case) -> tuple[str, ...]:
+    return (case.finding.advice,) if case.finding.advice else ()
+
+
+# Rollouts -------------------------------------------------------------------------------------------------------------
+
+
+def resume(case: Case) -> Repair:
+    """Resume the rollout."""
+    why = "It is paused, and its present template was not rolled out."
+    return Repair(ways=(one(case, "k8s_rollout_resume", named(case), "Resume the rollout", why),), advice=_advice(case))
+
+
+def scale_back_up(case: Case) -> Repair:
+    """Scale to as many replicas as there were before."""
+    before = int(case.finding.facts["replicas"])
+    way = one(
+        case,
+        "k8s_scale",
+        {**named(case), "replicas": param("replicas")},
+        f"Scale to {before} again",
+        f"It had {before} replicas before it was scaled to 0.",
+        parameters=(Parameter("replicas", "int", before, "how many pods it had before"),),
+    )
+    return Repair(ways=(way,), advice=_advice(case))
+
+
+def let_update_go(case: Case) -> Repair:
+    """Take away what holds the update: the partition, or the broken pod that keeps the old template."""
+    hold = case.finding.facts.get("hold")
+    if hold == "partition":
+        path = "/spec/updateStrategy/rollingUpdate/partition"
+        why = "The partition keeps pods on the old revision; at 0 all are updated."
+        return Repair(ways=(replace(case, {path: 0}, "Set the partition to 0", why),), advice=_advice(case))
+    if hold == "pod":
+        pod = case.finding.facts["pod"]
+        arguments: Json = {"kind": "Pod", "namespace": param("namespace"), "name": pod}
+        why = f"{pod} keeps the old template and is not ready; made anew it has the present one."
+        way = one(case, "k8s_delete", arguments, f"Delete {pod}, which is made again", why, subject=case.finding.object)
+        return Repair(ways=(way,), advice=_advice(case))
+    return Repair(advice=("Delete the old pods one by one when they may be replaced.",))
+
+
+def make_governing_service(case: Case) -> Repair:
+    """Make the headless Service that names the pods."""
+    port = next(
+        (whole(p, "containerPort") for c in each(pod_spec(case.workload), "containers") for p in each(c, "ports")), 0
+    )
+    if not port:
+        return Repair(advice=_advice(case))
+    name = case.finding.facts["service"]
+    arguments: Json = {**named(case), "port": port, "service": name, "headless": True}
+    why = f"The StatefulSet names {name} as its Service, and there is none."
+    return Repair(ways=(one(case, "k8s_expose", arguments, f"Make the headless Service {name}", why),))
+
+
+# Admission ------------------------------------------------------------------------------------------------------------
+
+
+def room_in_quota(case: Case) -> Repair:
+    """Raise the quota to what the workload asks for, surge included; its owner decides."""
+    facts, workload = case.finding.facts, case.workload
+    missing = replicas(workload) + surge(workload) - len(case.graph.pods(workload))
+    hard: dict[str, str] = {}
+    used = _pairs(facts["used"])
+    for key, asked in _pairs(facts["asked"]).items():
+        each_one, taken = quantity(asked), quantity(used.get(key, "0"))
+        if each_one is None or taken is None:
+            return Repair(advice=_advice(case))
+        hard[key] = _written(key, taken + each_one * max(1, missing))
+    words = ", ".join(f"{key} {value}" for key, value in hard.items())
+    quota = ObjectRef("ResourceQuota", facts["quota"], namespace_of(workload))
+    arguments: Json = {
+        "kind": "ResourceQuota",
+        "namespace": param("namespace"),
+        "name": quota.name,
+        "patch": {"spec": {"hard": hard}},
+        "patch_type": "merge",
+    }
+    why = f"{facts['used']} is used, and {max(1, missing)} pods with {facts['asked']} each are to come."
+    way = one(case, "k8s_patch", arguments, f"Raise quota {quota.name} to {words}", why, subject=case.finding.object)
+    return Repair(ways=(way, *back_only(case).ways), advice=_advice(case))
+
+
+def _pairs(text: str) -> dict[str, str]:
+    return dict(part.split("=", 1) for part in text.split(",") if "=" in part)
+
+
+def _written(key: str, size: Decimal) -> str:
+    if key.endswith("memory"):
+        return format_memory(size)
+    return format_cpu(size) if key.endswith("cpu") else str(math.ceil(size))
+
+
+def within_range(case: Case) -> Repair:
+    """Set the request or limit to what the LimitRange allows; or go back to the revision before."""
+    facts = case.finding.facts
+    back = back_only(case).ways
+    resource, bound = facts.get("resource"), facts.get("bound")
+    if resource not in ("cpu", "memory") or facts.get("per") != "Container":
+        return Repair(ways=back, advice=_advice(case))
+    member = "limits" if bound == "maximum" else "requests"
+    allowed = quantity(facts["limit"])
+    for container in each(pod_spec(case.workload), "containers"):
+        held = quantity(at(container, "resources", member, resource, default=""))
+        if held is not None and allowed is not None and held == quantity(facts["given"]):
+            arguments: Json = {**named(case), "container": container["name"], member: {resource: param("size")}}
+            why = f"The LimitRange's {bound} of {resource} is {facts['limit']}, and {facts['given']} is asked for."
+            way = one(
+                case,
+                "k8s_set_resources",
+                arguments,
+                f"Set the {resource} {member[:-1]} of {container['name']} to {facts['limit']}",
+                why,
+                parameters=(Parameter("size", "str", facts["limit"], f"{resource} that the LimitRange allows"),),
+            )
+            return Repair(ways=(way, *back), advice=_advice(case))
+    return Repair(ways=back, advice=_advice(case))
+
+
+def restore_backend(case: Case) -> Repair:
+    """Start what answers for the webhook again."""
+    subject = case.finding.object
+    if subject.kind not in ("Deployment", "StatefulSet") or replicas(case.workload) != 0:
+        return Repair(advice=_advice(case))
+    arguments: Json = {"kind": subject.kind, "namespace": subject.namespace, "name": subject.name}
+    way = one(
+        case,
+        "k8s_scale",
+        {**arguments, "replicas": param("replicas")},
+        f"Scale {subject} to 1",
+        "Nothing answers for the webhook, because it has no pods.",
+        parameters=(Parameter("replicas", "int", 1, "pods that answer for the webhook"),),
+    )
+    return Repair(ways=(way,), advice=_advice(case))
+
+
+def account_that_exists(case: Case) -> Repair:
+    """Name the ServiceAccount that exists; or make the one that is named."""
+    facts, meant = case.finding.facts, case.finding.facts.get("meant")
+    ways: list[Way] = []
+    if meant:
+        why = f"There is no ServiceAccount {facts['account']}; {meant} exists."
+        path = "/spec/template/spec/serviceAccountName"
+        ways.append(replace(case, {path: meant}, f"Use the ServiceAccount {meant}", why))
+    manifest: Json = {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {"name": facts["account"], "namespace": case.finding.object.namespace},
+    }
+    why = "A ServiceAccount without any right lets the pods be created; what they may do is granted by Roles."
+    title = f"Make the ServiceAccount {facts['account']}"
+    ways.append(one(case, "k8s_create", {"manifest": manifest}, title, why))
+    return Repair(ways=tuple(ways), advice=_advice(case))
+
+
+# Routing --------------------------------------------------------------------------------------------------------------
+
+
+def send_to_declared(case: Case) -> Repair:
+    """Send to the port that the pods declare."""
+    facts, meant = case.finding.facts, case.finding.facts.get("meant")
+    ports = each(case.workload, "spec", "ports")
+    index = next((i for i, p in enumerate(ports) if str(p.get("port")) == facts["port"]), None)
+    if meant is None or index is None:
+        return Repair(advice=_advice(case))
+    value: str | int = int(meant) if meant.isdigit() else meant
+    why = f"The pods declare {meant}, and nothing declares {facts['target']}."
+    return Repair(ways=(replace(case, {f"/spec/ports/{index}/targetPort": value}, f"Send to port {meant}", why),))
+
+
+def class_that_exists(case: Case) -> Repair:
+    """Set the Ingress class that exists."""
+    meant = case.finding.facts.get("meant")
+    if meant is None:
+        return Repair(advice=_advice(case))
+    why = f"The class {case.finding.facts['class'] or 'none'} is served by nobody; {meant} exists."
+    held = (check_of(case, "field_equals", path="/spec/ingressClassName", value=meant),)
+    return Repair(
+        ways=(merge(case, {"spec": {"ingressClassName": meant}}, f"Use the class {meant}", why, checks=held),)
+    )
+
+
+def backend_that_exists(case: Case) -> Repair:
+    """Send to the Service, or to its port, that exists."""
+    facts, meant = case.finding.facts, case.finding.facts.get("meant")
+    places = [path for path, backend in _backend_paths(case.workload) if at(backend, "name") == facts["service"]]
+    if meant is None or not places:
+        return Repair(advice=_advice(case))
+    values: dict[str, Json | str | int] = {}
+    for path in places:
+        if facts["wrong"] == "service":
+            values[f"{path}/name"] = meant
+        else:
+            values[f"{path}/port"] = {"number": int(meant)}
+    what = f"Service {meant}" if facts["wrong"] == "service" else f"port {meant} of {facts['service']}"
+    why = f"{facts['service']}:{facts['port']} does not exist; {what} does."
+    return Repair(ways=(replace(case, values, f"Send to {what}", why),))
+
+
+def _backend_paths(ingress: Json) -> list[tuple[str, Json]]:
+    found: list[tuple[str, Json]] = []
+    if at(ingress, "spec", "defaultBackend", "service"):
+        found.append(("/spec/defaultBackend/service", at(ingress, "spec", "defaultBackend", "service")))
+    for i, rule in enumerate(each(ingress, "spec", "rules")):
+        for j, path in enumerate(each(rule, "http", "paths")):
+            if at(path, "backend", "service"):
+                found.append((f"/spec/rules/{i}/http/paths/{j}/backend/service", at(path, "backend", "service")))
+    return found
+
+
+def admit_client(case: Case) -> Repair:
+    """Admit the client's pods to the Service's port, and nothing else."""
+    facts = case.finding.facts
+    labels = {key.removeprefix("label:"): value for key, value in facts.items() if key.startswith("label:")}
+    service = case.graph.get(ObjectRef("Service", facts["service"], case.finding.object.namespace))
+    targets = [port.get("targetPort", port.get("port")) for port in each(service, "spec", "ports")]
+    if not labels or not targets:
+        return Repair(advice=_advice(case))
+    rule: Json = {"from": [{"podSelector": {"matchLabels": labels}}], "ports": [{"port": target} for target in targets]}
+    add: Json = {"op": "add", "path": "/spec/ingress/-", "value": rule}
+    if not each(case.workload, "spec", "ingress"):
+        add = {"op": "add", "path": "/spec/ingress", "value": [rule]}
+    arguments: Json = {**named(case), "patch": [add], "patch_type": "json"}
+    why = f"{facts['client']} needs {facts['service']}, and no rule lets it in; nobody else is let in by this one."
+    return Repair(ways=(one(case, "k8s_patch", arguments, f"Admit {facts['client']}", why),), advice=_advice(case))
+
+
+def cluster_names(case: Case) -> Repair:
+    """Resolve names by the cluster's DNS."""
+    path = "/spec/template/spec/dnsPolicy"
+    why = f"dnsPolicy {case.finding.facts['policy']} asks resolvers that know no names of the cluster."
+    return Repair(ways=(replace(case, {path: "ClusterFirst"}, "Use the cluster's DNS", why),), advice=_advice(case))
+
+
+def missing_service(case: Case) -> Repair:
+    """Make the Service for the workload of its name."""
+    workload = next((item for item in case.finding.explains[1:]), None)
+    port = case.finding.facts.get("port", "")
+    if workload is None or not port.isdigit():
+        return Repair(advice=_advice(case))
+    arguments: Json = {
+        "kind": workload.kind,
+        "namespace": param("namespace"),
+        "name": workload.name,
+        "port": int(port),
+        "service": case.finding.object.name,
+    }
+    why = f"{case.finding.object} is asked for at port {port}, and {workload} runs without a Service."
+    return Repair(ways=(one(case, "k8s_expose", arguments, f"Make {case.finding.object}", why),), advice=_advice(case))
+
+
+# Storage, autoscaling, Jobs, nodes ------------------------------------------------------------------------------------
+
+
+def mark_default(case: Case) -> Repair:
+    """Mark the only StorageClass as the default."""
+    classes = case.finding.facts.get("classes", "")
+    if not classes or "," in classes or classes == "none":
+        return Repair(advice=_advice(case))
+    arguments: Json = {
+        "kind": "StorageClass",
+        "name": classes,
+        "set": {"storageclass.kubernetes.io/is-default-class": "true"},
+    }
+    why = f"{classes} is the only StorageClass, and no class is the default."
+    return Repair(
+        ways=(one(case, "k8s_annotate", arguments, f"Make {classes} the default", why),), advice=_advice(case)
+    )
+
+
+def target_that_exists(case: Case) -> Repair:
+    """Scale the workload that exists."""
+    meant = case.finding.facts.get("meant")
+    if meant is None:
+        return Repair(advice=_advice(case))
+    why = f"{case.finding.facts['target']} does not exist; {meant} does."
+    return Repair(ways=(replace(case, {"/spec/scaleTargetRef/name": meant}, f"Scale {meant}", why),))
+
+
+def raise_maximum(case: Case) -> Repair:
+    """Allow half as many replicas again."""
+    now = int(case.finding.facts["maximum"])
+    most = max(now + 1, math.ceil(now * _MORE))
+    why = f"It stands at {now} and wants more. Whether nodes and quota have room is on the card."
+    return Repair(
+        ways=(replace(case, {"/spec/maxReplicas": most}, f"Raise the maximum to {most}", why),), advice=_advice(case)
+    )
+
+
+def run_again(case: Case) -> Repair:
+    """Let the CronJob start its Jobs again."""
+    if "suspend" not in case.finding.facts:
+        return Repair(advice=_advice(case))
+    where: Json = {"namespace": param("namespace"), "name": case.finding.object.name}
+    held = (check_of(case, "field_equals", path="/spec/suspend", value=False),)
+    way = one(case, "k8s_cronjob_resume", where, "Resume the CronJob", "It is suspended.", checks=held)
+    return Repair(ways=(way,), advice=_advice(case))
+
+
+def keep_away(case: Case) -> Repair:
+    """Let no new pod be placed on the node until it is repaired."""
+    if "node" not in case.finding.facts:
+        return Repair(advice=_advice(case))
+    why = "It does not answer; what runs there is replaced elsewhere, and nothing new should come."
+    way = one(case, "k8s_cordon", {"name": case.finding.object.name}, f"Cordon {case.finding.object.name}", why)
+    return Repair(ways=(way,), advice=_advice(case))
+
+
+REPAIRS = {
+    "ROL-01": back_only,
+    "ROL-02": resume,
+    "ROL-03": scale_back_up,
+    "ROL-04": back_only,
+    "ROL-05": let_update_go,
+    "ROL-06": make_governing_service,
+    "ADM-01": room_in_quota,
+    "ADM-02": back_only,
+    "ADM-03": within_range,
+    "ADM-04": back_only,
+    "ADM-05": restore_backend,
+    "ADM-09": back_only,
+    "ADM-10": account_that_exists,
+    "NET-02": send_to_declared,
+    "NET-04": missing_service,
+    "NET-06": class_that_exists,
+    "NET-07": backend_that_exists,
+    "NET-10": admit_client,
+    "NET-13": cluster_names,
+    "STO-02": mark_default,
+    "AUT-03": target_that_exists,
+    "AUT-04": raise_maximum,
+    "JOB-02": run_again,
+    "NOD-01": keep_away,
+}
+
+__all__ = ["REPAIRS"]
