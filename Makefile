@@ -50,6 +50,9 @@ test: $(STAMP) ## style, types, layers and tests; STRICT=1: a test that cannot r
 bench: $(STAMP) ## measure, and print JSON
 	@$(PYTHON) -m tests.benchmarks
 
+tools-doc: $(STAMP) ## write docs/tools.md from what the servers offer
+	@$(VENV)/bin/skyflo-runbooks tools --page > docs/tools.md.new && mv docs/tools.md.new docs/tools.md
+
 constraints: ## resolve the versions anew
 	uv pip compile --quiet --python-version 3.11 pyproject.toml --extra lab --extra dev --output-file constraints.txt \
 	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links
@@ -57,4 +60,4 @@ constraints: ## resolve the versions anew
 clean: ## remove what was made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis kernel_ext/skyflo_kernel/labextension
 
-.PHONY: help environment demo test bench constraints clean
+.PHONY: help environment demo test bench tools-doc constraints clean

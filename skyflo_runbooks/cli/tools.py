@@ -1,16 +1,28 @@
 """`tools`: the catalogue of typed tools with their effects. Works without a gateway."""
 
+import asyncio
+from typing import Annotated
+
+import typer
+
 from skyflo_runbooks.cli.options import AsJson
 from skyflo_runbooks.cli.screen import Screen
 from skyflo_runbooks.cli.text import columns
 from skyflo_runbooks.model.errors import ExitCode
 
+AsPage = Annotated[bool, typer.Option("--page", hidden=True, help="Write docs/tools.md.")]
 
-def tools(as_json: AsJson = False) -> ExitCode:
+
+def tools(as_json: AsJson = False, as_page: AsPage = False) -> ExitCode:
     """List the tools: what reads runs by itself, what changes something waits for an approval."""
     from skyflo_mcp.kubernetes import TOOLS
 
     screen = Screen(as_json)
+    if as_page:
+        from skyflo_runbooks.cli.tools_page import offered, page
+
+        typer.echo(page(asyncio.run(offered())), nl=False)
+        return ExitCode.DONE
     known = sorted(TOOLS.values(), key=lambda tool: (tool.domain, tool.effect != "read", tool.name))
     screen.json(
         [{"name": t.name, "domain": t.domain, "effect": t.effect, "replaces": t.replaces} for t in known],

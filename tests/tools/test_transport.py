@@ -433,3 +433,13 @@ async def test_permission_is_asked_for_without_storing_anything() -> None:
     server = with_discovery(lambda asked: Reply(201, {"status": {"allowed": b"pods" in asked.body}}))
     assert await server.cluster().can("get", "Pod", "shop")
     assert not await server.cluster().can("get", "Node")
+
+
+async def test_an_address_that_no_server_would_read_is_not_sent() -> None:
+    """A selector of a hundred kilobytes is bad input, and nothing goes out."""
+    server = with_discovery(lambda _: Reply(body={"items": []}))
+    await server.cluster().resource("Pod")
+    before = len(server.asked)
+    with pytest.raises(BadInput, match="longer than 16 KiB"):
+        await server.cluster().raw("/api/v1/pods", {"labelSelector": "x" * 100_000})
+    assert len(server.asked) == before

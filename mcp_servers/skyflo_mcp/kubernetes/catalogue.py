@@ -188,6 +188,12 @@ def checked(name: str, arguments: Json) -> Json:
     """Return the arguments as the tool takes them, complete with its defaults; else raise `BadInput`."""
     wanted = _arguments(tool(name).function)
     try:
+        msgspec.json.encode(arguments)
+    except UnicodeEncodeError:
+        raise BadInput(
+            f"{name}: an argument holds half of a character.", next_step="Give text that is Unicode."
+        ) from None
+    try:
         converted = msgspec.convert(arguments, wanted)
     except msgspec.ValidationError as error:
         raise BadInput(f"{name}: {_said(str(error))}", next_step=_usage(name)) from None

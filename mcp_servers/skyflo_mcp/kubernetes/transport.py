@@ -20,7 +20,7 @@ import httpx
 import msgspec
 
 from skyflo_mcp.kubernetes.errors import OutcomeUnknown, TimedOut, TooLarge, Unreachable, answered, without_tokens
-from skyflo_runbooks.model.errors import OurBug
+from skyflo_runbooks.model.errors import BadInput, OurBug
 
 Method = Literal["GET", "POST", "PATCH", "DELETE"]
 Query = Mapping[str, str | int | bool]
@@ -31,6 +31,8 @@ TRIES = 3
 _AGAIN = {429, 502, 503, 504}
 _PAUSE = 0.1
 _LONGEST_PAUSE = 2.0
+# An API server reads request lines and headers of 1 MiB, proxies in front of it mostly 8 or 16 KiB.
+_LONGEST_ADDRESS = 16 * 1024
 # httpx counts each chunk anew, so the bound of a whole call is `_within`; only connecting has one of its own, because
 # a write that never found a connection is known not to have been sent.
 _CONNECTING = httpx.Timeout(None, connect=5.0, pool=5.0)
@@ -161,6 +163,7 @@ class Transport:
         doing: str,
         listen: float = 0.0,
     ) -> Answer:
+        _check_length(path, query, doing)
         async with self.client.stream(
             # An empty `params` would take away a query that is part of `path`.
             method,
@@ -228,6 +231,15 @@ async def _read(response: httpx.Response, limit: int, listen: float) -> tuple[by
                 if size > limit:
                     return b"".join(parts)[:limit], True
     return b"".join(parts), False
+
+
+def _check_length(path: str, query: Query | None, doing: str) -> None:
+    """Raise `BadInput` where an address would be longer than servers take; nothing is sent."""
+    if len(path) + sum(len(str(value)) for value in (query or {}).values()) > _LONGEST_ADDRESS:
+        raise BadInput(
+            f"{doing[:200]}: what is asked is longer than {_LONGEST_ADDRESS // 1024} KiB.",
+            next_step="Say a shorter name or selector.",
+        )
 
 
 def _outcome_unknown(doing: str, why: str) -> OutcomeUnknown:
