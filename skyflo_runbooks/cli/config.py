@@ -11,6 +11,7 @@ from typing import Annotated
 
 import msgspec
 
+from skyflo_runbooks.gateway.policy.file import PolicyFile
 from skyflo_runbooks.model.errors import BadInput
 
 NAME = "skyflo.toml"
@@ -28,6 +29,7 @@ class File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     read_kubeconfig: str = ""
     context: str = ""
     jupyter_origin: str = ""
+    policy: PolicyFile | None = None
 
 
 def load(home: Path) -> File:

@@ -13,6 +13,7 @@ import typer
 from skyflo_runbooks.cli import config
 from skyflo_runbooks.cli.config import File
 from skyflo_runbooks.cli.environment import Environment, current
+from skyflo_runbooks.gateway.policy.file import PolicyFile
 from skyflo_runbooks.model.errors import BadInput, ExitCode
 from skyflo_runbooks.service.settings import Settings
 
@@ -75,6 +76,7 @@ def settings_of(environment: Environment, said: File, isolation: str) -> Setting
         jupyter_origin=said.jupyter_origin.rstrip("/"),
         isolation=isolation,
         practice=is_practice(environment, kubeconfig),
+        policy=said.policy or PolicyFile(),
     )
 
 

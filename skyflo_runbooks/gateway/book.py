@@ -2,8 +2,8 @@
 
 Rules:
   1. Entry and checkpoint are one transaction with the state that they tell of.
-  2. Before the effect of an entry in `BEFORE` (a request that is sent, an approval that is taken back) the witness has
-     it on the disk. Where it cannot, nothing goes on: `RecordUnusable`.
+  2. Before the effect of an entry in `BEFORE` (a request that is sent, an approval or a key that is taken back) the
+     witness has it on the disk. Where it cannot, nothing goes on: `RecordUnusable`.
   3. Everything else is witnessed, and what is left is signed, by `catch_up`, which is called every few seconds.
   4. At a start the record is compared with its witness; an older copy loses its open approvals (`restored`).
 """
@@ -19,7 +19,7 @@ from skyflo_runbooks.gateway.ledger import Entry
 from skyflo_runbooks.gateway.witness import Witness, contradiction
 from skyflo_runbooks.model.json import Json
 
-BEFORE = frozenset({"sending", "expire", "supersede", "drift", "reject"})
+BEFORE = frozenset({"sending", "expire", "supersede", "drift", "reject", "refuse", "revoked"})
 log = logging.getLogger(__name__)
 
 

@@ -1,7 +1,9 @@
 """Applies what was approved: once, exactly, or not at all.
 
 Rules:
-  1. The approval is consumed and the attempt written in one transaction, before anything else.
+  1. Nothing is consumed before the approval was vouched for from the record alone (`decisions.admit_dispatch`): its
+     signatures, its digest, its time, and what the policy says now. What does not stand is void, and says why. Then the
+     approval is consumed and the attempt written in one transaction, before anything else.
   2. Each request is compared with what was approved, and sent as compare-and-swap (`step`). Where the first of them is
      not as approved the proposal is void, and nothing is sent.
   3. After a crash: not marked as sent means not sent, and the attempt goes on; marked as sent means looking
@@ -21,13 +23,15 @@ from skyflo_mcp.kubernetes.client import Cluster
 from skyflo_mcp.kubernetes.errors import Unreachable
 
 from skyflo_runbooks.gateway import looking
+from skyflo_runbooks.gateway.approvals import Approvals
 from skyflo_runbooks.gateway.database import RecordUnusable
+from skyflo_runbooks.gateway.decisions import admit_sealed
 from skyflo_runbooks.gateway.preimages import Tampered
 from skyflo_runbooks.gateway.proposer import Proposer, Sealed
 from skyflo_runbooks.gateway.redaction import Redactor
 from skyflo_runbooks.gateway.step import PATIENCE, Patience, Step
 from skyflo_runbooks.gateway.store import Attempt, Row, Store
-from skyflo_runbooks.model.errors import OurBug, OutcomeUnknown, SkyfloError
+from skyflo_runbooks.model.errors import BadInput, OurBug, OutcomeUnknown, Refused, SkyfloError
 from skyflo_runbooks.model.lifecycle import Event
 from skyflo_runbooks.model.proposal import Proposal, ProposalId
 
@@ -45,6 +49,7 @@ class Executor:
         store: Store,
         proposer: Proposer,
         redactor: Redactor,
+        approvals: Approvals,
         patience: Patience = PATIENCE,
     ) -> None:
         self._cluster = cluster
@@ -52,18 +57,44 @@ class Executor:
         self._proposer = proposer
         self._redactor = redactor
         self._patience = patience
+        self._approvals = approvals
         self._running: dict[ProposalId, asyncio.Task[Row]] = {}
 
     def dispatch(self, id_: ProposalId) -> asyncio.Task[Row]:
         """Start executing an approved proposal and return the task; a second call returns the same task."""
         task = self._running.get(id_)
         if task is None:
-            attempt = "at-" + secrets.token_hex(5)
-            self._store.start_attempt(id_, attempt)
-            task = asyncio.create_task(self._execute(id_), name=f"attempt {attempt}")
+            task = asyncio.create_task(self._dispatch(id_), name=f"dispatch {id_}")
             self._running[id_] = task
             task.add_done_callback(lambda _: self._running.pop(id_, None))
         return task
+
+    async def _dispatch(self, id_: ProposalId) -> Row:
+        """Have the approval vouched for, consume it, and execute; nothing is awaited between the first two."""
+        row = self._store.get(id_)
+        told = await self._approvals.parties(row)
+        problem = await self._against(row)
+        if problem:
+            self._store.move(id_, "refuse", {"message": problem})
+            return self._store.get(id_)
+        self._store.start_attempt(id_, "at-" + secrets.token_hex(5), told)
+        return await self._execute(id_)
+
+    async def _go_on(self, row: Row, attempt: Attempt) -> Row:
+        """Finish an attempt of a former process, of which nothing is on its way, if its approval still stands."""
+        problem = await self._against(row, resumed=True)
+        if problem:
+            return self._stopped(row, len(attempt.applied), "refuse", problem)
+        return await self._execute(row.proposal.id)
+
+    async def _against(self, row: Row, *, resumed: bool = False) -> str:
+        """Return what stands against executing a proposal (rule 1); nothing where its approval stands."""
+        try:
+            await self._approvals.admit(row, resumed=resumed)
+            admit_sealed(row.proposal.binding, [one.request for one in self._proposer.sealed(row.proposal.id)])
+        except (Refused, BadInput) as error:
+            return f"not executed: {self._redactor.error(error.message)}"
+        return ""
 
     async def resume(self, id_: ProposalId) -> Row:
         """Finish or settle what a former process, or a record that could not be written, left behind."""
@@ -76,7 +107,7 @@ class Executor:
             else:
                 await self.dispatch(id_)
         elif row.state == "executing" and row.attempt and row.attempt.sent <= len(row.attempt.applied):
-            await self._execute(id_)
+            await self._go_on(row, row.attempt)
         elif row.state in ("executing", "unknown"):
             if row.state == "executing":
                 self._store.move(id_, "lose", {"message": "the gateway stopped while a request was on its way"})
@@ -153,8 +184,9 @@ class Executor:
         return await self.look(id_)
 
     def _step(self, row: Row, attempt: Attempt, sealed: Sealed, place: int) -> Step:
+        subject = self._approvals.acting(row)
         return Step(
-            self._cluster,
+            self._cluster if subject is None else self._cluster.acting_as(subject),
             self._store,
             attempt=attempt,
             place=place,

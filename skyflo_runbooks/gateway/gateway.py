@@ -9,6 +9,7 @@ import contextlib
 import secrets
 from collections.abc import Coroutine, Mapping
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,14 +17,18 @@ from typing import Self
 import msgspec
 from skyflo_mcp.kubernetes.client import Cluster
 
-from skyflo_runbooks.gateway import decisions, identity
+from skyflo_runbooks.gateway import identity
 from skyflo_runbooks.gateway.alarm import Alarm
+from skyflo_runbooks.gateway.approvals import Approvals
 from skyflo_runbooks.gateway.decisions import Ballot
 from skyflo_runbooks.gateway.events import Events
 from skyflo_runbooks.gateway.executor import Executor
 from skyflo_runbooks.gateway.identity import Identity
+from skyflo_runbooks.gateway.passkeys import Site
 from skyflo_runbooks.gateway.patrol import Patrol
-from skyflo_runbooks.gateway.policy import AllOf, PairedOperator
+from skyflo_runbooks.gateway.permissions import admit_change, admit_operator, admit_proposal
+from skyflo_runbooks.gateway.policy.compose import Rules, compose
+from skyflo_runbooks.gateway.policy.file import PolicyFile
 from skyflo_runbooks.gateway.proposer import Proposer, Render, Wish
 from skyflo_runbooks.gateway.redaction import Redactor
 from skyflo_runbooks.gateway.step import PATIENCE, Patience
@@ -44,7 +49,10 @@ _BUSY = frozenset({"proposed", "approved", "executing"})
 
 
 class Gateway:
-    """One cluster behind the gate. Use as an asynchronous context manager: entering finishes what was left behind."""
+    """One cluster behind the gate. Use as an asynchronous context manager: entering finishes what was left behind.
+
+    `rules` are the policy in force; without any, what a laptop has. `origin` is the gateway's own, for passkeys.
+    """
 
     def __init__(
         self,
@@ -56,17 +64,26 @@ class Gateway:
         life: timedelta,
         tick: float = 1.0,
         patience: Patience = PATIENCE,
+        rules: Rules | None = None,
+        origin: str = "http://localhost",
     ) -> None:
         self.cluster = cluster
         self.store = store
         self.redactor = redactor
         self.events = Events(secrets.token_hex(4))
-        self.policy = AllOf([PairedOperator()])
+        self.rules = rules or compose(PolicyFile())
+        self.policy = self.rules.policy
+        self.approvals = Approvals(cluster=cluster, store=store, rules=self.rules, site=Site(origin))
         self.proposer = Proposer(
             cluster=cluster, store=store, render=render, redactor=redactor, policy=self.policy.name, life=life
         )
         self._executor = Executor(
-            cluster=cluster, store=store, proposer=self.proposer, redactor=redactor, patience=patience
+            cluster=cluster,
+            store=store,
+            proposer=self.proposer,
+            redactor=redactor,
+            approvals=self.approvals,
+            patience=patience,
         )
         self.verifier = Verifier(cluster=cluster, store=store, proposer=self.proposer, redactor=redactor, tick=tick)
         self.alarm = Alarm(store=store, events=self.events)
@@ -76,7 +93,13 @@ class Gateway:
         for row in self.store.find(states=frozenset({"executed"})):
             if row.proposal.verification is not None:
                 self._spawn(self._judge(row), f"judge {row.proposal.id}")
-        patrol = Patrol(cluster=self.cluster, store=self.store, resume=self._executor.resume, moved=self._moved)
+        patrol = Patrol(
+            cluster=self.cluster,
+            store=self.store,
+            resume=self._executor.resume,
+            moved=self._moved,
+            policy=self.policy.name,
+        )
         self._spawn(patrol.walk(), "patrol")
         self._spawn(self.alarm.watch(), "alarm")
         return self
@@ -92,15 +115,17 @@ class Gateway:
 
     # Proposals
 
-    async def propose(self, wish: Wish) -> Row:
-        """Return the proposal for a wish, made now or still open."""
+    async def propose(self, wish: Wish, who: Identity | None = None) -> Row:
+        """Return the proposal for a wish, made now or still open. Where `who` asks, it must be theirs to ask."""
         wish = self._with_verification(wish)
-        row = await self.proposer.propose(wish)
+        admit = None if who is None else partial(admit_proposal, self.rules.roles, who)
+        row = await self.proposer.propose(wish, admit=admit)
         self._tell(row)
         return row
 
     async def modify(self, id_: str, changes: Json, who: Identity) -> Row:
         """Return the new proposal that replaces `id_`."""
+        admit_change(self.rules.roles, who, self.store.get(id_).proposal)
         changes = self._placed(self.store.get(id_), changes)
         wish = self._with_values(self.proposer.modified(id_, changes, requester=str(who)))
         row = await self.proposer.propose(wish, supersedes=id_)
@@ -110,7 +135,8 @@ class Gateway:
 
     async def enter(self, id_: str, values: Mapping[str, str], who: Identity) -> Row:
         """Return the new proposal that carries what an operator typed, as references, in place of its open entries."""
-        self.policy.admit(self.store.get(id_).proposal, who)
+        admit_operator(who, "types a value")
+        admit_change(self.rules.roles, who, self.store.get(id_).proposal)
         row = await self.proposer.propose(self.proposer.entered(id_, values, requester=str(who)), supersedes=id_)
         self._tell(row)
         self._tell(self.store.get(id_))
@@ -126,18 +152,19 @@ class Gateway:
 
     async def roll_back(self, id_: str, who: Identity) -> Row:
         """Return the proposal of the way back. Only an operator asks for it."""
-        self.policy.admit(self.store.get(id_).proposal, who)
+        admit_operator(who, "asks for a way back")
+        admit_proposal(self.rules.roles, who, self.store.get(id_).proposal.requests)
         row = await self.proposer.roll_back(id_, requester=str(who))
         self._tell(row)
         return row
 
     async def decide(self, id_: str, ballot: Ballot, who: Identity) -> Row:
         """Record a signed decision; an approval is dispatched at once, and this returns before it ends."""
-        decision = decisions.decide(self.store, policy=self.policy, proposal=id_, ballot=ballot, who=who)
+        decision = await self.approvals.decide(id_, ballot, who)
         row = self.store.get(id_)
         self.events.publish("decision", {"id": id_, "decision": decision.kind, "operator": decision.operator})
         self._tell(row)
-        if decision.kind == "approve":
+        if row.state == "approved":
             self._spawn(self._finish(row), f"finish {id_}")
         return self.store.get(id_)
 
@@ -152,7 +179,7 @@ class Gateway:
     def view(self, row: Row) -> Json:
         """Return what clients see of a proposal."""
         judgement = self._judgement_of(row)
-        return view(row, judgement)
+        return {**view(row, judgement), "conditions": self.approvals.conditions(row.proposal)}
 
     # Verdicts
 
@@ -356,7 +383,18 @@ def open_store(data_dir: Path, witness: Path | None = None) -> Store:
         ) from error
 
 
-def new_link(store: Store, origin: str, path: str = "", *, maker: str = identity.GATEWAY) -> str:
-    """Return a fresh one-time link; `maker` is the operator who asked for it, or the gateway itself."""
-    token = identity.issue(store, "link", maker, identity.LINK_LIFE)
+def new_link(
+    store: Store,
+    origin: str,
+    path: str = "",
+    *,
+    maker: str = identity.GATEWAY,
+    rank: identity.Rank = "admin",
+    operator: str = "",
+) -> str:
+    """Return a fresh one-time link; `maker` is the operator who asked for it, or the gateway itself.
+
+    `rank` is the highest that it gives, `operator` the one name that it serves, empty for any that is free.
+    """
+    token = identity.issue(store, "link", maker, identity.LINK_LIFE, rank=rank, owner=operator)
     return f"{origin}/login/{token}" + (f"?next={path}" if path else "")

@@ -58,4 +58,27 @@ CREATE INDEX proposals_created ON proposals (created);
 CREATE INDEX proposals_run ON proposals (runbook, run, step);
 CREATE INDEX entries_kind ON entries (kind, seq);
 """
-MIGRATIONS: tuple[Migration, ...] = (LEDGER + STATE, CHECKPOINTS + BY_STATE)
+# Several decisions on one proposal; how far a credential reaches; passkeys; in whose name an attempt was made.
+DECISIONS = """
+CREATE TABLE decisions (
+  proposal TEXT NOT NULL, operator TEXT NOT NULL, place INTEGER NOT NULL, body BLOB NOT NULL,
+  PRIMARY KEY (proposal, operator)
+) STRICT;
+INSERT INTO decisions SELECT id, json_extract(CAST(decision AS TEXT), '$.operator'), 1, decision
+  FROM proposals WHERE decision IS NOT NULL;
+ALTER TABLE proposals DROP COLUMN decision;
+ALTER TABLE attempts ADD COLUMN executor TEXT NOT NULL DEFAULT '';
+ALTER TABLE operators ADD COLUMN rank TEXT NOT NULL DEFAULT 'admin';
+ALTER TABLE tokens ADD COLUMN rank TEXT NOT NULL DEFAULT 'admin';
+ALTER TABLE tokens ADD COLUMN namespaces TEXT NOT NULL DEFAULT '["*"]';
+ALTER TABLE tokens ADD COLUMN owner TEXT NOT NULL DEFAULT '';
+ALTER TABLE tokens ADD COLUMN maker TEXT NOT NULL DEFAULT '';
+ALTER TABLE tokens ADD COLUMN made TEXT NOT NULL DEFAULT '';
+CREATE TABLE passkeys (
+  id TEXT PRIMARY KEY, operator TEXT NOT NULL, label TEXT NOT NULL, key BLOB NOT NULL, count INTEGER NOT NULL,
+  added TEXT NOT NULL
+) STRICT;
+CREATE INDEX entries_key ON entries (json_extract(body, '$.key'), kind);
+CREATE INDEX entries_at ON entries (kind, at);
+"""
+MIGRATIONS: tuple[Migration, ...] = (LEDGER + STATE, CHECKPOINTS + BY_STATE, DECISIONS)

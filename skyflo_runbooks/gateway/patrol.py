@@ -19,10 +19,14 @@ from skyflo_runbooks.model.proposal import ProposalId
 SECONDS = 2.0
 AT_ONCE = 8
 TOO_LATE = "nobody decided in time: the answer is no"
+OTHER_POLICY = "the policy was changed since it was proposed"
 
 
 class Patrol:
-    """One round after the other. `resume` settles an approved proposal, `moved` hears of each that has moved."""
+    """One round after the other. `resume` settles an approved proposal, `moved` hears of each that has moved.
+
+    `policy` is the name of the one in force.
+    """
 
     def __init__(
         self,
@@ -31,11 +35,14 @@ class Patrol:
         store: Store,
         resume: Callable[[ProposalId], Awaitable[Row]],
         moved: Callable[[Row], None],
+        policy: str,
     ) -> None:
         self._cluster = cluster
         self._store = store
         self._resume = resume
         self._moved = moved
+        self._policy = policy
+        self._compared = False
         self._places = asyncio.Semaphore(AT_ONCE)
 
     async def walk(self) -> None:
@@ -50,6 +57,10 @@ class Patrol:
             decided = self._store.ids("approved", "executing", "unknown")
             await asyncio.gather(*(self._settle(id_) for id_ in decided))
         with contextlib.suppress(SkyfloError):
+            for id_ in self._store.ids("proposed") if not self._compared else ():
+                self._compare(id_)
+            self._compared = True
+        with contextlib.suppress(SkyfloError):
             for id_ in self._store.overdue():
                 self._store.move(id_, "expire", {"message": TOO_LATE})
                 self._moved(self._store.get(id_))
@@ -57,6 +68,12 @@ class Patrol:
             self._store.book.cluster = await self._cluster.uid()
         with contextlib.suppress(SkyfloError):
             self._store.catch_up()
+
+    def _compare(self, id_: ProposalId) -> None:
+        """Void what waits under a policy that is not in force any more: the policy of a process stays as it is."""
+        if self._store.get(id_).proposal.binding.policy != self._policy:
+            self._store.move(id_, "refuse", {"message": OTHER_POLICY})
+            self._moved(self._store.get(id_))
 
     async def _settle(self, id_: ProposalId) -> None:
         async with self._places:

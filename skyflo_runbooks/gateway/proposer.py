@@ -108,9 +108,13 @@ class Proposer:
         self._making = asyncio.Lock()
         self.secret_key = key_file(store.directory, "digest.key")
 
-    async def propose(self, wish: Wish, *, supersedes: str = "") -> Row:
-        """Return the stored proposal for a wish, by rule 1 and 2."""
+    async def propose(
+        self, wish: Wish, *, supersedes: str = "", admit: Callable[[tuple[Request, ...]], None] | None = None
+    ) -> Row:
+        """Return the stored proposal for a wish, by rule 1 and 2. `admit` raises where it is not the asker's to ask."""
         rendered = await self._render(wish.tool, wish.arguments)
+        if admit is not None:
+            admit(rendered.requests)
         return await self._propose(wish, rendered, supersedes=supersedes)
 
     async def roll_back(self, id_: str, *, requester: str) -> Row:
@@ -246,7 +250,8 @@ class Proposer:
         for row in self._store.find(same_key=key, states=OPEN):
             before = [(bound.uid, bound.desired_state) for bound in row.proposal.binding.requests]
             moved = before != [(item.bound.uid, item.bound.desired_state) for item in prepared]
-            if row.state != "proposed" or (not moved and row.proposal.verification == wish.verification):
+            same = row.proposal.verification == wish.verification and row.proposal.binding.policy == self._policy
+            if row.state != "proposed" or (not moved and same):
                 return row, ""
             if not moved:
                 return None, row.proposal.id

@@ -14,7 +14,7 @@ from skyflo_runbooks.model.lifecycle import Event
 
 _OPEN = (
     "SELECT id, state FROM proposals WHERE state IN ('approved', 'executing') "
-    "OR (state = 'proposed' AND decision IS NOT NULL) ORDER BY id"
+    "OR (state = 'proposed' AND id IN (SELECT proposal FROM decisions)) ORDER BY id"
 )
 NEXT = "Run the change step again and look at the cluster first: it may have been applied already."
 

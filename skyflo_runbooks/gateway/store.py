@@ -17,6 +17,7 @@ import msgspec
 
 from skyflo_runbooks.gateway import ledger
 from skyflo_runbooks.gateway.book import Book
+from skyflo_runbooks.gateway.clock import Clock
 from skyflo_runbooks.gateway.database import Database, SqliteDatabase, Transaction
 from skyflo_runbooks.gateway.migrations import MIGRATIONS
 from skyflo_runbooks.model import lifecycle
@@ -27,10 +28,12 @@ from skyflo_runbooks.model.lifecycle import Event, State
 from skyflo_runbooks.model.proposal import Decision, Proposal, ProposalId
 
 _WHOLE = """
-SELECT p.content, p.state, p.decision, p.superseded_by, p.rolled_back_by, p.verification,
+SELECT p.content, p.state, p.superseded_by, p.rolled_back_by, p.verification,
   (SELECT min(seq) FROM entries WHERE json_extract(body, '$.proposal') = p.id),
   (SELECT max(seq) FROM entries WHERE json_extract(body, '$.proposal') = p.id),
-  a.id, a.started, a.ended, a.sent, a.applied, a.after, a.message
+  (SELECT json_extract(body, '$.message') FROM entries WHERE json_extract(body, '$.proposal') = p.id
+   ORDER BY seq DESC LIMIT 1),
+  a.id, a.started, a.ended, a.sent, a.applied, a.after, a.message, a.executor
 FROM proposals p LEFT JOIN attempts a ON a.proposal = p.id
 """
 
@@ -46,18 +49,30 @@ class Attempt(msgspec.Struct, frozen=True):
     applied: list[Json]
     after: list[Json]
     message: str
+    executor: str = ""
 
 
 class Row(msgspec.Struct, frozen=True):
-    """A proposal with everything about it that moves."""
+    """A proposal with everything about it that moves. `message` is what the ledger's last entry on it says."""
 
     proposal: Proposal
     state: State
-    decision: Decision | None
     superseded_by: str
     rolled_back_by: str
     attempt: Attempt | None
     ledger: tuple[int, int]
+    message: str
+    decisions: tuple[Decision, ...] = ()
+
+    @property
+    def decision(self) -> Decision | None:
+        """The last decision on it."""
+        return self.decisions[-1] if self.decisions else None
+
+    @property
+    def approvals(self) -> tuple[Decision, ...]:
+        """The decisions that approve it."""
+        return tuple(one for one in self.decisions if one.kind == "approve")
 
 
 def rfc3339(moment: datetime) -> str:
@@ -79,6 +94,8 @@ class Store:
             opened.callback(self.database.close)
             with self.database.opening():
                 self.database.migrate(MIGRATIONS)
+                last = self.one("SELECT at FROM entries ORDER BY seq DESC LIMIT 1")
+                self.clock = Clock(datetime.fromisoformat(str(last[0])) if last else None)
                 self.book = Book(self.database, directory, witness or directory / "witness")
                 opened.callback(self.book.close)
                 self.book.compare(rfc3339(self.now()))
@@ -89,8 +106,8 @@ class Store:
         self._opened.close()
 
     def now(self) -> datetime:
-        """Return the time that entries carry."""
-        return datetime.now(UTC)
+        """Return the time that entries carry; it never runs backwards (`clock`)."""
+        return self.clock.now()
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -106,11 +123,29 @@ class Store:
     def record(self, kind: str, body: Json) -> ledger.Entry:
         """Append one entry that moves no state."""
         with self.transaction() as db:
-            return self._tell(db, kind=kind, body=body)
+            return self.append(db, kind, body)
+
+    def append(self, db: Transaction, kind: str, body: Json) -> ledger.Entry:
+        """Append one entry in a transaction of this store that is open."""
+        return self.book.append(db, at=rfc3339(self.now()), kind=kind, body=body)
 
     def entries(self, *, since: int = 0) -> Iterator[ledger.Entry]:
         """Yield ledger entries in order."""
         return ledger.entries(self.database, since=since)
+
+    def told(self, id_: ProposalId) -> list[ledger.Entry]:
+        """Return the ledger's entries of one proposal, in order."""
+        rows = self.all(
+            "SELECT seq, at, kind, body, prev, hash FROM entries WHERE json_extract(body, '$.proposal') = ? "
+            "ORDER BY seq",
+            (id_,),
+        )
+        return [ledger.read(row) for row in rows]
+
+    def count(self, kind: str, since: datetime) -> int:
+        """Return how many entries of a kind there are since a time."""
+        row = self.one("SELECT count(*) FROM entries WHERE kind = ? AND at >= ?", (kind, rfc3339(since)))
+        return int(str(row[0])) if row else 0
 
     # Proposals
 
@@ -122,6 +157,7 @@ class Store:
             "digest": proposal.digest,
             "tool": proposal.tool,
             "requester": proposal.origin.requester,
+            "generator": proposal.origin.generator,
             "runbook": proposal.origin.runbook,
             "run": proposal.origin.run,
             "step": proposal.origin.step,
@@ -130,7 +166,7 @@ class Store:
             "supersedes": proposal.supersedes,
         }
         with self.transaction() as db:
-            entry = self._tell(db, kind="proposed", body=body)
+            entry = self.append(db, "proposed", body)
             db.execute(
                 "INSERT INTO proposals (id, state, content, same_key, runbook, run, step, created, expires) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -199,8 +235,8 @@ class Store:
         """Return for how many seconds each approved proposal waits to be dispatched."""
         now = self.now()
         rows = self.all(
-            "SELECT id, coalesce(json_extract(CAST(decision AS TEXT), '$.at'), created) "
-            "FROM proposals WHERE state = 'approved'"
+            "SELECT id, coalesce((SELECT max(json_extract(CAST(d.body AS TEXT), '$.at')) FROM decisions d "
+            "WHERE d.proposal = p.id), created) FROM proposals p WHERE state = 'approved'"
         )
         return {str(id_): (now - datetime.fromisoformat(str(at))).total_seconds() for id_, at in rows}
 
@@ -218,28 +254,38 @@ class Store:
         with self.transaction() as db:
             return self._move(db, id_, event, body or {})
 
-    def decide(self, id_: ProposalId, decision: Decision, nonce: str) -> ledger.Entry:
-        """Record a person's decision and burn its nonce, in one transaction."""
+    def decide(self, id_: ProposalId, decision: Decision, nonce: str, *, enough: bool = True) -> ledger.Entry:
+        """Record a person's decision and burn its nonce, in one transaction.
+
+        An approval moves the proposal where it makes `enough` of them. A person's later decision replaces an earlier.
+        """
         with self.transaction() as db:
             burnt = db.execute("DELETE FROM nonces WHERE nonce = ? AND proposal = ?", (nonce, id_)).rowcount
             if burnt != 1:
                 raise Refused("This nonce was used already.", next_step="Ask for a new one and sign again.")
-            db.execute("UPDATE proposals SET decision = ? WHERE id = ?", (msgspec.json.encode(decision), id_))
-            return self._move(db, id_, decision.kind, msgspec.to_builtins(decision))
-
-    def start_attempt(self, id_: ProposalId, attempt: str) -> ledger.Entry:
-        """Consume the approval and write the attempt, in one transaction."""
-        with self.transaction() as db:
-            entry = self._move(db, id_, "dispatch", {"attempt": attempt})
+            row = db.execute("SELECT count(*) FROM decisions WHERE proposal = ?", (id_,)).fetchone()
             db.execute(
-                "INSERT INTO attempts (id, proposal, started) VALUES (?, ?, ?)", (attempt, id_, rfc3339(self.now()))
+                "INSERT OR REPLACE INTO decisions VALUES (?, ?, ?, ?)",
+                (id_, decision.operator, row[0] + 1, msgspec.json.encode(decision)),
+            )
+            event: Event = "reject" if decision.kind == "reject" else "approve" if enough else "endorse"
+            return self._move(db, id_, event, msgspec.to_builtins(decision))
+
+    def start_attempt(self, id_: ProposalId, attempt: str, told: Json | None = None) -> ledger.Entry:
+        """Consume the approval and write the attempt, in one transaction. `told` says who asked, approved, executes."""
+        told = told or {}
+        with self.transaction() as db:
+            entry = self._move(db, id_, "dispatch", {"attempt": attempt, **told})
+            db.execute(
+                "INSERT INTO attempts (id, proposal, started, executor) VALUES (?, ?, ?, ?)",
+                (attempt, id_, rfc3339(self.now()), str(told.get("executor", ""))),
             )
             return entry
 
     def mark_sent(self, attempt: str, place: int) -> None:
         """Note, durably and beforehand, that the request at `place` (from 1) is now being sent."""
         with self.transaction() as db:
-            self._tell(db, kind="sending", body={"attempt": attempt, "request": place})
+            self.append(db, "sending", {"attempt": attempt, "request": place})
             db.execute("UPDATE attempts SET sent = ? WHERE id = ?", (place, attempt))
 
     def mark_applied(self, attempt: str, applied: list[Json], after: list[Json]) -> None:
@@ -251,7 +297,7 @@ class Store:
         if printed := told.pop("output", ""):
             told["output"] = sha256(printed)
         with self.transaction() as db:
-            self._tell(db, kind="applied", body={"attempt": attempt, "applied": told})
+            self.append(db, "applied", {"attempt": attempt, "applied": told})
             db.execute(
                 "UPDATE attempts SET applied = ?, after = ? WHERE id = ?",
                 (msgspec.json.encode(applied), msgspec.json.encode(after), attempt),
@@ -284,32 +330,39 @@ class Store:
         """Return every row of a query."""
         return self.database.all(query, values)
 
-    def _tell(self, db: Transaction, *, kind: str, body: Json) -> ledger.Entry:
-        return self.book.append(db, at=rfc3339(self.now()), kind=kind, body=body)
-
     def _move(self, db: Transaction, id_: ProposalId, event: Event, body: Json) -> ledger.Entry:
         row = db.execute("SELECT state FROM proposals WHERE id = ?", (id_,)).fetchone()
         if row is None:
             raise BadInput(f"There is no proposal {id_!r}.")
         after = lifecycle.move(row[0], event)
         db.execute("UPDATE proposals SET state = ? WHERE id = ?", (after, id_))
-        told = {"proposal": id_, "state": after, **body}
-        return self._tell(db, kind=event, body=told)
+        return self.append(db, event, {"proposal": id_, "state": after, **body})
 
     def _rows(self, tail: str, values: tuple[object, ...]) -> list[Row]:
         found: list[Any] = self.database.all(f"{_WHOLE} {tail}", values)
-        return [_row(row) for row in found]
+        rows = [_row(row) for row in found]
+        said = self._decisions([row.proposal.id for row in rows])
+        return [msgspec.structs.replace(row, decisions=tuple(said[row.proposal.id])) for row in rows]
+
+    def _decisions(self, ids: list[ProposalId]) -> dict[str, list[Decision]]:
+        """Return the decisions on each proposal, in the order in which they came."""
+        found: dict[str, list[Decision]] = {id_: [] for id_ in ids}
+        marks = ",".join("?" * len(ids))
+        query = f"SELECT proposal, body FROM decisions WHERE proposal IN ({marks}) ORDER BY proposal, place"  # noqa: S608
+        for id_, body in self.all(query, tuple(ids)) if ids else []:
+            found[str(id_)].append(msgspec.json.decode(_bytes(body), type=Decision))
+        return found
 
 
 def _row(row: tuple[Any, ...]) -> Row:
-    content, state, decision, superseded_by, rolled_back_by, verification, first, last, *attempt = row
+    content, state, superseded_by, rolled_back_by, verification, first, last, said, *attempt = row
     proposal = msgspec.json.decode(content, type=Proposal)
     if verification is not None:
         kind = Proposal.__annotations__["verification"]
         proposal = msgspec.structs.replace(proposal, verification=msgspec.json.decode(verification, type=kind))
     made = None
     if attempt[0] is not None:
-        id_, started, ended, sent, applied, after, message = attempt
+        id_, started, ended, sent, applied, after, message, executor = attempt
         made = msgspec.convert(
             {
                 "id": id_,
@@ -320,11 +373,11 @@ def _row(row: tuple[Any, ...]) -> Row:
                 "applied": msgspec.json.decode(_bytes(applied)),
                 "after": msgspec.json.decode(_bytes(after)),
                 "message": message,
+                "executor": executor,
             },
             Attempt,
         )
-    said = None if decision is None else msgspec.json.decode(decision, type=Decision)
-    return Row(proposal, state, said, superseded_by, rolled_back_by, made, (first, last))
+    return Row(proposal, state, superseded_by, rolled_back_by, made, (first, last), str(said or ""))
 
 
 def _bytes(value: object) -> bytes:

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from skyflo_runbooks.gateway.policy.conditions import name_to_type
 from skyflo_runbooks.gateway.store import Row
 from skyflo_runbooks.model.entry import open_entries
 from skyflo_runbooks.model.json import Json
@@ -31,7 +32,7 @@ def view(row: Row, judgement: Judgement | None) -> Json:
         "assessment": plain["assessment"],
         "verification": plain["verification"],
         "objects": [str(request.target) for request in proposal.requests],
-        "confirm": next((request.target.name for request in proposal.requests if request.verb == "delete"), ""),
+        "confirm": name_to_type(proposal),
         "parts": parts(proposal),
         "entries": list(open_entries(proposal.arguments)),
         "verbs": [request.verb for request in proposal.requests],
@@ -39,6 +40,7 @@ def view(row: Row, judgement: Judgement | None) -> Json:
         "superseded_by": row.superseded_by,
         "rollback_of": proposal.rollback_of,
         "rolled_back_by": row.rolled_back_by,
+        "approvers": [one.operator for one in row.approvals],
         "receipt": None if row.decision is None else msgspec.to_builtins(receipt(row)),
         "judgement": None if judgement is None else msgspec.to_builtins(judgement),
     }
@@ -72,10 +74,13 @@ def receipt(row: Row) -> Receipt:
         way_back=proposal.assessment.way_back,
         operator=decision.operator if decision else "",
         decided_at=decision.at if decision else "",
-        reason=decision.reason if decision else "",
+        reason=decision.reason.strip() if decision else "",
         applied_at=attempt.ended if attempt and row.state in ("executed", "rolled_back") else "",
         applied=tuple(msgspec.convert(one, Applied) for one in (attempt.applied if attempt else [])),
         attempt=attempt.id if attempt else "",
-        message=attempt.message if attempt else "",
+        message=attempt.message if attempt and attempt.message else row.message,
         ledger=row.ledger,
+        approvers=tuple(one.operator for one in row.approvals),
+        executor=attempt.executor if attempt else "",
+        generator=proposal.origin.generator,
     )

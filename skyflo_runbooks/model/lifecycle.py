@@ -6,6 +6,8 @@ Rules:
   3. An approval is consumed by `dispatch` and by nothing else; there is no arrow that leads to `executing` twice.
   4. `unknown` is left only by looking (`settle_*`), never by sending again.
   5. A decision counts only for the digest it names, between `not_before` and `expires`, once.
+  6. `endorse` is an approval that is not the last one needed: it moves nothing. `refuse` ends what no decision that
+     counts stands behind, or what the policy no longer admits.
 """
 
 from datetime import datetime
@@ -29,11 +31,13 @@ State = Literal[
 ]
 Event = Literal[
     "found_in_place",
+    "endorse",
     "approve",
     "reject",
     "expire",
     "supersede",
     "drift",
+    "refuse",
     "dispatch",
     "succeed",
     "fail",
@@ -48,19 +52,23 @@ EVENTS: tuple[Event, ...] = Event.__args__  # type: ignore[attr-defined]
 
 _ARROWS: dict[tuple[State, Event], State] = {
     ("proposed", "found_in_place"): "in_place",
+    ("proposed", "endorse"): "proposed",
     ("proposed", "approve"): "approved",
     ("proposed", "reject"): "rejected",
     ("proposed", "expire"): "expired",
     ("proposed", "supersede"): "superseded",
     ("proposed", "drift"): "void",
+    ("proposed", "refuse"): "void",
     ("approved", "dispatch"): "executing",
     ("approved", "expire"): "expired",
     ("approved", "supersede"): "superseded",
     ("approved", "drift"): "void",
+    ("approved", "refuse"): "void",
     ("executing", "succeed"): "executed",
     ("executing", "fail"): "failed",
     ("executing", "lose"): "unknown",
     ("executing", "drift"): "void",
+    ("executing", "refuse"): "void",
     ("unknown", "settle_executed"): "executed",
     ("unknown", "settle_failed"): "failed",
     ("unknown", "settle_void"): "void",

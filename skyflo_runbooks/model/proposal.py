@@ -92,7 +92,11 @@ class Proposal(msgspec.Struct, frozen=True):
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """A person's decision on one digest, at a time (RFC 3339)."""
+    """A person's decision on one digest, at a time (RFC 3339), with everything that its signatures can be checked by.
+
+    `key` is the thumbprint of the key that signed; `passkey` the assertion of one, where the policy wanted it. `typed`
+    is the name that was typed. `reason` stands as it was signed.
+    """
 
     kind: Literal["approve", "reject"]
     operator: str
@@ -101,6 +105,9 @@ class Decision(msgspec.Struct, frozen=True):
     reason: str = ""
     key: str = ""
     signature: str = ""
+    nonce: str = ""
+    typed: str = ""
+    passkey: Json | None = None
 
 
 class Applied(msgspec.Struct, frozen=True):
@@ -121,7 +128,10 @@ class Applied(msgspec.Struct, frozen=True):
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """Who, when, what, and the way back (design, section 6.7)."""
+    """Who, when, what, and the way back (design, section 6.7).
+
+    Who asked, who approved (`operator` is the last of them), who executed at the cluster, and what generated it.
+    """
 
     proposal: str
     title: str
@@ -139,3 +149,6 @@ class Receipt(msgspec.Struct, frozen=True):
     attempt: str = ""
     message: str = ""
     ledger: tuple[int, int] | None = None
+    approvers: tuple[str, ...] = ()
+    executor: str = ""
+    generator: str = ""

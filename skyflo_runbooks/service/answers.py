@@ -16,6 +16,7 @@ from skyflo_runbooks.model.errors import (
     Unknown,
     Unreachable,
 )
+from skyflo_runbooks.model.json import Json
 
 T = TypeVar("T")
 LARGEST_BODY = 4 * 2**20
@@ -36,14 +37,18 @@ def answer(value: object, status: int = 200) -> Response:
 
 def failure(error: SkyfloError) -> Response:
     """Return the response for an error."""
+    return answer({"error": error_body(error)}, _STATUS.get(error.exit_code, 500))
+
+
+def error_body(error: SkyfloError) -> Json:
+    """Return an error as it is answered."""
     kind = next((kind.__name__ for kind in _KINDS if isinstance(error, kind)), "SkyfloError")
-    body = {
+    return {
         "code": int(error.exit_code),
         "kind": kind,
         "message": error.message,
         "next_step": error.next_step,
     }
-    return answer({"error": body}, _STATUS.get(error.exit_code, 500))
 
 
 async def body(request: Request, kind: type[T]) -> T:

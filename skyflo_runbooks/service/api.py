@@ -11,8 +11,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from skyflo_runbooks import __version__
-from skyflo_runbooks.gateway import decisions, identity
-from skyflo_runbooks.gateway.gateway import new_link
 from skyflo_runbooks.gateway.identity import Identity, Role
 from skyflo_runbooks.gateway.proposer import Wish
 from skyflo_runbooks.gateway.verifier import Task
@@ -20,7 +18,6 @@ from skyflo_runbooks.model.errors import BadInput, Refused
 from skyflo_runbooks.model.proposal import Origin
 from skyflo_runbooks.service import bodies
 from skyflo_runbooks.service.answers import answer, body, number, seconds
-from skyflo_runbooks.service.auth import COOKIE, PAGE_HEADER
 from skyflo_runbooks.service.desk import Desk
 from skyflo_runbooks.service.incidents import open_case
 from skyflo_runbooks.service.openapi import Described
@@ -92,7 +89,7 @@ async def propose(desk: Desk, request: Request, who: Identity) -> Response:
     )
     if asked.replay:
         return answer(await desk.gateway.proposer.rehearse(wish))
-    row = await desk.gateway.propose(wish)
+    row = await desk.gateway.propose(wish, who)
     return answer(desk.view(row.proposal.id))
 
 
@@ -109,31 +106,6 @@ async def proposal(desk: Desk, request: Request, who: Identity) -> Response:
     if wait:
         await desk.gateway.settled(id_, wait)
     return answer(desk.view(id_))
-
-
-async def nonce(desk: Desk, request: Request, who: Identity) -> Response:
-    """What has to be signed for `decision` (approve or reject) with `reason`."""
-    row = desk.gateway.store.get(request.path_params["id"])
-    desk.gateway.policy.admit(row.proposal, who)
-    kind = request.query_params.get("decision", "approve")
-    if kind not in ("approve", "reject"):
-        raise BadInput(f"A decision is approve or reject, got {kind[:40]!r}.")
-    made = identity.new_nonce(desk.gateway.store, proposal=row.proposal.id, operator=who.name)
-    message = decisions.message(
-        proposal=row.proposal.id,
-        digest=row.proposal.digest,
-        decision="approve" if kind == "approve" else "reject",
-        nonce=made,
-        reason=request.query_params.get("reason", ""),
-    )
-    return answer({"nonce": made, "digest": row.proposal.digest, "message": message.decode()})
-
-
-async def decision(desk: Desk, request: Request, who: Identity) -> Response:
-    """Decide a proposal, by signature."""
-    ballot = await body(request, bodies.Ballot)
-    row = await desk.gateway.decide(request.path_params["id"], ballot, who)
-    return answer(desk.view(row.proposal.id))
 
 
 async def modify(desk: Desk, request: Request, who: Identity) -> Response:
@@ -187,42 +159,8 @@ async def lease(desk: Desk, request: Request, who: Identity) -> Response:
     return answer({"granted": desk.gateway.lease(f"{who}/{asked.key}", asked.seconds)})
 
 
-async def link_nonce(desk: Desk, request: Request, who: Identity) -> Response:
-    """What has to be signed for a new one-time link."""
-    made = identity.new_nonce(desk.gateway.store, proposal=decisions.LINK_SCHEMA, operator=who.name)
-    return answer({"nonce": made, "message": decisions.link_message(made).decode()})
-
-
-async def link(desk: Desk, request: Request, who: Identity) -> Response:
-    """Make a one-time link for another browser or terminal, by signature: a link makes an operator."""
-    asked = await body(request, bodies.NewLink)
-    decisions.admit_link(desk.gateway.store, nonce=asked.nonce, signature=asked.signature, who=who)
-    return answer({"login": new_link(desk.gateway.store, desk.origin, maker=who.name)})
-
-
-async def pair(desk: Desk, request: Request) -> Response:
-    """Use up a one-time link. A browser gets its session as a cookie, a terminal as a token."""
-    desk.door.check_host(request)
-    desk.door.check_origin(request)
-    asked = await body(request, bodies.Pairing)
-    key = identity.read_key(asked.key)
-    session = identity.pair(desk.gateway.store, link=asked.token, name=asked.name, key=key)
-    name = identity.operator_name(asked.name)
-    if PAGE_HEADER not in request.headers:
-        return answer({"session": session, "operator": name})
-    response = answer({"operator": name})
-    response.set_cookie(
-        COOKIE,
-        session,
-        max_age=int(identity.SESSION_LIFE.total_seconds()),
-        httponly=True,
-        samesite="strict",
-        secure=desk.origin.startswith("https://"),
-    )
-    return response
-
-
-def _route(method: str, path: str, handle: Handle, roles: tuple[Role, ...], kind: type | None = None) -> "Routed":
+def route(method: str, path: str, handle: Handle, roles: tuple[Role, ...], kind: type | None = None) -> "Routed":
+    """Return a route of the API with its handler, which is described in its own words."""
     says = (handle.__doc__ or "").strip()
     return Routed(Described(method, f"/api/v1{path}", roles, says, kind), handle)
 
@@ -235,22 +173,17 @@ class Routed(msgspec.Struct, frozen=True):
 
 
 ROUTES: tuple[Routed, ...] = (
-    _route("GET", "/status", status, ANYONE),
-    _route("POST", "/incidents", incident, ANYONE, bodies.NewIncident),
-    _route("GET", "/tools", tools, ANYONE),
-    _route("POST", "/tools/{name}", tool, ANYONE, bodies.ToolCall),
-    _route("GET", "/proposals", proposals, ANYONE),
-    _route("POST", "/proposals", propose, ANYONE, bodies.NewProposal),
-    _route("GET", "/proposals/{id}", proposal, ANYONE),
-    _route("GET", "/proposals/{id}/nonce", nonce, OPERATOR),
-    _route("POST", "/proposals/{id}/decision", decision, OPERATOR, bodies.Ballot),
-    _route("POST", "/proposals/{id}/modify", modify, ANYONE, bodies.Modification),
-    _route("POST", "/proposals/{id}/entry", enter, OPERATOR, bodies.Entry),
-    _route("POST", "/proposals/{id}/rollback", rollback, OPERATOR),
-    _route("POST", "/verdicts", verdict, ANYONE, bodies.NewVerdict),
-    _route("PUT", "/runbooks/{id}", runbook, ANYONE, bodies.RegisteredRunbook),
-    _route("POST", "/leases", lease, ANYONE, bodies.Lease),
-    _route("GET", "/links/nonce", link_nonce, OPERATOR),
-    _route("POST", "/links", link, OPERATOR, bodies.NewLink),
+    route("GET", "/status", status, ANYONE),
+    route("POST", "/incidents", incident, ANYONE, bodies.NewIncident),
+    route("GET", "/tools", tools, ANYONE),
+    route("POST", "/tools/{name}", tool, ANYONE, bodies.ToolCall),
+    route("GET", "/proposals", proposals, ANYONE),
+    route("POST", "/proposals", propose, ANYONE, bodies.NewProposal),
+    route("GET", "/proposals/{id}", proposal, ANYONE),
+    route("POST", "/proposals/{id}/modify", modify, ANYONE, bodies.Modification),
+    route("POST", "/proposals/{id}/entry", enter, OPERATOR, bodies.Entry),
+    route("POST", "/proposals/{id}/rollback", rollback, OPERATOR),
+    route("POST", "/verdicts", verdict, ANYONE, bodies.NewVerdict),
+    route("PUT", "/runbooks/{id}", runbook, ANYONE, bodies.RegisteredRunbook),
+    route("POST", "/leases", lease, ANYONE, bodies.Lease),
 )
-PAIR = Described("POST", "/api/v1/pair", (), (pair.__doc__ or "").strip(), bodies.Pairing)

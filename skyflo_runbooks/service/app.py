@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from skyflo_runbooks import __version__
 from skyflo_runbooks.model.errors import BadInput, SkyfloError
-from skyflo_runbooks.service import api, records, resolving, site, stream
+from skyflo_runbooks.service import api, credentials, deciding, records, resolving, site, stream
 from skyflo_runbooks.service.answers import answer, failure
 from skyflo_runbooks.service.desk import Desk
 from skyflo_runbooks.service.mcp import mounted
@@ -25,8 +25,8 @@ STATIC = Path(__file__).parent / "pages" / "static"
 
 def build(desk: Desk) -> Starlette:
     """Return the application over one desk. Its lifespan opens and closes the gateway."""
-    routed = (*api.ROUTES, *records.ROUTES, *resolving.ROUTES, stream.ROUTE)
-    openapi = answer(document((*(one.described for one in routed), api.PAIR), __version__))
+    routed = (*api.ROUTES, *deciding.ROUTES, *credentials.ROUTES, *records.ROUTES, *resolving.ROUTES, stream.ROUTE)
+    openapi = answer(document((*(one.described for one in routed), credentials.PAIR), __version__))
     mcp_app = mounted(desk)
 
     async def openapi_document(request: Request) -> Response:
@@ -36,7 +36,7 @@ def build(desk: Desk) -> Starlette:
         return answer({"ok": True})
 
     async def pair(request: Request) -> Response:
-        return await api.pair(desk, request)
+        return await credentials.pair(desk, request)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, object]]:
@@ -47,7 +47,7 @@ def build(desk: Desk) -> Starlette:
         Route("/openapi.json", openapi_document),
         Route("/healthz", healthy),
         *(Route(one.described.path, guarded(desk, one), methods=[one.described.method]) for one in routed),
-        Route(api.PAIR.path, answering(pair), methods=["POST"]),
+        Route(credentials.PAIR.path, answering(pair), methods=["POST"]),
         *site.routes(desk),
         Mount("/static", StaticFiles(directory=STATIC)),
         Route("/mcp", WithoutRedirect("/mcp", mcp_app)),

@@ -5,22 +5,27 @@ from typing import Literal
 import msgspec
 
 from skyflo_runbooks.gateway.decisions import Ballot
+from skyflo_runbooks.gateway.identity import Rank
 from skyflo_runbooks.model.check import Check
 from skyflo_runbooks.model.json import Json
 
 __all__ = [
     "Ballot",
+    "Ballots",
     "Choice",
     "Entry",
     "Lease",
     "Modification",
     "NewIncident",
     "NewLink",
+    "NewPasskey",
     "NewProposal",
+    "NewToken",
     "NewVerdict",
     "Pairing",
     "RegisteredRunbook",
     "Resolve",
+    "Revocation",
     "ToolCall",
 ]
 
@@ -101,10 +106,57 @@ class Lease(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NewLink(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The wish for one more one-time link: the gateway's nonce, and an operator's signature over it."""
+    """The wish for one more one-time link: the gateway's nonce, and an operator's signature over it and the rest.
+
+    `role` is the highest that it gives, empty for the maker's own; `operator` the one name that it serves.
+    """
 
     nonce: str
     signature: str
+    role: Rank | Literal[""] = ""
+    operator: str = ""
+
+
+class NewToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The wish for a token for a program, by signature: whose program it is, where it reaches, for how many days."""
+
+    nonce: str
+    signature: str
+    role: Literal["kernel", "agent"]
+    name: str
+    owner: str = ""
+    namespaces: tuple[str, ...] = ("*",)
+    days: float = 30.0
+
+
+class Revocation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The wish to end a token, a link, a key or a passkey, by signature."""
+
+    nonce: str
+    signature: str
+    id: str
+
+
+class NewPasskey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What `navigator.credentials.create` gave (as JSON), signed for by a paired key."""
+
+    nonce: str
+    signature: str
+    credential: Json
+    label: str = ""
+
+
+class Ballots(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Several decisions, in the order in which they are carried out; each names its own proposal and digest."""
+
+    ballots: tuple["NamedBallot", ...]
+
+
+class NamedBallot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A decision with the id of its proposal."""
+
+    id: str
+    ballot: Ballot
 
 
 class Pairing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

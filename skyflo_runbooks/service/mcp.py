@@ -37,7 +37,7 @@ def desk_proposer(desk: Desk) -> Propose:
     """Return what turns a call of a change tool into a proposal."""
 
     async def propose(tool: str, arguments: Json, who: Identity) -> Json:
-        row = await desk.gateway.propose(Wish(tool, arguments, Origin(requester=str(who), generator="mcp")))
+        row = await desk.gateway.propose(Wish(tool, arguments, Origin(requester=str(who), generator="mcp")), who)
         view = desk.view(row.proposal.id)
         said = "Nothing was changed. A person decides this proposal at its url."
         return {

@@ -23,6 +23,7 @@ from skyflo_mcp.kubernetes.client import Cluster
 from skyflo_runbooks.gateway import identity
 from skyflo_runbooks.gateway.gate import Gate
 from skyflo_runbooks.gateway.gateway import Gateway, new_link, open_store
+from skyflo_runbooks.gateway.policy.compose import compose
 from skyflo_runbooks.gateway.redaction import Redactor
 from skyflo_runbooks.gateway.store import Store
 from skyflo_runbooks.model.errors import BadInput
@@ -84,16 +85,18 @@ def open_desk(settings: Settings, store: Store, port: int, cluster: Cluster | No
     reader = writer if settings.read_kubeconfig is None else _cluster(settings.read_kubeconfig, "")
     redactor = Redactor()
     gate = Gate(reader, redactor)
+    name = "localhost" if settings.host in _LOCAL else settings.host
+    origin = f"http://{name}:{port}"
     gateway = Gateway(
         cluster=writer,
         store=store,
         render=gate.render,
         redactor=redactor,
         life=timedelta(seconds=settings.expires),
+        rules=compose(settings.policy),
+        origin=origin,
     )
     gate.events = gateway.events
-    name = "localhost" if settings.host in _LOCAL else settings.host
-    origin = f"http://{name}:{port}"
     own = (
         {origin} if settings.host not in _LOCAL else {f"http://{h}:{port}" for h in ("localhost", "127.0.0.1", "[::1]")}
     )

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import msgspec
 
+from skyflo_runbooks.gateway.policy.file import PolicyFile
+
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Where the gateway listens, where its record lies, and which cluster it serves.
@@ -15,7 +17,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     `$SKYFLO_HOME`; the record lies in `data_dir`, `gateway.json` always in `home/run`. `jupyter_origin` is the one
     origin that may frame the card (`http://localhost:8888`), empty for none. `isolation` says how Jupyter is kept from
     the gateway's credentials (`other user`, `sandbox`, `none`, `not started here`). `expires` is the life of a proposal
-    in seconds (at most 24 h).
+    in seconds (at most 24 h). `policy` is what the configuration adds to the conditions of an approval.
     """
 
     home: Path
@@ -29,3 +31,4 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     isolation: str = "not started here"
     expires: float = 1800.0
     practice: bool = False
+    policy: PolicyFile = PolicyFile()

@@ -63,7 +63,15 @@ def _ballot(gate: World, id_: ProposalId) -> Ballot:
 
 def _decide(gate: World, ballots: list[tuple[ProposalId, Ballot]]) -> None:
     for id_, ballot in ballots:
-        decisions.decide(gate.gateway.store, policy=gate.gateway.policy, proposal=id_, ballot=ballot, who=OPERATOR)
+        decisions.decide(
+            gate.gateway.store,
+            policy=gate.gateway.policy,
+            proposal=id_,
+            ballot=ballot,
+            who=OPERATOR,
+            site=gate.gateway.approvals.site,
+            access={},
+        )
 
 
 def _commit(bare: sqlite3.Connection, count: int) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from skyflo_runbooks.service import api, resolving
+from skyflo_runbooks.service import api, credentials, deciding, records, resolving
 from skyflo_runbooks.service.openapi import Described
 from tests.docs.readme import ROOT
 from tests.service.running import running
@@ -36,7 +36,10 @@ def test_every_folder_is_named() -> None:
     assert [folder for folder in found if folder not in CODE] == []
 
 
-@pytest.mark.parametrize("route", [one.described for one in (*api.ROUTES, *resolving.ROUTES)] + [api.PAIR])
+ROUTES = (*api.ROUTES, *deciding.ROUTES, *credentials.ROUTES, *records.ROUTES, *resolving.ROUTES)
+
+
+@pytest.mark.parametrize("route", [*(one.described for one in ROUTES), credentials.PAIR])
 def test_every_route_is_named(route: Described) -> None:
     """With its method, and with the role that may call it."""
     row = next((line for line in TEXT.splitlines() if f"`{route.method} {route.path}`" in line), None)

@@ -53,18 +53,18 @@ class MortalStore(Store):
 
     step = ""
 
-    def decide(self, id_: ProposalId, decision: Decision, nonce: str) -> Entry:
+    def decide(self, id_: ProposalId, decision: Decision, nonce: str, *, enough: bool = True) -> Entry:
         """See `Store`."""
         if self.step == "before approve":
             die()
-        entry = super().decide(id_, decision, nonce)
+        entry = super().decide(id_, decision, nonce, enough=enough)
         if self.step == "after approve":
             die()
         return entry
 
-    def start_attempt(self, id_: ProposalId, attempt: str) -> Entry:
+    def start_attempt(self, id_: ProposalId, attempt: str, told: Json | None = None) -> Entry:
         """See `Store`."""
-        entry = super().start_attempt(id_, attempt)
+        entry = super().start_attempt(id_, attempt, told)
         if self.step == "after attempt":
             die()
         return entry

@@ -34,7 +34,13 @@ async def test_a_held_executor_is_an_alarm_and_then_finished(tmp_path: Path, cap
         held = Held(here)
         for task in gateway._tasks:  # Its own rounds would not be held.
             task.cancel()
-        patrol = Patrol(cluster=gateway.cluster, store=gateway.store, resume=held.resume, moved=gateway._moved)
+        patrol = Patrol(
+            cluster=gateway.cluster,
+            store=gateway.store,
+            resume=held.resume,
+            moved=gateway._moved,
+            policy=gateway.policy.name,
+        )
         id_ = await approved(here)
         alarm = Alarm(store=gateway.store, events=gateway.events, after=0.0)
         round_ = asyncio.create_task(patrol.round())

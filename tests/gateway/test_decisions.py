@@ -9,7 +9,7 @@ import pytest
 from skyflo_runbooks.gateway import decisions, identity
 from skyflo_runbooks.gateway.decisions import Ballot
 from skyflo_runbooks.gateway.identity import Identity
-from skyflo_runbooks.gateway.policy import AllOf
+from skyflo_runbooks.gateway.policy.base import AllOf, Case
 from skyflo_runbooks.model.errors import BadInput, NotAllowed, Refused
 from skyflo_runbooks.model.lifecycle import TooLate, WrongDigest
 from tests.gateway.operator import Key
@@ -118,7 +118,7 @@ async def test_without_a_policy_nobody_decides(tmp_path: Path) -> None:
     async with world(tmp_path) as gate:
         row = await gate.propose()
         with pytest.raises(NotAllowed, match="No policy"):
-            AllOf([]).admit(row.proposal, OPERATOR)
+            AllOf([]).admit(Case(proposal=row.proposal, who=OPERATOR, now=gate.gateway.store.now()))
 
 
 async def test_a_link_serves_once(tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ from skyflo_runbooks.gateway.gateway import open_store
 from skyflo_runbooks.gateway.store import Store
 from skyflo_runbooks.gateway.witness import SLOT, Sighting, Witness, contradiction
 from skyflo_runbooks.model.errors import NotAllowed
-from skyflo_runbooks.model.proposal import Decision
 from tests.gateway.shapes import limited
 from tests.gateway.world import OPERATOR, World, world
 
@@ -34,9 +33,7 @@ def copy(source: Path, target: Path) -> None:
 async def approved(here: World) -> str:
     """Return a proposal that is approved and not dispatched, as a gateway leaves it that dies right then."""
     row = await here.propose()
-    ballot = here.ballot(row)
-    made = Decision("approve", OPERATOR.name, row.proposal.digest, row.proposal.created, "", "", ballot.signature)
-    here.gateway.store.decide(row.proposal.id, made, ballot.nonce)
+    here.record(row)
     return row.proposal.id
 
 

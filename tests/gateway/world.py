@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import httpx
+import msgspec
 from skyflo_mcp.kubernetes.client import Cluster
 from skyflo_mcp.kubernetes.streams import Streams
 
@@ -14,6 +15,9 @@ from skyflo_runbooks.gateway.decisions import Ballot, Kind
 from skyflo_runbooks.gateway.gate import Gate
 from skyflo_runbooks.gateway.gateway import Gateway, open_store
 from skyflo_runbooks.gateway.identity import Identity
+from skyflo_runbooks.gateway.policy.compose import compose
+from skyflo_runbooks.gateway.policy.conditions import name_to_type
+from skyflo_runbooks.gateway.policy.file import PolicyFile
 from skyflo_runbooks.gateway.proposer import Render, Wish
 from skyflo_runbooks.gateway.redaction import Redactor
 from skyflo_runbooks.gateway.step import PATIENCE, Patience
@@ -27,7 +31,7 @@ from skyflo_runbooks.practice import PracticeCluster
 from tests.gateway.operator import Key
 
 KERNEL = Identity("kernel", "notebook")
-OPERATOR = Identity("operator", "on-call")
+OPERATOR = Identity("operator", "on-call", "admin")
 RAISE: Json = {
     "kind": "Deployment",
     "namespace": "checkout",
@@ -64,17 +68,29 @@ class World:
         return await self.gateway.propose(Wish(tool, arguments, origin, "because", verification))
 
     def ballot(self, row: Row, kind: Kind = "approve", reason: str = "", **forged: str) -> Ballot:
-        """Return a rightly signed decision; `forged` exchanges members after signing."""
-        id_, digest = row.proposal.id, row.proposal.digest
-        nonce = identity.new_nonce(self.gateway.store, proposal=id_, operator=OPERATOR.name)
-        message = decisions.message(proposal=id_, digest=digest, decision=kind, nonce=nonce, reason=reason)
-        made = {"digest": digest, "nonce": nonce, "signature": self.key.sign(message), "reason": reason, **forged}
-        return Ballot(decision=kind, **made)
+        """Return a rightly signed decision of the one operator; `forged` exchanges members after signing.
+
+        Where something is deleted its name is typed.
+        """
+        return signed(self, row, OPERATOR, self.key, kind, reason, **forged)
 
     async def approve(self, row: Row) -> Row:
         """Approve and wait until it is applied or refused."""
         await self.gateway.decide(row.proposal.id, self.ballot(row), OPERATOR)
         return await self.gateway.settled(row.proposal.id, 10)
+
+    def record(self, row: Row) -> None:
+        """Record an approval as a gateway leaves it that dies right then: nothing is dispatched."""
+        gateway = self.gateway
+        decisions.decide(
+            gateway.store,
+            policy=gateway.policy,
+            proposal=row.proposal.id,
+            ballot=self.ballot(row),
+            who=OPERATOR,
+            site=gateway.approvals.site,
+            access={},
+        )
 
     async def limit(self) -> str:
         """Return the memory limit in the cluster."""
@@ -114,6 +130,18 @@ class Fronted(httpx.AsyncBaseTransport):
         return answer or await self._behind.handle_async_request(request)
 
 
+def signed(
+    world: World, row: Row, who: Identity, key: Key, kind: Kind = "approve", reason: str = "", **forged: str
+) -> Ballot:
+    """Return a decision that an operator signs with this key; `forged` exchanges members after signing."""
+    proposal = row.proposal
+    nonce = identity.new_nonce(world.gateway.store, proposal=proposal.id, operator=who.name)
+    typed = name_to_type(proposal) if kind == "approve" else ""
+    said = {"digest": proposal.digest, "nonce": nonce, "reason": reason, "typed": typed}
+    message = decisions.message(proposal=proposal.id, decision=kind, **said)
+    return msgspec.convert({"decision": kind, **said, "signature": key.sign(message), **forged}, Ballot)
+
+
 @asynccontextmanager
 async def world(
     tmp: Path,
@@ -125,8 +153,9 @@ async def world(
     streams: Streams | None = None,
     patience: Patience = PATIENCE,
     front: Front | None = None,
+    policy: PolicyFile | None = None,
 ) -> AsyncIterator[World]:
-    """Open a gateway over a practice cluster whose clock runs `speed` times as fast.
+    """Open a gateway over a practice cluster whose clock runs `speed` times as fast, under a configured policy.
 
     `tools` are change tools besides the catalogue's, by name: what they render goes through the same gate. `streams`
     is the way into pods, and `front` answers requests instead of the practice cluster, where it does.
@@ -147,6 +176,8 @@ async def world(
                 life=timedelta(seconds=life),
                 tick=0.05,
                 patience=patience,
+                rules=compose(policy or PolicyFile()),
+                origin="http://localhost:7717",
             )
         except BadInput:
             store.close()

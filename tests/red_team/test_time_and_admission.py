@@ -87,7 +87,13 @@ async def test_a_record_set_back_to_before_the_attempt_applies_nothing_again(tmp
         world.gateway.store.close()
         gateway = world.gateway
         executor = type(gateway._executor)(
-            cluster=gateway.cluster, store=old, proposer=gateway.proposer, redactor=gateway.redactor
+            cluster=gateway.cluster,
+            store=old,
+            proposer=gateway.proposer,
+            redactor=gateway.redactor,
+            approvals=type(gateway.approvals)(
+                cluster=gateway.cluster, store=old, rules=gateway.rules, site=gateway.approvals.site
+            ),
         )
         gateway.proposer._store = old
         gateway.proposer._images._store = old

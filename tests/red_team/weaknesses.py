@@ -67,10 +67,10 @@ def without_arrows(move: Any) -> Any:
 def forgetting_attempts(start: Any) -> Any:
     """A store in which one proposal may have another attempt after its first."""
 
-    def started(store: Any, id_: Any, attempt: str) -> object:
+    def started(store: Any, id_: Any, attempt: str, *told: object) -> object:
         with store.transaction() as db:
             db.execute("DELETE FROM attempts WHERE proposal = ?", (id_,))
-        return start(store, id_, attempt)
+        return start(store, id_, attempt, *told)
 
     return started
 
@@ -102,12 +102,19 @@ def applying(desk_proposer: Any) -> Any:
     return absent
 
 
+def believing_the_last(told: Any) -> Any:
+    """An executor that takes the ledger's last entry for the approval's, whatever digest that was for."""
+    return lambda row, said, entries: entries[-1]
+
+
 FAR = datetime.max.replace(tzinfo=UTC)
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
-SOMEBODY = Identity("operator", "on-call")
+SOMEBODY = Identity("operator", "on-call", "admin")
 
 ANY_SIGNATURE = Guard(f"{GATEWAY}.decisions:signed_by", says(True))
 ANY_CALLER = Guard(f"{SERVICE}.auth:Doorkeeper.who", says(SOMEBODY))
+VOUCHED = Guard(f"{GATEWAY}.approvals:Approvals.admit", says_later(None))
+ANY_TIME = Guard(f"{GATEWAY}.decisions:_admit_time", says(None))
 NO_DRIFT = Guard(f"{GATEWAY}.step:Step.drift", says_later(None))
 
 ATTACKS: dict[str, Attack] = {
@@ -115,15 +122,18 @@ ATTACKS: dict[str, Attack] = {
     "foreign-key": Attack("an operator's session approves with a key that was never paired", (ANY_SIGNATURE,)),
     "wrong-role": Attack(
         "a kernel that got hold of a rightly signed ballot approves",
-        (Guard(f"{GATEWAY}.policy:PairedOperator.admit", says(None)),),
+        (
+            Guard(f"{GATEWAY}.policy.conditions:PairedOperator.admit", says(None)),
+            Guard(f"{GATEWAY}.policy.roles:Roles.admit", says(None)),
+        ),
     ),
     "expired-approval": Attack(
         "a proposal is approved after its time",
-        (Guard("skyflo_runbooks.model.lifecycle:admit_decision", but(expires=FAR)),),
+        (Guard("skyflo_runbooks.model.lifecycle:admit_decision", but(expires=FAR)), ANY_TIME),
     ),
     "clock-back": Attack(
         "the clock is set back, and a proposal of the future is approved",
-        (Guard("skyflo_runbooks.model.lifecycle:admit_decision", but(not_before=LONG_AGO)),),
+        (Guard("skyflo_runbooks.model.lifecycle:admit_decision", but(not_before=LONG_AGO)), ANY_TIME),
     ),
     "signature-replay": Attack(
         "the signature under one approval is used for another change",
@@ -140,19 +150,24 @@ ATTACKS: dict[str, Attack] = {
     ),
     "link-replay": Attack(
         "a one-time link is used a second time",
-        (Guard(f"{GATEWAY}.identity:_use_up", says(None)),),
+        (Guard(f"{GATEWAY}.identity:_use_up", says(("admin", "gateway"))),),
     ),
     "approval-used-twice": Attack(
         "one proposal is approved again after it was applied, and applied again",
         (
             Guard("skyflo_runbooks.model.lifecycle:move", without_arrows),
+            Guard(f"{GATEWAY}.decisions:_admit_first", says(None)),
+            Guard(f"{GATEWAY}.decisions:_admit_history", says(None)),
             Guard(f"{GATEWAY}.store:Store.start_attempt", forgetting_attempts),
             NO_DRIFT,
         ),
     ),
     "digest-exchanged": Attack(
         "a person signs the digest of another change than the one that waits under this id",
-        (Guard("skyflo_runbooks.model.lifecycle:admit_decision", same_as("expected_digest", "digest")),),
+        (
+            Guard("skyflo_runbooks.model.lifecycle:admit_decision", same_as("expected_digest", "digest")),
+            Guard(f"{GATEWAY}.decisions:_admit_told", believing_the_last),
+        ),
     ),
     "request-exchanged": Attack(
         "between approval and dispatch the stored request is exchanged for another proposal's",
@@ -182,7 +197,7 @@ ATTACKS: dict[str, Attack] = {
     ),
     "direct-change": Attack(
         "an MCP client calls a change tool directly, and says that it is approved",
-        (Guard(f"{SERVICE}.mcp:desk_proposer", applying),),
+        (Guard(f"{SERVICE}.mcp:desk_proposer", applying), VOUCHED),
     ),
     "foreign-hint": Attack(
         "a third-party server's tool says readOnlyHint, or bears nearly a read tool's name, and counts as a read",

@@ -177,4 +177,5 @@ async def test_no_setting_weakens_the_gate() -> None:
         "isolation",
         "expires",
         "practice",
+        "policy",
     }

@@ -7,6 +7,7 @@ Times are the cluster's own (`now`, `Listing.at`), from the Date header of its a
 """
 
 import asyncio
+import copy
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,7 +17,7 @@ from typing import Self, TypeAlias
 import httpx
 import msgspec
 
-from skyflo_mcp.kubernetes import logs, proxying, running
+from skyflo_mcp.kubernetes import logs, proxying, reviewing, running
 from skyflo_mcp.kubernetes import usage as use
 from skyflo_mcp.kubernetes.discovery import Discovery
 from skyflo_mcp.kubernetes.errors import (
@@ -33,6 +34,7 @@ from skyflo_mcp.kubernetes.logs import LIMIT as LOG_LIMIT
 from skyflo_mcp.kubernetes.logs import Logs, Wanted
 from skyflo_mcp.kubernetes.proxying import Address, Proxied, ProxyAnswer, chosen_port, quoted
 from skyflo_mcp.kubernetes.resources import Resource
+from skyflo_mcp.kubernetes.reviewing import Attributes, Review, Subject
 from skyflo_mcp.kubernetes.sending import Sent, conditional, dry, route
 from skyflo_mcp.kubernetes.streams import Ran, Streams
 from skyflo_mcp.kubernetes.transport import TIMEOUT, Answer, Transport, expect
@@ -93,6 +95,7 @@ class Cluster:
         self._streams = streams
         self._kubelets = Kubelets(kubelets, why_not=no_kubelets)
         self._discovery = Discovery(self.raw)
+        self._subject: Subject | None = None
         self._uid = ""
 
     @classmethod
@@ -363,19 +366,37 @@ class Cluster:
             "kind": "SelfSubjectAccessReview",
             "spec": {"resourceAttributes": attributes | ({"subresource": subresource} if subresource else {})},
         }
-        doing = f"ask whether {verb} {resource.plural} is allowed"
+        path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+        said = await self._ask(path, review, doing=f"ask whether {verb} {resource.plural} is allowed")
+        return bool(at(said, "status", "allowed", default=False))
+
+    async def review(self, attributes: Attributes, subject: Subject) -> Review:
+        """Return whether the cluster lets somebody else do it (SubjectAccessReview; nothing is stored)."""
+        asked = reviewing.body(attributes, subject)
+        said = await self._ask(reviewing.PATH, asked, doing=f"ask whether {subject.user} may {attributes}")
+        return reviewing.read(said)
+
+    async def whoami(self) -> str:
+        """Return the user as whom the cluster knows this credential (SelfSubjectReview)."""
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+        said = await self._ask(path, review, doing="ask who this credential is")
+        return str(at(said, "status", "userInfo", "username", default=""))
+
+    async def _ask(self, path: str, review: Json, *, doing: str) -> Json:
+        # It stores nothing, so a lost answer leaves nothing unknown: as with a dry run.
         answer = await self._transport.write(
-            "POST",
-            "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
-            review,
-            query={},
-            content_type="application/json",
-            doing=doing,
-            dry_run=True,  # it stores nothing, so a lost answer leaves nothing unknown
+            "POST", path, review, query={}, content_type="application/json", doing=doing, dry_run=True
         )
-        return bool(at(_object(expect(answer, doing=doing), doing), "status", "allowed", default=False))
+        return _object(expect(answer, doing=doing), doing)
 
     # The one write
+
+    def acting_as(self, subject: Subject) -> Self:
+        """Return this cluster with whatever is sent to it sent in somebody's name (impersonation); reads stay ours."""
+        other = copy.copy(self)
+        other._subject = subject
+        return other
 
     async def send(
         self,
@@ -406,6 +427,7 @@ class Cluster:
                 doing=doing,
                 dry_run=dry_run,
                 timeout=timeout,
+                headers=self._subject.headers() if self._subject else (),
             ),
             doing=doing,
         )
@@ -419,7 +441,7 @@ class Cluster:
         """
         if self._streams is None:
             raise NotAvailable(f"run in {request.target}: this connection has no way into pods.")
-        return await running.run(self._streams, request)
+        return await running.run(self._streams, request, headers=self._subject.headers() if self._subject else ())
 
 
 def _selected(label_selector: str, field_selector: str) -> dict[str, str | int | bool]:

@@ -6,6 +6,7 @@ A run is about one Pod, and everything that bounds it stands in its body, which 
 - `…/portforward`: `{"port", "send", "seconds", "limit_bytes"}`: one connection, one text out, what comes back in.
 """
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
@@ -53,8 +54,8 @@ def body(request: Request) -> Command | Exchange:
         raise OurBug(f"the body of {request.verb} in {request.target} is not one: {error}") from None
 
 
-async def run(streams: Streams, request: Request) -> Ran:
-    """Run it, and return what came of it; raises as `Cluster.run` says."""
+async def run(streams: Streams, request: Request, *, headers: Sequence[tuple[str, str]] = ()) -> Ran:
+    """Run it, and return what came of it; raises as `Cluster.run` says. `headers` say in whose name."""
     wanted = body(request)
     doing = f"run in {request.target}"
     if isinstance(wanted, Command):
@@ -65,6 +66,7 @@ async def run(streams: Streams, request: Request) -> Ran:
             seconds=wanted.seconds,
             limit=wanted.limit_bytes,
             doing=doing,
+            headers=headers,
         )
     return await streams.port(
         request.path,
@@ -73,4 +75,5 @@ async def run(streams: Streams, request: Request) -> Ran:
         seconds=wanted.seconds,
         limit=wanted.limit_bytes,
         doing=doing,
+        headers=headers,
     )

@@ -11,7 +11,7 @@ Rules:
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Literal
@@ -24,6 +24,7 @@ from skyflo_runbooks.model.errors import BadInput, OurBug
 
 Method = Literal["GET", "POST", "PATCH", "DELETE"]
 Query = Mapping[str, str | int | bool]
+Headers = Sequence[tuple[str, str]]
 
 TIMEOUT = 15.0
 LIMIT = 32 * 2**20
@@ -97,7 +98,7 @@ class Transport:
                         "GET",
                         path,
                         query=query,
-                        headers={"Accept": accept},
+                        headers=[("Accept", accept)],
                         limit=limit,
                         cut=cut,
                         doing=doing,
@@ -123,6 +124,7 @@ class Transport:
         doing: str,
         dry_run: bool,
         timeout: float | None = None,
+        headers: Headers = (),
     ) -> Answer:
         """Send a write once. A lost answer is `OutcomeUnknown`; of a dry run it is `TimedOut` or `Unreachable`."""
         seconds = timeout or self.timeout
@@ -132,10 +134,10 @@ class Transport:
             else _outcome_unknown(doing, f"no answer within {seconds:g} s")
         )
         content = body if isinstance(body, bytes) else msgspec.json.encode(body)
-        headers = {"Accept": "application/json", "Content-Type": content_type}
+        carried = [("Accept", "application/json"), ("Content-Type", content_type), *headers]
         async with _within(seconds, lost):
             try:
-                answer = await self._once(method, path, query=query, headers=headers, content=content, doing=doing)
+                answer = await self._once(method, path, query=query, headers=carried, content=content, doing=doing)
             except _NEVER_SENT as error:
                 raise self._unreachable(doing, error) from None
             except httpx.TransportError as error:
@@ -156,7 +158,7 @@ class Transport:
         path: str,
         *,
         query: Query | None,
-        headers: dict[str, str],
+        headers: Headers,
         content: bytes | None = None,
         limit: int = LIMIT,
         cut: bool = False,
@@ -169,7 +171,7 @@ class Transport:
             method,
             path,
             params=dict(query) if query else None,
-            headers=headers,
+            headers=list(headers),
             content=content,
             timeout=_CONNECTING,
         ) as response:

@@ -11,7 +11,6 @@ from skyflo_runbooks.gateway.database import SqliteDatabase
 from skyflo_runbooks.gateway.migrations import MIGRATIONS
 from skyflo_runbooks.gateway.witness import Witness
 from skyflo_runbooks.model.json import Json
-from skyflo_runbooks.model.proposal import Decision
 from tests.gateway.world import OPERATOR, RAISE, World, world
 
 FOLDER = Path(__file__).parent
@@ -70,9 +69,7 @@ async def _story(here: World) -> None:
     await here.propose(step="in_place", arguments=limited("256Mi"))
     for step, memory in (("approved", "330Mi"), ("unknown", "340Mi")):
         row = await here.propose(step=step, arguments=limited(memory))
-        ballot = here.ballot(row)
-        made = Decision("approve", OPERATOR.name, row.proposal.digest, row.proposal.created, "", "", ballot.signature)
-        store.decide(row.proposal.id, made, ballot.nonce)
+        here.record(row)
         if step == "unknown":
             store.start_attempt(row.proposal.id, "at-0000000000")
             store.mark_sent("at-0000000000", 1)

@@ -1,0 +1,64 @@
+"""What a credential may do besides deciding: propose, modify, look into namespaces. Pure.
+
+Rules:
+  1. An operator proposes where a binding makes them a requester or more, whatever the risk; it is decided by others.
+  2. Modifying is for who asked, and for who could approve. What was modified is asked for by who modified it.
+  3. A program's token (kernel, agent) proposes and reads as far as the namespaces that it is narrowed to. One that is
+     narrowed sees nothing that lies in no namespace.
+"""
+
+from collections.abc import Iterable
+
+from skyflo_runbooks.gateway.identity import EVERYWHERE, RANKS, Identity, person
+from skyflo_runbooks.gateway.policy.base import weight
+from skyflo_runbooks.gateway.policy.roles import Roles, covers
+from skyflo_runbooks.model.errors import NotAllowed
+from skyflo_runbooks.model.proposal import Proposal
+from skyflo_runbooks.model.request import Request
+
+
+def admit_proposal(roles: Roles, who: Identity, requests: Iterable[Request]) -> None:
+    """Raise `NotAllowed` where a change of these objects is not for `who` to propose."""
+    places = frozenset(request.target.namespace for request in requests)
+    admit_places(who, places)
+    if who.role == "operator" and not roles.may_propose(who, places):
+        raise NotAllowed(
+            f"{who.name} may not propose changes in {', '.join(sorted(one or 'the cluster' for one in places))}.",
+            next_step="An admin binds roles in the configuration ([[policy.bindings]]).",
+        )
+
+
+def admit_change(roles: Roles, who: Identity, proposal: Proposal) -> None:
+    """Raise `NotAllowed` where `who` may not modify a proposal."""
+    admit_proposal(roles, who, proposal.requests)
+    own = who.role != "operator" or person(proposal.binding.requester) == who.name
+    level = weight(proposal)
+    places = {request.target.namespace for request in proposal.requests}
+    decides = all(RANKS.index(roles.at(who, place, level)) >= RANKS.index("approver") for place in places)
+    if not own and not decides:
+        raise NotAllowed(
+            f"{who.name} may modify what they asked for, and {proposal.id} is {proposal.binding.requester}'s.",
+            next_step="Propose your own change, or ask an approver.",
+        )
+
+
+def admit_operator(who: Identity, does: str) -> None:
+    """Raise `NotAllowed` where a program asks for what a person does."""
+    if who.role != "operator":
+        raise NotAllowed(f"Only an operator {does}; this credential is {who}.")
+
+
+def admit_places(who: Identity, places: Iterable[str]) -> None:
+    """Raise `NotAllowed` where a credential is narrowed to other namespaces than these (empty: what lies in none)."""
+    outside = sorted(place for place in places if not sees(who, place))
+    if outside:
+        wanted = ", ".join(place or "the whole cluster" for place in outside)
+        raise NotAllowed(
+            f"{who} reaches {', '.join(who.namespaces)}, not {wanted}.",
+            next_step="Use a token that reaches there.",
+        )
+
+
+def sees(who: Identity, place: str) -> bool:
+    """Return whether a credential reaches a namespace."""
+    return who.namespaces == EVERYWHERE or any(covers(pattern, place) for pattern in who.namespaces)

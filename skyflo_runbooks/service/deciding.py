@@ -1,0 +1,95 @@
+"""Routes of decisions: what one takes and signs, one decision, several in order."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from skyflo_runbooks.gateway import decisions, identity
+from skyflo_runbooks.gateway.decisions import Kind
+from skyflo_runbooks.gateway.identity import Identity
+from skyflo_runbooks.model.errors import BadInput, SkyfloError
+from skyflo_runbooks.model.json import Json
+from skyflo_runbooks.model.lifecycle import State
+from skyflo_runbooks.service import bodies
+from skyflo_runbooks.service.answers import answer, body, error_body
+from skyflo_runbooks.service.api import OPERATOR, route
+from skyflo_runbooks.service.desk import Desk
+
+MOST = 50
+APPLY_SECONDS = 120.0
+# With fewer approvals than are needed a proposal waits on; everything else but these ends the row.
+_WENT_ON: frozenset[State] = frozenset({"executed", "proposed", "rejected"})
+
+
+async def nonce(desk: Desk, request: Request, who: Identity) -> Response:
+    """What has to be signed for `decision` (approve or reject) with `reason` and `typed`, and what else it takes."""
+    row = desk.gateway.store.get(request.path_params["id"])
+    query = request.query_params
+    kind = _kind(query.get("decision", "approve"))
+    requires = await desk.gateway.approvals.requires(row, who, kind)
+    made = identity.new_nonce(desk.gateway.store, proposal=row.proposal.id, operator=who.name)
+    signed = decisions.message(
+        proposal=row.proposal.id,
+        digest=row.proposal.digest,
+        decision=kind,
+        nonce=made,
+        reason=query.get("reason", ""),
+        typed=query.get("typed", "") if requires.typed else "",
+    )
+    told: Json = {
+        "nonce": made,
+        "digest": row.proposal.digest,
+        "message": signed.decode(),
+        "requires": {
+            "typed": requires.typed,
+            "passkey": requires.passkey,
+            "approvals": {"needed": requires.needed, "have": requires.have},
+            "refused": requires.refused,
+        },
+        "passkey": desk.gateway.approvals.asked(signed, who) if requires.passkey else None,
+    }
+    return answer(told)
+
+
+async def decision(desk: Desk, request: Request, who: Identity) -> Response:
+    """Decide a proposal, by signature."""
+    ballot = await body(request, bodies.Ballot)
+    row = await desk.gateway.decide(request.path_params["id"], ballot, who)
+    return answer(desk.view(row.proposal.id))
+
+
+async def several(desk: Desk, request: Request, who: Identity) -> Response:
+    """Decide several proposals in order, each by its own digest and signature; the first that fails ends the row.
+
+    Each is carried out before the next is decided: `{"decided": [views], "stopped": null or {"id", "error"}}`.
+    """
+    asked = await body(request, bodies.Ballots)
+    ids = [one.id for one in asked.ballots]
+    if not 0 < len(ids) <= MOST or len(set(ids)) != len(ids):
+        raise BadInput(f"Expected 1 to {MOST} different proposals, got {len(ids)}.")
+    decided: list[Json] = []
+    for one in asked.ballots:
+        try:
+            await desk.gateway.decide(one.id, one.ballot, who)
+        except SkyfloError as error:
+            return answer({"decided": decided, "stopped": {"id": one.id, "error": error_body(error)}})
+        if desk.gateway.store.get(one.id).state != "proposed":
+            await desk.gateway.settled(one.id, APPLY_SECONDS)
+        decided.append(desk.view(one.id))
+        if desk.gateway.store.get(one.id).state not in _WENT_ON:
+            return answer({"decided": decided, "stopped": {"id": one.id, "error": None}})
+    return answer({"decided": decided, "stopped": None})
+
+
+def _kind(text: str) -> Kind:
+    if text == "approve":
+        return "approve"
+    if text == "reject":
+        return "reject"
+    raise BadInput(f"A decision is approve or reject, got {text[:40]!r}.")
+
+
+ROUTES = (
+    route("GET", "/proposals/{id}/nonce", nonce, OPERATOR),
+    route("POST", "/proposals/{id}/decision", decision, OPERATOR, bodies.Ballot),
+    route("POST", "/decisions", several, OPERATOR, bodies.Ballots),
+)
