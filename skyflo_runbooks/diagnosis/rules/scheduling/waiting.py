@@ -7,7 +7,8 @@ event FailedScheduling says the same. The scheduler names one reason for each no
 Which reason is the cause:
   1. What follows `preemption:` repeats the reasons for other pods and does not count.
   2. A taint that keeps ordinary pods away by design (control-plane nodes), or that says that the node is ill
-     (not-ready, unreachable), does not count where there is another reason.
+     (not-ready, unreachable), does not count where there is another reason. Nor does a selector that some node
+     satisfies: it says where the pod is meant to run, and what keeps it from there is the cause.
   3. What no node at all could ever satisfy (a label that none has, more replicas than domains, a volume that lives
      nowhere) is the cause, whatever else keeps the pod from some of the nodes.
   4. Among those that are left, the one whose removal alone would let most nodes take the pod, as far as that can be
@@ -170,6 +171,8 @@ def cause(graph: Graph, told: Told, wanted: int = 1) -> str:
     if len(said) > 1 and "taint" in said:
         said["taint"] -= sum(1 for node in graph.all("Node") if _kept_away_by_design(node, told.pod))
         said = {name: number for name, number in said.items() if number > 0}
+    if same and len(said) > 1:
+        said.pop("selector", None)  # some node is chosen, or it would be `_never`
     if len(said) < 2:
         return next(iter(said), "")
     alone = _alone(graph, told.pod) if same else {}

@@ -1,0 +1,109 @@
+"""Which of the scheduler's reasons is the cause."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skyflo_runbooks.diagnosis.graph import Graph
+from skyflo_runbooks.diagnosis.rules.scheduling.waiting import Told, cause, counts
+from skyflo_runbooks.model.json import Json
+from tests.diagnosis import world
+
+WORDS = {
+    "cordon": "node(s) were unschedulable",
+    "taint": "node(s) had untolerated taint(s)",
+    "selector": "node(s) didn't match Pod's node affinity/selector",
+    "ports": "node(s) didn't have free ports for the requested pod ports",
+    "cpu": "Insufficient cpu",
+    "memory": "Insufficient memory",
+    "extended": "Insufficient nvidia.com/gpu",
+    "places": "Too many pods",
+    "anti-affinity": "node(s) didn't match pod anti-affinity rules",
+    "spread": "node(s) didn't match pod topology spread constraints",
+    "volume": "node(s) didn't match PersistentVolume's node affinity",
+}
+TAIL = "no new claims to deallocate, preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling."
+
+
+def message(*reasons: tuple[int, str]) -> str:
+    """Return what the scheduler says of so many nodes for each reason."""
+    said = ", ".join(f"{count} {WORDS[name]}" for count, name in reasons)
+    return f"0/{sum(count for count, _ in reasons)} nodes are available: {said}. {TAIL}"
+
+
+def node(name: str, labels: Json | None = None, **spec: object) -> Json:
+    """Return a Ready node with these labels and specification."""
+    made = world.node(name)
+    made["metadata"]["labels"] = labels or {}
+    made["spec"] = spec
+    return made
+
+
+def told(text: str, **spec: object) -> Told:
+    """Return a pod without a node of which the scheduler says this."""
+    pod: Json = {"kind": "Pod", "metadata": world.meta("p", "n"), "spec": {"containers": [], **spec}}
+    return Told(pod, text, world.NOW)
+
+
+def why(nodes: list[Json], said: Told, replicas: int = 1) -> str:
+    """Return the cause on these nodes."""
+    return cause(Graph(world.snapshot(nodes)), said, replicas)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(WORDS)), st.integers(1, 5000), min_size=1))
+def test_every_reason_is_counted_and_what_follows_preemption_is_not(reasons: dict[str, int]) -> None:
+    """Parsing gives back what the message was made of."""
+    assert counts(message(*((count, name) for name, count in reasons.items()))) == reasons
+
+
+@pytest.mark.parametrize("reason", sorted(WORDS))
+def test_a_single_reason_is_the_cause(reason: str) -> None:
+    """There is nothing to choose."""
+    assert why([node("a")], told(message((1, reason)))) == reason
+
+
+def test_a_cordoned_node_that_the_selector_means_is_the_cause() -> None:
+    """The other nodes are not meant, however many they are."""
+    nodes = [node("a"), node("b"), node("c", {"pool": "batch"}, unschedulable=True)]
+    said = told(message((2, "selector"), (1, "cordon")), nodeSelector={"pool": "batch"})
+
+    assert why(nodes, said) == "cordon"
+
+
+def test_a_selector_that_no_node_satisfies_is_the_cause() -> None:
+    """Whatever else keeps the pod from some of them."""
+    nodes = [node("a"), node("b", unschedulable=True)]
+    said = told(message((1, "selector"), (1, "cordon")), nodeSelector={"pool": "batch"})
+
+    assert why(nodes, said) == "selector"
+
+
+def test_the_control_planes_taint_is_no_cause_beside_another() -> None:
+    """Ordinary pods are kept from it by design."""
+    taint = {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}
+    nodes = [node("a", taints=[taint]), node("b", taints=[taint]), node("c")]
+
+    assert why(nodes, told(message((2, "taint"), (1, "cpu")))) == "cpu"
+
+
+def test_more_replicas_than_domains_is_the_cause() -> None:
+    """Uncordoning a node would place one pod more, and not all."""
+    term = {"labelSelector": {}, "topologyKey": "kubernetes.io/hostname"}
+    rule = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+    nodes = [node(n, {"kubernetes.io/hostname": n}, unschedulable=n == "c") for n in "abc"]
+    said = told(message((2, "anti-affinity"), (1, "cordon")), affinity=rule)
+
+    assert why(nodes, said, 5) == "anti-affinity"
+    assert why(nodes, said, 3) == "cordon"
+
+
+def test_where_the_nodes_changed_since_the_schedulers_words_are_all_there_is() -> None:
+    """A message about five nodes says nothing of the two that are there now."""
+    nodes = [node("a"), node("b")]
+
+    assert why(nodes, told(message((1, "cpu"), (4, "memory")))) == "memory"
+
+
+def test_an_unknown_reason_has_no_cause() -> None:
+    """It is left to be named as unexplained."""
+    assert why([node("a")], told("0/1 nodes are available: 1 node(s) had a bad day.")) == ""
