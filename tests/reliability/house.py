@@ -20,7 +20,7 @@ from tests.gateway.operator import Key
 from tests.reliability.cluster import BY_HAND, NAMESPACE
 from tests.reliability.fates import Moment
 
-PATIENCE = 60.0
+PATIENCE = 600.0
 
 
 class Gone(Exception):
