@@ -7,7 +7,7 @@ record.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Literal
 
 import msgspec
@@ -35,12 +35,15 @@ class Events:
         self._kept: deque[tuple[int, Event]] = deque(maxlen=KEPT)
         self._news = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
+        self.listeners: list[Callable[[Event], None]] = []
 
     def publish(self, kind: EventKind, data: Json) -> Event:
         """Add one event and wake who listens."""
         self._number += 1
         event = Event(f"{self._epoch}-{self._number}", kind, data)
         self._kept.append((self._number, event))
+        for listener in self.listeners:
+            listener(event)
         task = asyncio.get_running_loop().create_task(self._wake())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -24,6 +24,7 @@ from skyflo_runbooks.gateway.decisions import Ballot
 from skyflo_runbooks.gateway.events import Events
 from skyflo_runbooks.gateway.executor import Executor
 from skyflo_runbooks.gateway.identity import Identity
+from skyflo_runbooks.gateway.metrics import Metrics
 from skyflo_runbooks.gateway.passkeys import Site
 from skyflo_runbooks.gateway.patrol import Patrol
 from skyflo_runbooks.gateway.permissions import admit_change, admit_operator, admit_proposal
@@ -87,6 +88,8 @@ class Gateway:
         )
         self.verifier = Verifier(cluster=cluster, store=store, proposer=self.proposer, redactor=redactor, tick=tick)
         self.alarm = Alarm(store=store, events=self.events)
+        self.metrics = Metrics(store)
+        self.events.listeners.append(self.metrics.hear)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -332,6 +335,8 @@ class Gateway:
 
     def _moved(self, row: Row) -> None:
         """Tell what the patrol has settled, and judge it."""
+        if row.attempt is not None:
+            self.events.publish("attempt", {"id": row.proposal.id, "state": row.state})
         self._tell(row)
         self._spawn(self._judge(row), f"judge {row.proposal.id}")
 

@@ -7,7 +7,7 @@ two of them interleave. A second gateway on the same directory is refused by a l
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -244,6 +244,17 @@ class Store:
         """Return how many proposals are in each state."""
         rows = self.all("SELECT state, count(*) FROM proposals GROUP BY state")
         return {str(state): int(str(count)) for state, count in rows}
+
+    def told(self, kinds: Sequence[str]) -> dict[str, int]:
+        """Return how many entries of each kind the ledger has."""
+        marks = ",".join("?" * len(kinds))
+        rows = self.all(f"SELECT kind, count(*) FROM entries WHERE kind IN ({marks}) GROUP BY kind", tuple(kinds))  # noqa: S608
+        return {str(kind): int(str(count)) for kind, count in rows}
+
+    def length(self) -> int:
+        """Return how many entries the ledger has."""
+        last = ledger.tip(self.database)
+        return last.seq if last else 0
 
     def catch_up(self) -> None:
         """Sign and witness what is left of the ledger."""

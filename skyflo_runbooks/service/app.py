@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from skyflo_runbooks import __version__
 from skyflo_runbooks.model.errors import BadInput, SkyfloError
-from skyflo_runbooks.service import api, credentials, deciding, records, resolving, site, stream
+from skyflo_runbooks.service import api, credentials, deciding, metrics, records, resolving, site, stream
 from skyflo_runbooks.service.answers import answer, failure
 from skyflo_runbooks.service.desk import Desk
 from skyflo_runbooks.service.mcp import mounted
@@ -25,7 +25,8 @@ STATIC = Path(__file__).parent / "pages" / "static"
 
 def build(desk: Desk) -> Starlette:
     """Return the application over one desk. Its lifespan opens and closes the gateway."""
-    routed = (*api.ROUTES, *deciding.ROUTES, *credentials.ROUTES, *records.ROUTES, *resolving.ROUTES, stream.ROUTE)
+    ours = (*api.ROUTES, *deciding.ROUTES, *credentials.ROUTES, *records.ROUTES, *resolving.ROUTES)
+    routed = (*ours, stream.ROUTE, metrics.ROUTE)
     openapi = answer(document((*(one.described for one in routed), credentials.PAIR), __version__))
     mcp_app = mounted(desk)
 
