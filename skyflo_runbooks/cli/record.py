@@ -16,7 +16,7 @@ from skyflo_runbooks.cli.files import write_new
 from skyflo_runbooks.cli.options import AsJson
 from skyflo_runbooks.cli.screen import Screen
 from skyflo_runbooks.cli.text import clock, columns
-from skyflo_runbooks.model.errors import ExitCode
+from skyflo_runbooks.model.errors import BadInput, ExitCode
 from skyflo_runbooks.model.json import Json
 
 Run: TypeAlias = Annotated[str, typer.Option("--run", help="Only the entries of one run.")]
@@ -138,6 +138,42 @@ def _verdict(answer: Json, code: ExitCode) -> str:
         return "THE RECORD IS NOT WHOLE."
     signed = f"{answer['checkpoints']} checkpoints, signed up to entry {answer['signed']}"
     return f"The record is whole: {answer['entries']} entries, {signed}."
+
+
+@ledger.command("reconcile")
+def ledger_reconcile(
+    audit_log: Annotated[Path, typer.Option("--audit-log", help="The API server's audit log, one event a line.")],
+    user: Annotated[
+        list[str] | None, typer.Option("--user", help="A user name of the gateway's: its writes need an attempt.")
+    ] = None,
+    as_json: AsJson = False,
+) -> ExitCode:
+    """Compare the ledger with the API server's audit log: each write has its attempt, and the other way round.
+
+    Without --user, writes are the gateway's by their user agent and field manager. With the gateway's own user, also
+    one that hides them is found; give the gateway a user of its own. Differences are listed, and the exit code is 11.
+    """
+    from skyflo_runbooks.gateway import reconcile
+
+    screen = Screen(as_json)
+    try:
+        with audit_log.open(encoding="utf-8") as lines:
+            log = reconcile.read(lines, user or [])
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{audit_log} cannot be read: {error}.") from None
+    gateway = client.find(current())
+    entries = itertools.chain(*(pages(gateway, {"kind": kind}) for kind in ("dispatch", "applied")))
+    said = reconcile.reconcile(log, reconcile.attempts(entries))
+    screen.json(msgspec.to_builtins(said))
+    outside = f"; {said.outside} attempts lie outside the log's time" if said.outside else ""
+    screen.line(
+        f"{said.writes} writes of the gateway in the audit log, {said.attempts} attempts in the ledger{outside}: "
+        + ("they agree." if not said.differences else f"{len(said.differences)} DIFFERENCES."),
+        "bold red" if said.differences else "green",
+    )
+    for difference in said.differences:
+        screen.line(f"  {difference}", "red")
+    return ExitCode.FAILED if said.differences else ExitCode.DONE
 
 
 @ledger.command("key")

@@ -202,7 +202,7 @@ class Step:
         """Run the command by rule 7, and note what came out of it."""
         began = await self._cluster.time_since(self._began)
         try:
-            ran = await self._cluster.run(self._request)
+            ran = await self._cluster.run(self._request, field_manager=traces.manager(self._attempt.id))
         except TimedOut as error:
             raise OutcomeUnknown(f"{error.message} Whether it was started is not known.") from error
         said = ran.message or ("answered" if ran.code is None else f"exit code {ran.code}")

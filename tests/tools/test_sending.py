@@ -2,7 +2,7 @@
 
 import pytest
 from skyflo_mcp.kubernetes import Conflict, Invalid, NotFound
-from skyflo_mcp.kubernetes.sending import conditional
+from skyflo_mcp.kubernetes.sending import agent, conditional
 
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.objects import ObjectRef
@@ -173,3 +173,10 @@ async def test_the_dry_run_of_a_creation_creates_nothing(world: World) -> None:
     assert (answer.status, answer.object["data"]) == (201, {"a": "b"})
     with pytest.raises(NotFound):
         await world.get("ConfigMap", "new")
+
+
+def test_the_user_agent_names_who_sends() -> None:
+    """The audit log has it of a delete, an eviction and a run from nowhere else."""
+    assert agent("skyflo-at-01") == ("User-Agent", "skyflo-runbooks skyflo-at-01")
+    assert agent("skyflo-at-01", dry_run=True) == ("User-Agent", "skyflo-runbooks skyflo-at-01 dry-run")
+    assert agent("") == ("User-Agent", "skyflo-runbooks")

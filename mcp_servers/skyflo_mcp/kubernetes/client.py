@@ -35,7 +35,7 @@ from skyflo_mcp.kubernetes.logs import Logs, Wanted
 from skyflo_mcp.kubernetes.proxying import Address, Proxied, ProxyAnswer, chosen_port, quoted
 from skyflo_mcp.kubernetes.resources import Resource
 from skyflo_mcp.kubernetes.reviewing import Attributes, Review, Subject
-from skyflo_mcp.kubernetes.sending import Sent, conditional, dry, route
+from skyflo_mcp.kubernetes.sending import Sent, agent, conditional, dry, route
 from skyflo_mcp.kubernetes.streams import Ran, Streams
 from skyflo_mcp.kubernetes.transport import TIMEOUT, Answer, Transport, expect
 from skyflo_runbooks.model.errors import Unknown
@@ -427,13 +427,13 @@ class Cluster:
                 doing=doing,
                 dry_run=dry_run,
                 timeout=timeout,
-                headers=self._subject.headers() if self._subject else (),
+                headers=[*self._named(), agent(field_manager, dry_run=dry_run)],
             ),
             doing=doing,
         )
         return Sent(status=answer.status, object=_object(answer, doing), warnings=answer.warnings, at=answer.at)
 
-    async def run(self, request: Request) -> Ran:
+    async def run(self, request: Request, *, field_manager: str = "") -> Ran:
         """Run what a rendered `run` request says (see `running`); only the gateway does. Once, never again by itself.
 
         Raises what the API server answered, or `Unreachable`, where nothing was started; `OutcomeUnknown` where it was
@@ -441,7 +441,10 @@ class Cluster:
         """
         if self._streams is None:
             raise NotAvailable(f"run in {request.target}: this connection has no way into pods.")
-        return await running.run(self._streams, request, headers=self._subject.headers() if self._subject else ())
+        return await running.run(self._streams, request, headers=[*self._named(), agent(field_manager)])
+
+    def _named(self) -> tuple[tuple[str, str], ...]:
+        return self._subject.headers() if self._subject else ()
 
 
 def _selected(label_selector: str, field_selector: str) -> dict[str, str | int | bool]:

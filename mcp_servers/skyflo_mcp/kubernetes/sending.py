@@ -9,6 +9,8 @@ Rules:
      in `metadata`, a delete in `preconditions`. A creation has none: a name that is taken is a 409. An eviction has the
      uid: it means this pod, whatever its status says meanwhile. A precondition that the request brings itself stays.
   3. What is run in a container is no request of this kind (`running`).
+  4. The user agent names who sends and whether it is a dry run: for a delete, an eviction and a run, the API server's
+     audit log shows it nowhere else.
 """
 
 from collections.abc import Mapping
@@ -76,6 +78,11 @@ def route(request: Request, *, dry_run: bool, field_manager: str) -> tuple[Metho
     if request.verb == "apply":
         query["force"] = request.force
     return _METHODS[request.verb], query, request.body
+
+
+def agent(field_manager: str, *, dry_run: bool = False) -> tuple[str, str]:
+    """Return the header that names who sends, by rule 4."""
+    return "User-Agent", " ".join(["skyflo-runbooks", *filter(None, [field_manager, "dry-run" if dry_run else ""])])
 
 
 def _options(request: Request) -> Json:

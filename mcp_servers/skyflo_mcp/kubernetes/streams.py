@@ -185,7 +185,9 @@ class Streams:
         from websockets.typing import Subprotocol
 
         authorization = await self._header() if self._header else None
-        carried = [*headers, *([("Authorization", authorization)] if authorization else [])]
+        said = {name.lower(): value for name, value in headers}
+        carried = [one for one in headers if one[0].lower() != "user-agent"]
+        carried += [("Authorization", authorization)] if authorization else []
         options: dict[str, Any] = {"ssl": self._tls} if self._server.startswith("https") else {}
         if self._server_name and options:
             options["server_hostname"] = self._server_name
@@ -200,7 +202,7 @@ class Streams:
             f"ws{self._server.removeprefix('http')}{path}?{urlencode(query)}",
             subprotocols=[Subprotocol(one) for one in protocols],
             additional_headers=carried,
-            user_agent_header="skyflo-runbooks",
+            user_agent_header=said.get("user-agent", "skyflo-runbooks"),
             logger=_SILENT,
             compression=None,
             proxy=self._proxy or True,
