@@ -93,7 +93,7 @@ class Counted:
         for state in STATES:
             proposals.add_metric([state], counts.get(state, 0))
         yield proposals
-        kinds = self._store.told((*DECISIONS, *OUTCOMES))
+        kinds = self._store.told_of((*DECISIONS, *OUTCOMES))
         decisions = CounterMetricFamily("skyflo_decisions", "Decisions in the ledger.", labels=["decision"])
         for kind in DECISIONS:
             decisions.add_metric([kind], kinds.get(kind, 0))

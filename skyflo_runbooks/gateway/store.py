@@ -245,7 +245,7 @@ class Store:
         rows = self.all("SELECT state, count(*) FROM proposals GROUP BY state")
         return {str(state): int(str(count)) for state, count in rows}
 
-    def told(self, kinds: Sequence[str]) -> dict[str, int]:
+    def told_of(self, kinds: Sequence[str]) -> dict[str, int]:
         """Return how many entries of each kind the ledger has."""
         marks = ",".join("?" * len(kinds))
         rows = self.all(f"SELECT kind, count(*) FROM entries WHERE kind IN ({marks}) GROUP BY kind", tuple(kinds))  # noqa: S608
