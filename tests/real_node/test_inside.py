@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+
 import pytest
 from skyflo_mcp.kubernetes import Cluster, call
 from skyflo_mcp.kubernetes.streams import Ran
@@ -22,6 +25,9 @@ def pod(real_node: RealNode) -> Json:
     deploy(plane, "inside", "payment-service", "payment-svc:v2.4.0")
     wait_until("its container", lambda: any("running" in each["state"] for each in containers(plane, "inside")))
     name = plane.get("/api/v1/namespaces/inside/pods")["items"][0]["metadata"]["name"]
+    with plane.http("reader") as client:
+        log = f"/api/v1/namespaces/inside/pods/{name}/log"
+        wait_until("its port", lambda: "listening on :8080" in client.get(log).text, within=30)
     return {"namespace": "inside", "name": name}
 
 
@@ -70,3 +76,32 @@ async def test_a_text_to_a_port_is_answered_by_the_program_behind_it(real_node: 
     assert found.seconds < 5
     found = await ran(real_node, "k8s_port_forward", {**asked, "port": 9})
     assert "refused" in found.message, found
+
+
+async def test_the_kubelets_own_statistics_are_read_by_who_only_reads(real_node: RealNode, pod: Json) -> None:
+    """Disks of the node, what the pod wrote, and the node's use, without the right to run anything."""
+    async with Cluster.from_kubeconfig(str(real_node.plane.kubeconfig("reader"))) as cluster:
+
+        async def disks() -> Json:
+            answer = await call(cluster, "k8s_disk_usage", pod)
+            assert isinstance(answer, dict)
+            return answer
+
+        end = time.monotonic() + 30
+        while not (found := await disks())["uses"]["rows"]:
+            assert time.monotonic() < end, f"expected figures of the pod within 30 s: {found}"
+            await asyncio.sleep(0.5)
+        assert found["unknown"] == []
+        assert {row[1] for row in found["uses"]["rows"]} == {pod["name"]}
+        node = await call(cluster, "k8s_disk_usage", {"node": real_node.name})
+        assert isinstance(node, dict)
+        assert node["disks"]["rows"][0][:2] == [real_node.name, "root"]
+        assert 0 < node["disks"]["rows"][0][4] <= 100
+        top = await call(cluster, "k8s_top_nodes", {})
+        assert isinstance(top, dict)
+        (row,) = top["rows"]
+        assert row[0] == real_node.name
+        assert row[6] > 0, top
+        shown = await call(cluster, "k8s_environment", {**pod, "container": "payment-service"})
+        assert isinstance(shown, dict)
+        assert shown["container"] == "payment-service"

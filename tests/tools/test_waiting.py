@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from skyflo_mcp.kubernetes import Cluster, NotFound
+from skyflo_mcp.kubernetes import TOOLS, Cluster, NotFound
 
 from skyflo_runbooks.model.errors import BadInput
 from skyflo_runbooks.model.json import Json
@@ -167,3 +167,9 @@ async def test_nothing_is_followed_longer_than_a_call_may_take(flagship: Cluster
     """The bound is in the schema."""
     with pytest.raises(BadInput, match="follow_seconds"):
         await ask(flagship, "k8s_logs", namespace="checkout", name="x", follow_seconds=21)
+
+
+def test_a_call_is_bounded_and_only_waiting_takes_long() -> None:
+    """The gate ends a call after its tool's seconds; a wait may take as long as it can be asked for, and a little."""
+    longest = {name: tool.seconds for name, tool in TOOLS.items() if tool.seconds != 30}
+    assert longest == {"k8s_wait": 330, "wait_for_x_seconds": 330}

@@ -358,23 +358,16 @@ class Cluster:
         return self._uid
 
     async def can(self, verb: str, kind: str, namespace: str = "", *, subresource: str = "") -> bool:
-        """Return whether the cluster's RBAC lets this credential do it (SelfSubjectAccessReview; nothing is stored)."""
+        """Return whether the cluster's authorizers let this credential do it."""
         resource = await self.resource(kind)
-        attributes = {"verb": verb, "group": resource.group, "resource": resource.plural, "namespace": namespace}
-        review = {
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": attributes | ({"subresource": subresource} if subresource else {})},
-        }
-        path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-        said = await self._ask(path, review, doing=f"ask whether {verb} {resource.plural} is allowed")
-        return bool(at(said, "status", "allowed", default=False))
+        asked = Attributes(verb, resource.group, resource.plural, subresource, namespace)
+        return (await self.review(asked, None)).allowed
 
-    async def review(self, attributes: Attributes, subject: Subject) -> Review:
-        """Return whether the cluster lets somebody else do it (SubjectAccessReview; nothing is stored)."""
-        asked = reviewing.body(attributes, subject)
-        said = await self._ask(reviewing.PATH, asked, doing=f"ask whether {subject.user} may {attributes}")
-        return reviewing.read(said)
+    async def review(self, attributes: Attributes, subject: Subject | None) -> Review:
+        """Return whether the cluster lets somebody, or (None) this credential, do it; nothing is stored by asking."""
+        path, review = reviewing.asking(attributes, subject)
+        who = subject.user if subject else "this credential"
+        return reviewing.read(await self._ask(path, review, doing=f"ask whether {who} may {attributes}"))
 
     async def whoami(self) -> str:
         """Return the user as whom the cluster knows this credential (SelfSubjectReview)."""

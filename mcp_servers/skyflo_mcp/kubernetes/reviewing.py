@@ -46,20 +46,21 @@ class Review(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
-PATH = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+_ROOT = "/apis/authorization.k8s.io/v1"
 
 
-def body(attributes: Attributes, subject: Subject) -> Json:
-    """Return the SubjectAccessReview to send."""
-    return {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SubjectAccessReview",
-        "spec": {
-            "user": subject.user,
-            "groups": list(subject.groups),
-            "resourceAttributes": {name: value for name, value in msgspec.to_builtins(attributes).items() if value},
-        },
-    }
+def asking(attributes: Attributes, subject: Subject | None) -> tuple[str, Json]:
+    """Return the path and the review that asks about somebody, or (None) about the credential that asks."""
+    said = {name: value for name, value in msgspec.to_builtins(attributes).items() if value}
+    spec: Json = {"resourceAttributes": said}
+    if subject is None:
+        return f"{_ROOT}/selfsubjectaccessreviews", _review("SelfSubjectAccessReview", spec)
+    spec |= {"user": subject.user, "groups": list(subject.groups)}
+    return f"{_ROOT}/subjectaccessreviews", _review("SubjectAccessReview", spec)
+
+
+def _review(kind: str, spec: Json) -> Json:
+    return {"apiVersion": "authorization.k8s.io/v1", "kind": kind, "spec": spec}
 
 
 def read(answer: Json) -> Review:
