@@ -45,12 +45,11 @@ Front = Callable[[httpx.Request], httpx.Response | None]
 Rendering = Callable[[Cluster, Json], Awaitable[Rendered]]
 
 
-class World:
-    """A gateway, its cluster, and one paired operator."""
+class Gated:
+    """A gateway over some cluster, and one paired operator."""
 
-    def __init__(self, gateway: Gateway, practice: PracticeCluster, gate: Gate) -> None:
+    def __init__(self, gateway: Gateway, gate: Gate) -> None:
         self.gateway = gateway
-        self.practice = practice
         self.gate = gate
         self.key = Key()
         link = identity.issue(gateway.store, "link", identity.GATEWAY, identity.LINK_LIFE)
@@ -92,6 +91,14 @@ class World:
             access={},
         )
 
+
+class World(Gated):
+    """A gateway over the practice cluster."""
+
+    def __init__(self, gateway: Gateway, practice: PracticeCluster, gate: Gate) -> None:
+        super().__init__(gateway, gate)
+        self.practice = practice
+
     async def limit(self) -> str:
         """Return the memory limit in the cluster."""
         from skyflo_runbooks.model.json import at
@@ -117,6 +124,26 @@ class World:
         return sum(name.startswith("skyflo-at-") for name in managers)
 
 
+@asynccontextmanager
+async def gated(cluster: Cluster, tmp: Path) -> AsyncIterator[Gated]:
+    """Open a gateway over any cluster."""
+    redactor = Redactor()
+    gate, store = Gate(cluster, redactor), open_store(tmp / "data")
+    gateway = Gateway(
+        cluster=cluster,
+        store=store,
+        render=gate.render,
+        redactor=redactor,
+        life=timedelta(minutes=30),
+        tick=0.05,
+        rules=compose(PolicyFile()),
+        origin="http://localhost:7717",
+    )
+    gate.events = gateway.events
+    async with gateway:
+        yield Gated(gateway, gate)
+
+
 class Fronted(httpx.AsyncBaseTransport):
     """A transport in which `front` may answer first."""
 
@@ -131,7 +158,7 @@ class Fronted(httpx.AsyncBaseTransport):
 
 
 def signed(
-    world: World, row: Row, who: Identity, key: Key, kind: Kind = "approve", reason: str = "", **forged: str
+    world: Gated, row: Row, who: Identity, key: Key, kind: Kind = "approve", reason: str = "", **forged: str
 ) -> Ballot:
     """Return a decision that an operator signs with this key; `forged` exchanges members after signing."""
     proposal = row.proposal

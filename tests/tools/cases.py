@@ -116,15 +116,26 @@ WIDGETS: Json = obj(
         ],
     },
 )
-SLOW = obj(
+_ANY: Json = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+GIZMOS: Json = obj(
+    "apiextensions.k8s.io/v1",
+    "CustomResourceDefinition",
+    "gizmos.gizmos.skyflo.dev",
+    spec={
+        "group": "gizmos.skyflo.dev",
+        "scope": "Namespaced",
+        "names": {"plural": "gizmos", "singular": "gizmo", "kind": "Gizmo"},
+        "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": _ANY}}],
+    },
+)
+GROWS = obj(
     "storage.k8s.io/v1",
     "StorageClass",
     "tests-grows",
     provisioner="tests.skyflo.dev/none",
     allowVolumeExpansion=True,
 )
-FIXED = obj("storage.k8s.io/v1", "StorageClass", "tests-fixed", provisioner="tests.skyflo.dev/none")
-ONCE: tuple[Json, ...] = (WIDGETS, SLOW, FIXED)
+ONCE: tuple[Json, ...] = (WIDGETS, GROWS)
 
 
 def on(kind: str, name: str, **arguments: object) -> Json:
@@ -487,6 +498,16 @@ NODES: list[Case] = [
         {"/spec/taints/0/key": "kept"},
         played=True,
     ),
+    Case(
+        "drain",
+        "k8s_drain",
+        {"name": "drain-{ns}", "force": True, "grace_period": 1},
+        (node("drain-{ns}"), pod("lonely", nodeName="drain-{ns}", nodeSelector={})),
+        {"/spec/unschedulable": True},
+        played=True,
+        requests=2,
+        notes=("Evicted of no controller: lonely",),
+    ),
 ]
 LETTING_GO: list[Case] = [
     Case(
@@ -573,11 +594,95 @@ LETTING_GO: list[Case] = [
 # Tried where a history has to be made first, or where a pod has to run, or where an operator types.
 ELSEWHERE = {
     "k8s_rollout_undo",
-    "k8s_drain",
     "k8s_set_secret",
     "k8s_exec",
     "k8s_cp",
     "k8s_port_forward",
     "k8s_debug",
 }
-CASES: list[Case] = [*TEMPLATES, *WORKLOADS, *SCALING, *ROLLOUTS, *MAKING, *NODES, *LETTING_GO]
+_SELECTED: Json = {"matchLabels": {"app": "none"}}
+_BACKEND: Json = {"service": {"name": "x", "port": {"number": 80}}}
+_RULES = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]
+_RBAC = "rbac.authorization.k8s.io"
+MANIFESTS: list[Case] = [
+    *(
+        Case(
+            f"create a {manifest['kind']}",
+            "k8s_create",
+            {"manifest": manifest, "namespace": "{ns}"},
+            (),
+            {"/metadata/name": manifest["metadata"]["name"], **shows},
+            played=played,
+        )
+        for manifest, shows, played in (
+            (obj("v1", "ConfigMap", "new-cm", data={"a": "1"}), {"/data": {"a": "1"}}, True),
+            (obj("v1", "Service", "new-svc", spec={"ports": [{"port": 80}]}), {"/spec/ports/0/port": 80}, True),
+            (workload("StatefulSet", "new-sts"), {"/spec/serviceName": "new-sts-all"}, True),
+            (workload("DaemonSet", "new-ds"), {f"{CONTAINER}/image": "shop:1"}, False),
+            (cronjob("new-cron"), {"/spec/suspend": False}, False),
+            (
+                obj("v1", "ResourceQuota", "new-quota", spec={"hard": {"count/x.y": "9"}}),
+                {"/spec/hard/count~1x.y": "9"},
+                True,
+            ),
+            (obj("v1", "LimitRange", "new-limits", spec={"limits": []}), {}, True),
+            (
+                obj("policy/v1", "PodDisruptionBudget", "new-pdb", spec={"maxUnavailable": 1, "selector": _SELECTED}),
+                {},
+                True,
+            ),
+            (obj("networking.k8s.io/v1", "NetworkPolicy", "new-netpol", spec={"podSelector": _SELECTED}), {}, False),
+            (obj("networking.k8s.io/v1", "Ingress", "new-ing", spec={"defaultBackend": _BACKEND}), {}, False),
+            (obj(f"{_RBAC}/v1", "Role", "tests:new-role", rules=_RULES), {"/rules": _RULES}, False),
+            (obj("tests.skyflo.dev/v1", "Widget", "new-wid", spec={"size": 2}), {"/spec/size": 2}, False),
+        )
+    ),
+    Case(
+        "apply to what is there",
+        "k8s_apply",
+        {
+            "namespace": "{ns}",
+            "content": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: apply-there}\ndata: {b: '2'}\n",
+        },
+        (obj("v1", "ConfigMap", "apply-there", data={"a": "1"}),),
+        {"/data": {"a": "1", "b": "2"}},
+        played=True,
+    ),
+    Case(
+        "take a field over that somebody manages",
+        "k8s_apply",
+        {"namespace": "{ns}", "content": [obj("v1", "ConfigMap", "apply-force", data={"a": "2"})], "force": True},
+        (obj("v1", "ConfigMap", "apply-force", data={"a": "1"}),),
+        {"/data": {"a": "2"}},
+        played=True,
+    ),
+    Case(
+        "apply a namespace and what is in it",
+        "k8s_apply",
+        {
+            "namespace": "fresh-{ns}",
+            "content": [
+                workload("Deployment", "web"),
+                obj("v1", "Service", "web", spec={"selector": {"app": "web"}, "ports": [{"port": 80}]}),
+                obj("v1", "Namespace", "fresh-{ns}"),
+            ],
+        },
+        (),
+        {"/metadata/name": "fresh-{ns}"},
+        played=True,
+        requests=3,
+        notes=("Cannot be tried before what stands in front of it is there",),
+    ),
+    Case(
+        "apply a definition and its first object",
+        "k8s_apply",
+        {
+            "namespace": "{ns}",
+            "content": [obj("gizmos.skyflo.dev/v1", "Gizmo", "first", spec={"size": 1}), GIZMOS],
+        },
+        (),
+        {"/spec/names/kind": "Gizmo"},
+        requests=2,
+    ),
+]
+CASES: list[Case] = [*MANIFESTS, *TEMPLATES, *WORKLOADS, *SCALING, *ROLLOUTS, *MAKING, *NODES, *LETTING_GO]

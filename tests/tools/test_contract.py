@@ -5,16 +5,21 @@ On the practice cluster for the kinds that it plays, and on one real control pla
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
 from skyflo_mcp.kubernetes import TOOLS, Cluster, NotFound, call
 
+from skyflo_runbooks.gateway.traces import managers
+from skyflo_runbooks.model.digest import desired_state
+from skyflo_runbooks.model.errors import Refused
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
 from skyflo_runbooks.model.request import Rendered, Request
 from skyflo_runbooks.practice import PracticeCluster
 from tests.control_plane.harness import ControlPlane
+from tests.gateway.world import OPERATOR, gated
 from tests.tools.cases import CASES, ELSEWHERE, ONCE, Case
 from tests.tools.worlds import World
 
@@ -125,12 +130,85 @@ async def test_a_preview_changes_nothing_and_what_is_applied_is_what_was_said(st
     for request in change.requests:
         await unmoved(world, request)
         await world.cluster.send(request, dry_run=False, field_manager="tests")
-    after = await live(world, change.requests[0].target)
+    assert await shows(world, change.requests[0].target, case)
+
+
+async def shows(world: World, target: ObjectRef, case: Case) -> bool:
+    """Return whether the object is as the case says; a difference is an assertion."""
+    after = await live(world, target)
     if case.shows is None:
-        assert after is None or at(after, "metadata", "deletionTimestamp")
-        return
-    assert after is not None
-    assert {pointer: shown(after, pointer) for pointer in case.shows} == case.shows
+        return after is None or bool(at(after, "metadata", "deletionTimestamp"))
+    expected = named(case.shows)
+    assert {pointer: shown(after or {}, pointer) for pointer in expected} == expected
+    return True
+
+
+@pytest.mark.parametrize("staged", RUNGS, indirect=True)
+async def test_through_the_gate_it_is_applied_as_approved_and_there_is_a_way_back(
+    staged: tuple[World, Case], tmp_path: Path
+) -> None:
+    """Proposed, approved, executed; then the way back, approved too, or said in words that there is none."""
+    world, case = staged
+    change = await call(world.cluster, case.tool, named(case.arguments))
+    assert isinstance(change, Rendered)
+    target = change.requests[0].target
+    before = [await live(world, request.target) for request in change.requests]
+    async with gated(world.cluster, tmp_path) as gate:
+        row = await gate.propose(case.tool, named(case.arguments), step="change")
+        assert row.state == "proposed"
+        for request, was in zip(change.requests, before, strict=True):
+            assert_untouched(was, await live(world, request.target))
+        done = await gate.approve(row)
+        assert done.state == "executed", done.attempt
+        assert await shows(world, target, case)
+        if not case.back:
+            with pytest.raises(Refused, match="no way back"):
+                await gate.gateway.roll_back(row.proposal.id, OPERATOR)
+            assert "None" in row.proposal.assessment.way_back
+            return
+        back = await gate.approve(await gate.gateway.roll_back(row.proposal.id, OPERATOR))
+        assert back.state == "executed", back.attempt
+        for request, was in zip(change.requests, before, strict=True):
+            if request.verb == "evict":
+                continue  # a controller makes the pod again, and who has none is lost
+            await world.until(f"{request.target} is as it was", lambda r=request, w=was: restored(world, r, w))
+
+
+def assert_untouched(was: Json | None, now: Json | None) -> None:
+    """Nobody but controllers wrote while it was proposed, and they no desired state."""
+    assert (was is None) == (now is None)
+    if was is not None and now is not None:
+        assert at(was, "metadata", "uid") == at(now, "metadata", "uid")
+        assert not at(now, "metadata", "deletionTimestamp")
+        assert not [name for name in managers(now) if name.startswith("skyflo")]
+        if at(was, "metadata", "resourceVersion") != at(now, "metadata", "resourceVersion"):
+            assert was.get("spec") == now.get("spec") or was["kind"] == "Node"
+
+
+async def restored(world: World, request: Request, was: Json | None) -> bool:
+    """Return whether the object's desired state is the one before: it is gone, or holds what it held."""
+    now = await live(world, request.target)
+    if was is None:
+        return now is None or bool(at(now, "metadata", "deletionTimestamp"))
+    return now is not None and kept(was) == kept(now)
+
+
+def kept(manifest: Json) -> Json:
+    """Return what somebody wants of an object, without what the server and its controllers write into it."""
+    whole = desired_state(manifest)
+    spec = whole.get("spec")
+    if isinstance(spec, dict):
+        for allocated in ("clusterIP", "clusterIPs", "selector", "nodeName"):
+            spec.pop(allocated, None)
+        for taint in list(spec.get("taints") or []):
+            if taint["key"].startswith("node.kubernetes.io/"):
+                spec["taints"].remove(taint)
+    if whole.get("kind") == "Job":
+        at(whole, "spec", "template", "metadata", default={}).pop("labels", None)  # its controller's
+    annotations = at(whole, "metadata", "annotations", default={})
+    own = {key: value for key, value in annotations.items() if "kubernetes.io/" not in key}
+    labels, finalizers = (at(whole, "metadata", member) for member in ("labels", "finalizers"))
+    return {**whole, "metadata": {"labels": labels, "finalizers": finalizers, "annotations": own}}
 
 
 def test_every_change_tool_is_tried() -> None:
