@@ -26,7 +26,8 @@ def one_way(request: Request, before: Json | None, after: Json | None) -> str:
     A claim's storage can only grow
     (https://kubernetes.io/docs/concepts/storage/persistent-volumes/#expanding-persistent-volumes-claims), and an
     ephemeral container stays in its pod
-    (https://kubernetes.io/docs/concepts/workloads/pods/ephemeral-containers/#what-is-an-ephemeral-container).
+    (https://kubernetes.io/docs/concepts/workloads/pods/ephemeral-containers/#what-is-an-ephemeral-container). What held
+    an object back is not put back: a pod's scheduling gate, a finalizer of what is being deleted.
     """
     ref = request.target
     if request.verb == "delete":
@@ -41,7 +42,11 @@ def one_way(request: Request, before: Json | None, after: Json | None) -> str:
         return f"what was run in {ref} cannot be taken back"
     if request.subresource == "ephemeralcontainers":
         return f"an ephemeral container stays in {ref} as long as the pod lives"
-    if ref.kind != "PersistentVolumeClaim" or before is None or after is None:
+    if before is None or after is None:
+        return ""
+    if held := _let_go(before, after):
+        return f"{held} cannot be put back to {ref}"
+    if ref.kind != "PersistentVolumeClaim":
         return ""
     path = ("spec", "resources", "requests", "storage")
     was, will = at(before, *path, default="0"), at(after, *path, default="0")
@@ -51,6 +56,17 @@ def one_way(request: Request, before: Json | None, after: Json | None) -> str:
 def system(namespace: str) -> bool:
     """Return whether what the cluster itself runs on lives in this namespace."""
     return namespace in _SYSTEM or namespace.startswith("kube-") or namespace.endswith("-system")
+
+
+def _let_go(before: Json, after: Json) -> str:
+    """Return what held the object back and no longer does."""
+    gates = [str(one.get("name")) for one in at(before, "spec", "schedulingGates", default=[])]
+    kept = [one.get("name") for one in at(after, "spec", "schedulingGates", default=[])]
+    gone = [f"scheduling gate {gate}" for gate in gates if gate not in kept and before.get("kind") == "Pod"]
+    if at(before, "metadata", "deletionTimestamp"):
+        left = at(after, "metadata", "finalizers", default=[])
+        gone += [f"finalizer {one}" for one in at(before, "metadata", "finalizers", default=[]) if one not in left]
+    return ", ".join(gone)
 
 
 def assess(

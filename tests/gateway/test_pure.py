@@ -197,6 +197,23 @@ def test_a_claim_that_grows_has_no_way_back() -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "metadata", "spec", "left", "said"),
+    [
+        ("Pod", {}, {"schedulingGates": [{"name": "a/x"}]}, {"spec": {}}, "scheduling gate a/x cannot be put back"),
+        ("Deployment", {}, {"schedulingGates": [{"name": "a/x"}]}, {"spec": {}}, ""),
+        ("Widget", {"finalizers": ["a/x", "b/y"], "deletionTimestamp": "2026-01-01T00:00:00Z"}, {},
+         {"metadata": {"finalizers": ["b/y"]}}, "finalizer a/x cannot be put back"),
+        ("Widget", {"finalizers": ["a/x"]}, {}, {"metadata": {}}, ""),
+    ],
+)  # fmt: skip
+def test_what_held_an_object_back_is_not_put_back(kind: str, metadata: Json, spec: Json, left: Json, said: str) -> None:
+    """The server refuses that; where nothing was begun yet it does not."""
+    found = risk.one_way(about(kind), {"kind": kind, "metadata": metadata, "spec": spec}, {"kind": kind, **left})
+    assert found.startswith(said)
+    assert bool(found) == bool(said)
+
+
+@pytest.mark.parametrize(
     ("request_", "before", "said"),
     [
         (about("PersistentVolumeClaim", "delete"), {}, "its data is gone"),
