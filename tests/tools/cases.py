@@ -646,7 +646,6 @@ MANIFESTS: list[Case] = [
         },
         (obj("v1", "ConfigMap", "apply-there", data={"a": "1"}),),
         {"/data": {"a": "1", "b": "2"}},
-        played=True,
     ),
     Case(
         "take a field over that somebody manages",
@@ -654,7 +653,6 @@ MANIFESTS: list[Case] = [
         {"namespace": "{ns}", "content": [obj("v1", "ConfigMap", "apply-force", data={"a": "2"})], "force": True},
         (obj("v1", "ConfigMap", "apply-force", data={"a": "1"}),),
         {"/data": {"a": "2"}},
-        played=True,
     ),
     Case(
         "apply a namespace and what is in it",
@@ -669,7 +667,6 @@ MANIFESTS: list[Case] = [
         },
         (),
         {"/metadata/name": "fresh-{ns}"},
-        played=True,
         requests=3,
         notes=("Cannot be tried before what stands in front of it is there",),
     ),
