@@ -254,12 +254,24 @@ def _same_data(obj: Json, before: Json) -> Causes:
                 yield Cause(field, "Forbidden: field is immutable when `immutable` is set", "FieldValueForbidden")
 
 
+def _without_placing(template: Json) -> Json:
+    """Return a pod template without what may change while its Job is suspended: where pods run, and how large."""
+    spec = {key: value for key, value in template.get("spec", {}).items() if key not in _PLACING}
+    containers = [{k: v for k, v in one.items() if k != "resources"} for one in spec.get("containers", [])]
+    metadata = {k: v for k, v in template.get("metadata", {}).items() if k not in ("labels", "annotations")}
+    return {**template, "metadata": metadata, "spec": {**spec, "containers": containers}}
+
+
 def _same_job(obj: Json, before: Json) -> Causes:
     for field in ("template", "selector", "completions"):
-        if at(obj, "spec", field) != at(before, "spec", field):
+        now, then = at(obj, "spec", field), at(before, "spec", field)
+        if field == "template" and at(before, "spec", "suspend"):
+            now, then = _without_placing(now), _without_placing(then)
+        if now != then:
             yield _bad(f"spec.{field}", at(obj, "spec", field, default=""), "field is immutable")
 
 
+_PLACING = ("nodeSelector", "affinity", "tolerations", "schedulingGates")
 _RULES: dict[str, Callable[[Json], Causes]] = {
     "Deployment": _workload,
     "ReplicaSet": _workload,

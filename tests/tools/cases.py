@@ -233,11 +233,12 @@ WORKLOADS: list[Case] = [
         {"/spec/containers/0/resources/limits/memory": "128Mi"},
     ),
     Case(
-        "image of a suspended Job",
+        "amounts of a suspended Job",
         "k8s_set_resources",
         on("Job", "held", container="main", limits={"memory": "128Mi"}),
         (job("held", suspend=True),),
         {f"{CONTAINER}/resources/limits/memory": "128Mi"},
+        played=True,
     ),
     Case(
         "command of a Deployment",
@@ -577,7 +578,7 @@ LETTING_GO: list[Case] = [
                     "delete-pdb",
                     spec={"maxUnavailable": 1, "selector": {"matchLabels": {"app": "none"}}},
                 ),
-                False,
+                True,
             ),
             (
                 obj(

@@ -6,11 +6,13 @@ On the practice cluster for the kinds that it plays, and on one real control pla
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 from skyflo_mcp.kubernetes import TOOLS, Cluster, NotFound, call
+from skyflo_mcp.kubernetes.errors import Rejected
 
 from skyflo_runbooks.gateway.traces import managers
 from skyflo_runbooks.model.digest import desired_state
@@ -25,6 +27,8 @@ from tests.tools.cases import CASES, ELSEWHERE, ONCE, Case
 from tests.tools.worlds import World
 
 NAMESPACE = "contract"
+# The practice cluster's pods have no gates: it refuses as the server does for a field that does not change.
+_GATES = ("k8s_remove_scheduling_gate",)
 _CONTROLLERS = re.compile(r"kubernetes\.io/|deprecated\.daemonset")
 _PLAYED = [case for case in CASES if case.played]
 RUNGS = [
@@ -80,13 +84,13 @@ def _done(manifest: Json) -> bool:
     return "node.kubernetes.io/not-ready" not in taints
 
 
-def named(value: Json) -> Json:
+def named(value: Json, namespace: str = NAMESPACE) -> Json:
     """Return a manifest or arguments with the namespace's name for `{ns}`."""
     if isinstance(value, dict):
-        return {key: named(item) for key, item in value.items()}
+        return {key: named(item, namespace) for key, item in value.items()}
     if isinstance(value, list):
-        return [named(item) for item in value]
-    return value.replace("{ns}", NAMESPACE) if isinstance(value, str) else value
+        return [named(item, namespace) for item in value]
+    return value.replace("{ns}", namespace) if isinstance(value, str) else value
 
 
 async def live(world: World, target: ObjectRef) -> Json | None:
@@ -164,7 +168,7 @@ async def test_a_preview_changes_nothing_what_is_approved_is_applied_and_there_i
         for request, was in zip(change.requests, before, strict=True):
             if request.verb == "evict":
                 continue  # a controller makes the pod again, and who has none is lost
-            await world.until(f"{request.target} is as it was", lambda r=request, w=was: restored(world, r, w))
+            await world.until(f"{request.target} is as it was", partial(restored, world, request, was))
 
 
 def assert_untouched(was: Json | None, now: Json | None) -> None:
@@ -202,6 +206,32 @@ def kept(manifest: Json) -> Json:
     own = {key: value for key, value in annotations.items() if not _CONTROLLERS.search(key)}
     labels, finalizers = (at(whole, "metadata", member) for member in ("labels", "finalizers"))
     return {**whole, "metadata": {"labels": labels, "finalizers": finalizers, "annotations": own}}
+
+
+_NOT_PLAYED = [case for case in CASES if not case.played and case.tool != "k8s_apply"]
+
+
+@pytest.mark.parametrize("case", _NOT_PLAYED, ids=str)
+async def test_what_the_practice_cluster_does_not_play_it_refuses(case: Case) -> None:
+    """A kind that it only lists is named, an object that it cannot hold is not there; nothing pretends."""
+    practice = PracticeCluster("healthy")
+    client = httpx.AsyncClient(transport=httpx.ASGITransport(practice.app), base_url="http://practice")
+    async with Cluster(client) as cluster:
+        with pytest.raises(Rejected) as refused:
+            await tried(World(cluster, "default", lambda: practice.advance(1)), case)
+    said = str(refused.value)
+    assert case.tool in _GATES or re.search(r"only lists this kind|serves no kind|practice cluster|not find", said), (
+        said
+    )
+
+
+async def tried(world: World, case: Case) -> None:
+    """Make a case's objects, render its change, and try the first request."""
+    for manifest in case.objects:
+        await world.create(named(manifest, world.namespace))
+    change = await call(world.cluster, case.tool, named(case.arguments, world.namespace))
+    assert isinstance(change, Rendered)
+    await world.cluster.send(change.requests[0], dry_run=True, field_manager="tests")
 
 
 def test_every_change_tool_is_tried() -> None:

@@ -153,6 +153,7 @@ _CHANGES: tuple[Run, ...] = (
     k8s_delete,
 )
 _LONGEST = 200
+_LARGEST = 2 * 2**20
 _SEALED = {"k8s_set_secret": ("values",)}
 _MANIFESTS = {"k8s_apply": ("content",), "k8s_create": ("manifest",)}
 _WAITING = {"k8s_wait": LONGEST + SECONDS, "wait_for_x_seconds": LONGEST + SECONDS}
@@ -190,7 +191,8 @@ def checked(name: str, arguments: Json) -> Json:
     """Return the arguments as the tool takes them, complete with its defaults; else raise `BadInput`."""
     wanted = _arguments(tool(name).function)
     try:
-        msgspec.json.encode(arguments)
+        if len(msgspec.json.encode(arguments)) > _LARGEST:
+            raise BadInput(f"{name}: the arguments are larger than {_LARGEST // 2**20} MiB.")
     except UnicodeEncodeError:
         raise BadInput(
             f"{name}: an argument holds half of a character.", next_step="Give text that is Unicode."

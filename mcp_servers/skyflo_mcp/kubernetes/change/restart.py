@@ -1,6 +1,6 @@
 """k8s_rollout_restart: replaces the pods of a workload, as its update strategy says."""
 
-from skyflo_mcp.kubernetes.change import operations, target
+from skyflo_mcp.kubernetes.change import operations, target, template
 from skyflo_mcp.kubernetes.client import Cluster
 from skyflo_mcp.kubernetes.workload import RolloutKind
 from skyflo_runbooks.model.errors import BadInput
@@ -20,4 +20,5 @@ async def k8s_rollout_restart(cluster: Cluster, *, kind: RolloutKind, namespace:
         operations.put(found.manifest, ("spec", "template", "metadata", "annotations", RESTARTED_AT), now),
         title=f"{found.kubectl_name}: restart",
         equivalent=found.kubectl("rollout", "restart", found.kubectl_name),
+        notes=template.effect(found),
     )

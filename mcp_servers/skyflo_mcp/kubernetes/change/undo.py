@@ -5,7 +5,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from skyflo_mcp.kubernetes import history
-from skyflo_mcp.kubernetes.change import operations, target
+from skyflo_mcp.kubernetes.change import operations, target, template
 from skyflo_mcp.kubernetes.client import Cluster
 from skyflo_mcp.kubernetes.workload import Revision, RolloutKind
 from skyflo_runbooks.model.errors import BadInput
@@ -29,6 +29,7 @@ async def k8s_rollout_undo(
         operations.put(found.manifest, ("spec", "template"), chosen.template),
         title=f"{found.kubectl_name}: back to revision {chosen.number} ({history.images(chosen.template)})",
         equivalent=found.kubectl("rollout", "undo", found.kubectl_name, *flag),
+        notes=template.effect(found),
     )
 
 
