@@ -58,14 +58,14 @@ class Doorkeeper:
             raise NotAllowed(f"This is for {', '.join(sorted(roles))}; this credential is {found}.")
         return found
 
-    def operator(self, request: Request) -> str | None:
+    def operator(self, request: Request) -> Identity | None:
         """Return the operator whose session cookie a page request carries, or None."""
         token = request.cookies.get(COOKIE, "")
         try:
             found = identity.identify(self._store, token) if token else None
         except NotAllowed:
             return None
-        return found.name if found and found.role == "operator" else None
+        return found if found and found.role == "operator" else None
 
     def _by_cookie(self, request: Request) -> Identity:
         token = request.cookies.get(COOKIE, "")

@@ -7,7 +7,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from skyflo_runbooks.gateway import identity
+from skyflo_runbooks.gateway import identity, passkeys
+from skyflo_runbooks.gateway.identity import Identity
 from skyflo_runbooks.gateway.store import Row
 from skyflo_runbooks.model.errors import SkyfloError
 from skyflo_runbooks.model.json import Json
@@ -30,6 +31,7 @@ def routes(desk: Desk) -> list[Route]:
         Route("/proposals/{id}", _page(desk, card, framed=True)),
         Route("/together", _page(desk, together)),
         Route("/plan/{runbook}/{run}", _page(desk, plan)),
+        Route("/passkeys", _page(desk, passkeys_)),
         Route("/login/{token}", _page(desk, login)),
     ]
 
@@ -47,7 +49,7 @@ async def listing(desk: Desk, request: Request) -> str:
     return pages.listing(
         [desk.gateway.view(row) for row in (*waiting[:MOST_WAITING], *moved)],
         verdicts=[msgspec.json.decode(str(body)) for (body,) in verdicts],
-        operator=operator,
+        operator=operator.name,
         practice=desk.settings.practice,
         isolation=desk.settings.isolation,
         cluster=str(status["cluster"]["context"]),
@@ -82,8 +84,8 @@ async def _several(desk: Desk, request: Request, rows: list[Row]) -> str:
     status = await desk.status()
     return pages.together(
         [desk.view(row.proposal.id) for row in rows],
-        operator=operator,
-        requires={},
+        operator=operator.name,
+        requires={row.proposal.id: await _requires(desk, row, operator) for row in rows},
         practice=desk.settings.practice,
         isolation=desk.settings.isolation,
         cluster=str(status["cluster"]["context"]),
@@ -96,17 +98,40 @@ async def card(desk: Desk, request: Request) -> str:
     if operator is None:
         return pages.message("Not logged in", "This card is shown to operators.", next_step=LOOK)
     status = await desk.status()
-    view = desk.view(request.path_params["id"])
+    row = desk.gateway.store.get(request.path_params["id"])
+    view = desk.view(row.proposal.id)
     return pages.card(
         view,
-        operator=operator,
+        operator=operator.name,
         framed=request.headers.get("sec-fetch-dest") == "iframe",
         practice=desk.settings.practice,
         isolation=desk.settings.isolation,
         parent=desk.settings.jupyter_origin,
         cluster=str(status["cluster"]["context"]),
+        requires=await _requires(desk, row, operator),
         siblings=_siblings(desk, view),
     )
+
+
+async def passkeys_(desk: Desk, request: Request) -> str:
+    """The operator's passkeys: register one, remove one."""
+    operator = desk.door.operator(request)
+    known = [] if operator is None else passkeys.of(desk.gateway.store, operator.name)
+    rows = [{"id": one.id, "label": one.label, "added": one.added} for one in known]
+    return pages.passkeys(rows, operator=None if operator is None else operator.name)
+
+
+async def _requires(desk: Desk, row: Row, operator: Identity) -> Json:
+    """What the policy asks of this operator before the proposal is approved, in the form of `GET …/nonce`."""
+    if row.state != "proposed":
+        return {}
+    asked = await desk.gateway.approvals.requires(row, operator, "approve")
+    return {
+        "typed": asked.typed,
+        "passkey": asked.passkey,
+        "approvals": {"needed": asked.needed, "have": asked.have},
+        "refused": asked.refused,
+    }
 
 
 def _siblings(desk: Desk, view: Json) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from playwright.async_api import Browser, Page, expect
 
+from skyflo_runbooks.gateway.policy.file import PolicyFile
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.practice import PracticeCluster
 from tests.service.running import Service, running
@@ -73,9 +74,9 @@ class House:
 
 
 @asynccontextmanager
-async def house(tmp: Path, browser: Browser) -> AsyncIterator[House]:
-    """Serve the flagship."""
-    async with running(tmp) as service:
+async def house(tmp: Path, browser: Browser, policy: PolicyFile | None = None) -> AsyncIterator[House]:
+    """Serve the flagship, under a policy of the test's own where one is given."""
+    async with running(tmp, policy=policy) as service:
         yield House(service, browser)
 
 

@@ -13,6 +13,7 @@ from skyflo_mcp.kubernetes.client import Cluster
 
 from skyflo_runbooks.gateway import identity
 from skyflo_runbooks.gateway.gateway import new_link, open_store
+from skyflo_runbooks.gateway.policy.file import PolicyFile
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.practice import PracticeCluster
 from skyflo_runbooks.service.app import build
@@ -99,13 +100,24 @@ class Service:
 
 @asynccontextmanager
 async def running(
-    home: Path, scenario: str = "oomkilled-payment", *, practice: PracticeCluster | None = None, speed: float = 20.0
+    home: Path,
+    scenario: str = "oomkilled-payment",
+    *,
+    practice: PracticeCluster | None = None,
+    speed: float = 20.0,
+    policy: PolicyFile | None = None,
 ) -> AsyncIterator[Service]:
     """Run the service while the block lasts. A practice cluster that is given outlives it."""
     own = practice or PracticeCluster(scenario, speed=speed)
     sockets = bind("localhost", 0)
     cluster = Cluster(httpx.AsyncClient(transport=httpx.ASGITransport(own.app), base_url="http://practice"))
-    settings = Settings(home=home, data_dir=home / "data", practice=True, jupyter_origin="http://localhost:8888")
+    settings = Settings(
+        home=home,
+        data_dir=home / "data",
+        practice=True,
+        jupyter_origin="http://localhost:8888",
+        policy=policy or PolicyFile(),
+    )
     desk = open_desk(settings, open_store(settings.data_dir), sockets[0].getsockname()[1], cluster=cluster)
     desk.gateway.verifier.tick = 0.05
     listening = asyncio.Event()
