@@ -169,6 +169,9 @@ class Story:
         if answer.choice == "leave" or self.operator is None:
             raise Left(ExitCode.WAITING)
         as_operator = self.gateway.using(self.operator.session)
+        if answer.choice == "approve" and view.get("entries"):
+            self._decide(deciding.typed_values(as_operator, view, self.screen), status)
+            return
         if answer.choice == "modify":
             after = decide.propose_modified(as_operator, view, dict(answer.values))
             self.screen.line(f"{after['id']} replaces {view['id']}.", "yellow")

@@ -9,7 +9,7 @@ Rules:
 import shlex
 from typing import NamedTuple
 
-from skyflo_runbooks.model.json import Json
+from skyflo_runbooks.model.json import Json, at
 
 _VERBS = {"create": "Create", "patch": "Change", "apply": "Apply", "delete": "Delete", "evict": "Evict", "run": "Run"}
 LATER = "It cannot be previewed before those ahead of it were applied."
@@ -65,10 +65,11 @@ def parts(view: Json) -> list[Part]:
 
 
 def previews(view: Json) -> list[str]:
-    """Return in words what no dry run could show."""
+    """Return in words what no dry run could show, unless the impact tells it by name."""
     found = parts(view)
     later = sum(part.preview == "later" for part in found)
-    said = [NEVER] if any(part.verb == "run" or part.preview == "none" for part in found) else []
+    told = any("cannot be tried" in str(line) for line in at(view, "impact", "unknown", default=[]) or ())
+    said = [NEVER] if not told and any(part.verb == "run" or part.preview == "none" for part in found) else []
     if later:
         count = "One request" if later == 1 else f"{later} requests"
         said.append(f"{count} of {len(found)} cannot be previewed before those ahead of it were applied.")

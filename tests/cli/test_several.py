@@ -113,6 +113,23 @@ def test_a_deletion_takes_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
         deciding.names([deletion], [], Screen(), ask=True)
 
 
+def test_a_deletion_is_approved_by_its_name_and_not_by_yes(terminal: Terminal, workshop: Bench) -> None:
+    """Over the real gateway: `--yes` is refused with 2, another name too, and the right one is signed and counts."""
+    arguments = {"kind": "Service", "namespace": NAMESPACE, "name": "storefront"}
+    view = workshop.kernel.post("/api/v1/proposals", {"tool": "k8s_delete", "arguments": arguments, "step": "delete"})
+    terminal.at(workshop, log_in=True)
+    assert "needs           Whoever approves types the name storefront." in terminal("show", view["id"]).out
+    for refused in ([], ["--confirm", "storefron"]):
+        said = terminal("approve", view["id"], "--yes", *refused)
+        assert (said.code, "--confirm storefront" in said.err) == (2, True)
+    assert workshop.kernel.proposal(view["id"])["state"] == "proposed"
+    done = terminal("approve", view["id"], "--yes", "--confirm", "storefront", "--json")
+    assert (done.code, done.json[0]["state"]) == (0, "executed")
+    receipt = done.json[0]["receipt"]
+    assert (receipt["approvers"], receipt["requester"]) == (["promises"], "kernel:notebook")
+    assert receipt["executor"]
+
+
 @pytest.mark.parametrize(
     ("requires", "kind", "said"),
     [

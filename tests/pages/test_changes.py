@@ -28,7 +28,7 @@ def test_one_change_is_its_diff_alone() -> None:
     one = {"object": "Deployment/checkout/payment-service", "verb": "patch", "preview": "server", "diff": DIFF}
     said = changes(view(parts=[one])).html
     assert "memory: 512Mi" in said
-    assert "<h3" not in said
+    assert "<h2" not in said
     assert said == changes(view()).html
 
 
@@ -55,6 +55,8 @@ def test_a_command_is_shown_argument_by_argument_and_cannot_be_previewed() -> No
     assert "Run <b>in web of Pod/checkout/web-0</b>" in said
     assert "sh -c &#x27;rm -rf /tmp/* &amp;&amp; echo" in said
     assert previews(view(parts=[RUN])) == ["Nothing can preview this: what it does is known when it has run."]
+    named = {"unknown": ["what is run in Pod/checkout/web-0 cannot be tried beforehand"]}
+    assert previews(view(parts=[RUN], impact=named)) == []
 
 
 def test_what_cannot_be_previewed_yet_says_so() -> None:

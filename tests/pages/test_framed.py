@@ -14,6 +14,17 @@ from tests.pages.views import ID, view
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 
+# Brings a block into view, and resolves when the card's own observer, which looks every 100 ms, had its turn after.
+SEEN = """block => new Promise(done => {
+  block.scrollIntoView({block: "center"});
+  new IntersectionObserver((entries, observer) => {
+    if (!entries.some(entry => entry.isVisible && entry.intersectionRatio >= 0.999)) return;
+    observer.disconnect();
+    setTimeout(done, 150);
+  }, {trackVisibility: true, delay: 100, threshold: [0, 0.999, 1]}).observe(block);
+})"""
+
+
 class Framed:
     """A notebook page beside a signed-in gateway."""
 
@@ -107,6 +118,30 @@ async def test_a_short_frame_arms_once_the_change_was_seen(framed: Framed) -> No
     await expect(card.get_by_role("status")).to_contain_text("Bring the whole card into view")
     await card.locator("#decide").scroll_into_view_if_needed()
     await expect(_approve(card)).to_be_enabled()
+
+
+async def test_a_long_change_is_seen_block_by_block(framed: Framed) -> None:
+    """Jumping to the buttons does not arm them: each block of the diff has to have been in view."""
+    framed.notebook.height = 4000
+    lines = "\n".join(f"+line-{number}: value" for number in range(140))
+    framed.site.gateway.add(view(diff=f"@@ ConfigMap checkout/settings (new)\n{lines}"))
+    card = await framed.open()
+    await card.locator("#decide").scroll_into_view_if_needed()
+    await expect(card.get_by_role("status")).to_contain_text("Bring the whole card into view")
+    await expect(_approve(card)).to_be_disabled()
+    for block in await card.locator("#diff .block").all():
+        await block.evaluate(SEEN)
+    await card.locator("#decide").scroll_into_view_if_needed()
+    await expect(_approve(card)).to_be_enabled()
+
+
+async def test_a_value_is_never_typed_inside_a_frame(framed: Framed) -> None:
+    """The page around it could lay its own field over this one; the card's own window is offered."""
+    framed.site.gateway.add(view(entries=["/values/password"]))
+    card = await framed.open()
+    await expect(card.get_by_role("link", name="Open in its own window")).to_be_visible()
+    await expect(card.get_by_label("password")).to_be_hidden()
+    await expect(_approve(card)).to_have_count(0)
 
 
 @pytest.mark.parametrize(

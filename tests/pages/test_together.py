@@ -26,7 +26,7 @@ async def test_a_plan_is_approved_with_one_press_and_each_change_by_its_own_dige
     async with place.signed_in(path=f"/proposals/{first['id']}") as page:
         await page.get_by_role("link", name="One more change of this run waits").click()
         await page.wait_for_url("**/plan/rb-plan/run-1")
-        assert await page.locator("article.change h1").all_inner_texts() == [first["title"], second["title"]]
+        assert await page.locator("article.change h2.title").all_inner_texts() == [first["title"], second["title"]]
         await look_at_all(page)
         await page.get_by_role("button", name="Approve these 2 changes").click()
         await expect(page.get_by_text("All 2 were applied.")).to_be_visible(timeout=PATIENCE)

@@ -4,8 +4,8 @@ Rules:
   1. What is shown comes from the gateway's own state: a proposal view as `docs/architecture.md` describes it, and what
      its policy asks of the operator who looks (`requires`, as `GET …/nonce` answers it).
   2. Whoever decides sees the whole change. Where it does not fit (`diff.MAX_LINES`), the page offers no approval.
-  3. High risk, no way back, a deletion, and a value that has to be typed are dealt with in a window of the gateway's
-     own, never in a frame. A deletion also asks for the object's name.
+  3. High risk, no way back, a deletion, a passkey, and a value that has to be typed are dealt with in a window of the
+     gateway's own, never in a frame. A deletion also asks for the object's name.
   4. While a value has to be typed, there is no approve button.
   5. The script that decides reads only the `data-` attributes of `main`; they are exact or empty.
 """
@@ -76,12 +76,16 @@ def receipt(view: Json, *, operator: str | None = None) -> str:
     )
 
 
-def shown(view: Json) -> tuple[str, bool]:
-    """Return what a person reads before deciding, without the buttons, and whether the whole change is in it."""
+def shown(view: Json, requires: Json | None = None, depth: int = 1) -> tuple[str, bool]:
+    """Return what a person reads before deciding, without the buttons, and whether the whole change is in it.
+
+    `depth` is the level of its heading.
+    """
+    view = {**view, "needed": at(requires, "approvals", "needed", default=1)}
     level = risk(view)
-    change = changes(view)
+    change = changes(view, depth + 1)
     said = (
-        f'<header class="head"><h1>{text(view.get("title"), 200)}</h1>'
+        f'<header class="head"><h{depth} class="title">{text(view.get("title"), 200)}</h{depth}>'
         f'<span class="id">{text(view.get("id"), 20)}</span><span class="risk {level}">{RISKS[level]}</span></header>'
         f'<p class="why">{text(view.get("why"), 2000)}</p>{change.html}'
         f'<div class="facts">{facts(before(view))}</div>'
@@ -134,10 +138,10 @@ def _data(view: Json, operator: str | None, framed: bool, parent: str, requires:
         "expires": view.get("expires", ""),
         "operator": operator or "",
         "framed": "yes" if framed else "",
-        "window": "yes" if window_only(view) else "",
+        "window": "yes" if window_only(view) or requires.get("passkey") else "",
         "confirm": confirmation(view, requires),
         "passkey": "yes" if requires.get("passkey") else "",
-        "approvals": at(view, "approvals", "have", default=""),
+        "approvals": len(view.get("approvers") or ()),
         "parent": parent,
         "verdict": at(view, "judgement", "verdict", default=""),
         "verified": "yes" if at(view, "verification", "checks") else "",
@@ -145,7 +149,7 @@ def _data(view: Json, operator: str | None, framed: bool, parent: str, requires:
 
 
 def _card(view: Json, operator: str | None, requires: Json) -> str:
-    said, whole = shown(view)
+    said, whole = shown(view, requires)
     return f'<article id="card">{said}{_decide(view, whole, operator, requires)}</article>'
 
 

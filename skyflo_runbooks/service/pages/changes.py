@@ -13,13 +13,16 @@ from skyflo_runbooks.service.pages.diff import MAX_LINES, MAX_WIDTH, Line, Shown
 from skyflo_runbooks.service.pages.text import text
 
 
-def changes(view: Json) -> Shown:
-    """Return everything that the proposal would do as HTML, and whether all of it is there."""
+def changes(view: Json, depth: int = 2) -> Shown:
+    """Return everything that the proposal would do as HTML, and whether all of it is there.
+
+    `depth` is the level of the headings of numbered parts.
+    """
     found = parts(view)
     if len(found) == 1 and found[0].alone:
         shown = _diff(found[0], found[0].diff)
         return Shown(_region(f"<pre>{shown.html}</pre>"), shown.whole)
-    rows = [_numbered(part, place, len(found)) for place, part in enumerate(found, 1)]
+    rows = [_numbered(part, place, len(found), depth) for place, part in enumerate(found, 1)]
     inner = "".join(row.html for row in rows) + _folded(found)
     return Shown(_region(inner), all(row.whole for row in rows) and _fits(found))
 
@@ -28,9 +31,9 @@ def _region(inner: str) -> str:
     return f'<div id="diff" class="changes" tabindex="0" role="region" aria-label="What will change">{inner}</div>'
 
 
-def _numbered(part: Part, place: int, count: int) -> Shown:
+def _numbered(part: Part, place: int, count: int, depth: int) -> Shown:
     number = f'<span class="soft">{place} of {count}</span> ' if count > 1 else ""
-    head = f'<h3 class="block">{number}{text(part.does, 20)} <b>{text(part.where, 400)}</b></h3>'
+    head = f'<h{depth} class="block what">{number}{text(part.does, 20)} <b>{text(part.where, 400)}</b></h{depth}>'
     body = _body(part)
     return Shown(f'<section class="part">{head}{body.html}</section>', body.whole)
 

@@ -68,7 +68,7 @@ def _article(view: Json, place: int, count: int, requires: Json, why_not: str) -
         "in": "" if why_not else "yes",
     }
     attributes = " ".join(f'data-{key}="{attr(value)}"' for key, value in data.items())
-    body = shown(view)[0].replace('id="diff" ', "", 1)
+    body = shown(view, requires, depth=2)[0].replace('id="diff" ', "", 1)
     out = f'<p class="out">Not approved here: {text(why_not, 400)} <a href="{address(view)}">Its own page</a></p>'
     under = out if why_not else typing(name, f"typed-{id_}")
     return (

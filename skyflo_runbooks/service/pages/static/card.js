@@ -276,7 +276,7 @@ async function follow() {
     try {
       const moving = card.state === "approved" || card.state === "executing";
       const view = await get(path(moving ? "?wait=30" : ""));
-      const approvals = String(view.approvals?.have ?? "");
+      const approvals = String(view.approvers?.length ?? 0);
       const moved = view.state !== card.state || approvals !== card.approvals;
       if (moved || (view.judgement?.verdict ?? "") !== card.verdict) await refresh();
       if (!waiting) idle += 1;

@@ -29,7 +29,9 @@ async function ask(call, words) {
 
 /** Let the person confirm with a passkey; `options` are a PublicKeyCredentialRequestOptionsJSON. */
 export async function assertion(options) {
-  if (!options?.challenge) throw new Problem("The gateway asks for a passkey and names none.", NEXT);
+  if (!options?.challenge || !options.allowCredentials?.length) {
+    throw new Problem("It is approved with a passkey, and you have none here.", NEXT);
+  }
   const publicKey = {
     ...options,
     challenge: bytes(options.challenge),
