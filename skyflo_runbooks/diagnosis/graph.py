@@ -20,7 +20,17 @@ from typing import Any, Literal
 
 import msgspec
 
-from skyflo_runbooks.diagnosis.pods import each, finished, labels_of, name_of, namespace_of, pod_request, texts
+from skyflo_runbooks.diagnosis.pods import (
+    each,
+    finished,
+    labels_of,
+    leaving,
+    name_of,
+    namespace_of,
+    pod_request,
+    ready,
+    texts,
+)
 from skyflo_runbooks.diagnosis.snapshot import Snapshot, Usage
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
@@ -57,6 +67,8 @@ class Graph:
         self.snapshot = snapshot
         # What several rules compute from the same graph, once.
         self.notes: dict[str, Any] = {}
+        # By identity: the snapshot keeps every object alive as long as its graph.
+        self._tops: dict[int, Json] = {}
         self._objects: dict[ObjectRef, Json] = {}
         self._owned: dict[ObjectRef, list[Json]] = defaultdict(list)
         self._labelled: dict[tuple[str, str, str], list[Json]] = defaultdict(list)
@@ -91,6 +103,17 @@ class Graph:
             key, value = next(iter(sorted(selector(manifest).items())))
             self._services[this.namespace, key, value].append(manifest)
 
+    @cached_property
+    def ailing(self) -> list[Json]:
+        """The pods that are neither ready nor leaving: few, where all is well."""
+        return [pod for pod in self.all("Pod") if not ready(pod) and not leaving(pod)]
+
+    @cached_property
+    def heard(self) -> list[Json]:
+        """The pods of which a log was read."""
+        names = {(namespace, pod) for namespace, pod, _, _ in self._logs}
+        return [pod for pod in self.all("Pod") if (namespace_of(pod), name_of(pod)) in names]
+
     def all(self, kind: str) -> list[Json]:
         """Return the objects of a kind, in the order they were read."""
         return self.snapshot.objects.get(kind, [])
@@ -106,6 +129,12 @@ class Graph:
 
     def workload(self, pod: Json) -> Json:
         """Return the topmost controller of a pod, or the pod itself where it has none that was read."""
+        known = self._tops.get(id(pod))
+        if known is None:
+            known = self._tops[id(pod)] = self._top(pod)
+        return known
+
+    def _top(self, pod: Json) -> Json:
         current = pod
         for _ in range(5):  # Pod → ReplicaSet → Deployment → an operator's object; ownership is not cyclic, but be sure
             above = self.owner(current)

@@ -387,7 +387,7 @@ _FORBIDDEN = re.compile(
 def forbidden(graph: Graph) -> Iterator[Finding]:
     """Yield one finding for each ServiceAccount that lacks a right which its pods' logs ask for."""
     seen: set[tuple[str, ...]] = set()
-    for pod in graph.all("Pod"):
+    for pod in graph.heard:
         for container in containers(pod):
             for line in reversed(graph.log(pod, container.name).splitlines()[-60:]):
                 found = _FORBIDDEN.search(line)

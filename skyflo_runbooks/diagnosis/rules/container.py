@@ -58,7 +58,15 @@ class Ended(msgspec.Struct, frozen=True):
 Ends = dict[tuple[ObjectRef, str], list[Ended]]
 
 
-def _ends(graph: Graph) -> Iterator[Ended]:
+def _ends(graph: Graph) -> list[Ended]:
+    """Return the newest termination of each container; once for all rules."""
+    known: list[Ended] | None = graph.notes.get("ends")
+    if known is None:
+        known = graph.notes["ends"] = list(_newest_ends(graph))
+    return known
+
+
+def _newest_ends(graph: Graph) -> Iterator[Ended]:
     for pod in graph.all("Pod"):
         if leaving(pod):
             continue

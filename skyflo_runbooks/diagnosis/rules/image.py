@@ -20,7 +20,6 @@ from skyflo_runbooks.diagnosis.pods import (
     containers,
     created,
     each,
-    leaving,
     template_container,
 )
 from skyflo_runbooks.diagnosis.rules.base import (
@@ -69,9 +68,7 @@ def image_not_found(graph: Graph) -> Iterator[Finding]:
 
 
 def _pulls(graph: Graph) -> Iterator[Pull]:
-    for pod in graph.all("Pod"):
-        if leaving(pod):
-            continue
+    for pod in graph.ailing:
         for container in containers(pod):
             reason, message = container.waiting
             if reason in PULL_ERRORS:

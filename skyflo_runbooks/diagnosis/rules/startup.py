@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from skyflo_runbooks.diagnosis.graph import Graph, ref
-from skyflo_runbooks.diagnosis.pods import Container, containers, each, leaving, name_of, namespace_of, ready
+from skyflo_runbooks.diagnosis.pods import Container, containers, each, name_of, namespace_of
 from skyflo_runbooks.diagnosis.rules.base import (
     Rule,
     changeable,
@@ -66,9 +66,7 @@ Look = Callable[[Graph, Json, Container], Seen | None]
 def groups(graph: Graph, look: Look) -> Iterator[tuple[Json, str, list[Seen]]]:
     """Yield for each workload and container what `look` saw on pods of the present revision."""
     found: dict[tuple[ObjectRef, str], list[Seen]] = defaultdict(list)
-    for pod in graph.all("Pod"):
-        if leaving(pod) or ready(pod):
-            continue
+    for pod in graph.ailing:
         for container in containers(pod):
             seen = look(graph, pod, container)
             if seen and not outdated(graph, culprit(graph, pod), pod):
