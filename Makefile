@@ -50,6 +50,12 @@ test: $(STAMP) ## style, types, layers and tests; STRICT=1: a test that cannot r
 bench: $(STAMP) ## measure, and print JSON
 	@$(PYTHON) -m tests.benchmarks
 
+PROPOSALS ?= 10000
+KILLS ?= 1000
+SEED ?= 1
+reliability: $(STAMP) ## a day of load with kills (PROPOSALS, KILLS, SEED), and what came of it as JSON
+	@$(PYTHON) -m tests.reliability --proposals $(PROPOSALS) --kills $(KILLS) --seed $(SEED) --expires 180
+
 tools-doc: $(STAMP) ## write docs/tools.md from what the servers offer
 	@$(VENV)/bin/skyflo-runbooks tools --page > docs/tools.md.new && mv docs/tools.md.new docs/tools.md
 
@@ -60,4 +66,4 @@ constraints: ## resolve the versions anew
 clean: ## remove what was made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis kernel_ext/skyflo_kernel/labextension
 
-.PHONY: help environment demo test bench tools-doc constraints clean
+.PHONY: help environment demo test bench reliability tools-doc constraints clean

@@ -28,6 +28,7 @@ def mounted(desk: Desk) -> Any:
     return served.http_app(
         path="/",
         stateless_http=True,
+        json_response=True,  # nothing streams here, and an event stream for each answer costs its time
         middleware=[Middleware(Guard, desk=desk)],
         host_origin_protection=False,  # Guard checks host, origin and credential, as everywhere else
     )

@@ -14,7 +14,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TypeAlias
 
-from tests.benchmarks import approving, asking, clean, gathering, machine, recording, replaying, starting, waiting
+from tests.benchmarks import (
+    approving,
+    asking,
+    clean,
+    gathering,
+    machine,
+    recording,
+    remembering,
+    replaying,
+    starting,
+    waiting,
+)
 from tests.benchmarks.figures import FULL, QUICK, Figure, Missing, Scale
 
 Measure: TypeAlias = Callable[[Path, Scale], Iterator[Figure | Missing]]
@@ -28,6 +39,7 @@ MEASURES: dict[str, Measure] = {
     "recording": recording.measure,
     "replaying": replaying.measure,
     "waiting": waiting.measure,
+    "remembering": remembering.measure,
 }
 _NOT_HERE = (
     Missing("diagnosis_over_k8sgpt", "k8sgpt is not installed by this project, so there is no run to compare with"),

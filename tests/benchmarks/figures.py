@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-Unit = Literal["s", "ms", "ratio"]
+Unit = Literal["s", "ms", "MB", "ratio"]
 Comparison = Literal["<", "<=", ">="]
 
 
@@ -85,13 +85,25 @@ class Scale:
     decisions: int
     pods: int
     waiting: int
+    calls: int
 
 
 FULL = Scale(
-    diagnoses=15, reads=200, approvals=40, starts=15, replays=8, gathers=3, decisions=400, pods=100, waiting=200
+    diagnoses=15,
+    reads=200,
+    approvals=40,
+    starts=15,
+    replays=8,
+    gathers=3,
+    decisions=400,
+    pods=100,
+    waiting=200,
+    calls=10_000,
 )
 # For the test that every figure is there. Its numbers mean little.
-QUICK = Scale(diagnoses=2, reads=5, approvals=2, starts=1, replays=1, gathers=1, decisions=20, pods=20, waiting=10)
+QUICK = Scale(
+    diagnoses=2, reads=5, approvals=2, starts=1, replays=1, gathers=1, decisions=20, pods=20, waiting=10, calls=100
+)
 
 
 def seconds(action: Callable[[], object]) -> float:

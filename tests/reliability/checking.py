@@ -4,7 +4,7 @@ Rules:
   1. Nothing is lost: each proposal and each decision that was acknowledged is in the record, the chain holds, and every
      checkpoint does.
   2. Nothing is applied twice: an executed attempt has exactly one write in the audit log, a void one none.
-  3. No write without its attempt, and no approval that is left in between.
+  3. No write without its attempt, no approval that is left in between, and `ledger reconcile` finds no difference.
   4. Each object is as the last executed proposal left it.
 """
 
@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from skyflo_runbooks.gateway import checkpoints, ledger
+from skyflo_runbooks.gateway import checkpoints, ledger, reconcile
 from skyflo_runbooks.gateway.store import Store
 from tests.reliability.load import Lived
 
@@ -63,6 +63,7 @@ def checked(store: Store, lived: Lived, audit: Path) -> Found:
         *(f"a write of {attempt}, which the record does not know" for attempt in applied if attempt not in attempts),
         *_unlike(attempts, states, applied),
         *_broken(store, kept),
+        *_unreconciled(store, audit),
     ]
     return Found(
         dict(Counter(states.values())),
@@ -102,6 +103,13 @@ def _unlike(attempts: dict[str, str], states: dict[str, str], applied: Counter[s
         if wanted is not None and applied[attempt] != wanted:
             found.append(f"{id_} is {states[id_]}, and its attempt {attempt} has {applied[attempt]} writes")
     return found
+
+
+def _unreconciled(store: Store, audit: Path) -> list[str]:
+    """Return what `ledger reconcile` finds."""
+    made = ({"kind": entry.kind, "at": entry.at, "body": entry.body} for entry in store.entries())
+    with audit.open() as lines:
+        return list(reconcile.reconcile(reconcile.read(lines, ()), reconcile.attempts(made)).differences)
 
 
 def _broken(store: Store, kept: list[checkpoints.Checkpoint]) -> list[str]:
