@@ -26,6 +26,8 @@ NAMES = {
     "papermill_overhead",
     "decisions_durable",
     "front_page_waiting",
+    "memory_idle",
+    "memory_after_calls",
 }
 
 
@@ -41,7 +43,7 @@ def test_every_figure_is_there_and_positive() -> None:
     assert set(figures) == NAMES - (set() if built else {"approve_applied"})
     assert missing >= NAMES - set(figures) | {"demo_clean_checkout", "diagnosis_over_k8sgpt"}
     assert [name for name, figure in figures.items() if not figure["value"] > 0] == []
-    assert all(figure["how"] and figure["unit"] in ("s", "ms", "ratio") for figure in figures.values())
+    assert all(figure["how"] and figure["unit"] in ("s", "ms", "MB", "ratio") for figure in figures.values())
     assert said["machine"]["cores"] >= 1
     assert said["machine"]["processor"]
 
