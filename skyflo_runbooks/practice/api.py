@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
 
 from skyflo_runbooks.model.errors import BadInput
 from skyflo_runbooks.model.json import Json
@@ -46,7 +47,9 @@ class Api:
 
     def __init__(self, cluster: "PracticeCluster") -> None:
         self.cluster = cluster
-        self.app = Starlette(routes=[Route("/{path:path}", self.handle, methods=_METHODS)])
+        everything = "/{path:path}"
+        routes = [Route(everything, self.handle, methods=_METHODS), WebSocketRoute(everything, self.refuse_stream)]
+        self.app = Starlette(routes=routes)
 
     async def handle(self, request: Request) -> Response:
         """Answer one request."""
@@ -58,6 +61,14 @@ class Api:
             response = JSONResponse(refused.status(), refused.code)
         response.headers["date"] = format_datetime(self.cluster.clock.now(), usegmt=True)
         return response
+
+    async def refuse_stream(self, socket: WebSocket) -> None:
+        """Refuse a stream into a pod (exec, portforward): its containers are simulated, and run no programs."""
+        try:
+            self.cluster.access.user(socket.headers.get("authorization"))
+            raise errors.bad_request("the practice cluster simulates containers: nothing can be run in them")
+        except errors.ApiError as refused:
+            await socket.send_denial_response(JSONResponse(refused.status(), refused.code))
 
     async def _dispatch(self, request: Request, user: User) -> Response:
         parts = [part for part in request.url.path.split("/") if part]

@@ -17,8 +17,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from skyflo_mcp.kubernetes import Cluster
+from skyflo_mcp.kubernetes.errors import BadRequest
 
 from skyflo_runbooks.model.errors import BadInput, Unreachable
+from skyflo_runbooks.model.objects import ObjectRef
+from skyflo_runbooks.model.request import Request
 from skyflo_runbooks.practice import PracticeCluster, fleet
 from skyflo_runbooks.practice.server import Certificate, Server, client_of, write_private
 from tests import needs
@@ -344,3 +348,13 @@ def test_the_command_refuses_an_unknown_scenario() -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("There is no scenario 'nope'.")
     assert "Traceback" not in done.stderr
+
+
+async def test_nothing_is_run_in_a_simulated_container(folder: Path) -> None:
+    """A stream into a pod is refused in words, over the same TLS and with the same credential as everything else."""
+    pod = ObjectRef("Pod", "web-1", "checkout", "v1")
+    body = {"container": "web", "command": ["ls"]}
+    request = Request("run", pod, "/api/v1/namespaces/checkout/pods/web-1/exec", body)
+    async with Cluster.from_kubeconfig(str(folder / "kubeconfig")) as cluster:
+        with pytest.raises(BadRequest, match="simulates containers"):
+            await cluster.run(request)
