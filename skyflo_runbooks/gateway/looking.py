@@ -4,7 +4,10 @@ Rules:
   1. A creation or a patch is ours if the object knows the field manager of the attempt.
   2. A deletion or an eviction is done if the object is gone, is going, or is another one by now; who did it cannot be
      told, and that is said.
-  3. Whether a command ran in a container cannot be seen from outside. It has failed, in the words that nobody knows; it
+  3. An apply has no field manager of its own. It is ours if the object is as approved and our manager's entry is not
+     the one that stood there when it was sent; not applied if the object or that entry did not move. Where the two do
+     not agree, nobody can tell: it has failed in these words.
+  4. Whether a command ran in a container cannot be seen from outside. It has failed, in the words that nobody knows; it
      is never run again.
 """
 
@@ -26,11 +29,18 @@ class Found(msgspec.Struct, frozen=True):
     now: Json | None
 
 
-def found(request: Request, bound: BoundRequest, attempt: str, now: Json | None) -> Found:
-    """Return what the live object says of a request that was being sent."""
+def found(
+    request: Request, bound: BoundRequest, attempt: str, now: Json | None, *, before: Json, as_approved: bool
+) -> Found:
+    """Return what the live object says of a request that was being sent.
+
+    `before` is its `traces.grip` from then, `as_approved` whether it now is what the approval promised.
+    """
     if request.verb == "run":
         said = f"whether the command ran in {request.target}, and how it ended, cannot be known; it is not run again"
         return Found("settle_failed", said, now)
+    if request.verb == "apply":
+        return _applied(request, now, before=before, as_approved=as_approved)
     if request.verb in ("delete", "evict"):
         if is_gone(bound, now):
             said = f"{request.target} is gone; the answer that would say by whom was lost"
@@ -39,6 +49,20 @@ def found(request: Request, bound: BoundRequest, attempt: str, now: Json | None)
         return Found("settle_executed", "applied; the answer was lost and the live object shows our write", now)
     said = f"{request.target} does not show our write: it was not applied. Run the step again."
     return Found("settle_void", said, now)
+
+
+def _applied(request: Request, now: Json | None, *, before: Json, as_approved: bool) -> Found:
+    """Return what the live object says of an apply, by rule 3."""
+    grip = traces.grip(now)
+    moved = now is not None and grip["resource_version"] != before.get("resource_version")
+    ours = moved and grip["applied"] != before.get("applied")
+    if ours and as_approved:
+        return Found("settle_executed", "applied; the answer was lost and the live object shows our apply", now)
+    if not moved or (not ours and not as_approved):
+        said = f"{request.target} does not show our apply: it was not applied. Run the step again."
+        return Found("settle_void", said, now)
+    said = f"{request.target} moved since, and whether this apply is part of it cannot be known. Look at it."
+    return Found("settle_failed", said, now)
 
 
 def is_gone(bound: BoundRequest, now: Json | None) -> bool:

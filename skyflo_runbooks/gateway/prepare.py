@@ -34,7 +34,7 @@ from skyflo_runbooks.model.errors import BadInput, OurBug
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
 from skyflo_runbooks.model.proposal import Impact
-from skyflo_runbooks.model.request import JSON_PATCH, LEAVING, Request
+from skyflo_runbooks.model.request import APPLY_PATCH, JSON_PATCH, LEAVING, Request
 
 Path = tuple[str, ...]
 
@@ -99,7 +99,7 @@ async def prepare(cluster: Cluster, request: Request, *, scene: Scene, secret_ke
             force=request.force,
         ),
         diff=_diff(request, now, shown.left),
-        impact=msgspec.structs.replace(touched, unknown=(*shown.unknown, *touched.unknown)),
+        impact=_told(touched, shown),
         unstable=unstable,
         ignored=ignored,
         warnings=shown.warnings,
@@ -107,8 +107,21 @@ async def prepare(cluster: Cluster, request: Request, *, scene: Scene, secret_ke
     )
 
 
+def _told(touched: Impact, shown: Preview) -> Impact:
+    """Return the impact with what the dry runs said: what is not known, and whose fields are taken."""
+    taken = tuple(f"takes the field {said} from its manager" for said in shown.taken)
+    return msgspec.structs.replace(
+        touched,
+        unknown=(*shown.unknown, *touched.unknown),
+        ownership=(*taken, *touched.ownership),
+        risks=(*((("medium", "it takes fields that others manage"),) if taken else ()), *touched.risks),
+    )
+
+
 def explicit(request: Request) -> Request:
-    """Return the request with what would else be the server's choice: what becomes of a deleted object's dependents."""
+    """Return the request with what would else be left open: what becomes of a deleted object's dependents."""
+    if request.verb == "apply":
+        return msgspec.structs.replace(request, content_type=APPLY_PATCH)
     if request.verb != "delete" or (request.body or {}).get("propagationPolicy"):
         return request
     return msgspec.structs.replace(request, body={**(request.body or {}), "propagationPolicy": "Background"})

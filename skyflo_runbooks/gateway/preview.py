@@ -6,7 +6,8 @@ Rules:
   2. What the server refuses in a dry run it would refuse in earnest: that ends the proposal. Two answers do not: a
      webhook that takes no part in dry runs (then nothing is previewed at all), and a disruption budget that lets a pod
      not go at this moment.
-  3. Where there is no dry run, what is shown is computed from what is asked for, as far as it goes, and what is not
+  3. An apply that may take fields from others is dry-run once more without that, to hear whose they are.
+  4. Where there is no dry run, what is shown is computed from what is asked for, as far as it goes, and what is not
      known is said.
 """
 
@@ -16,11 +17,11 @@ import re
 import jsonpatch
 import msgspec
 from skyflo_mcp.kubernetes.client import Cluster
-from skyflo_mcp.kubernetes.errors import BadRequest, TooMany
+from skyflo_mcp.kubernetes.errors import BadRequest, Conflict, TooMany
 
 from skyflo_runbooks.gateway import traces
 from skyflo_runbooks.model.errors import BadInput
-from skyflo_runbooks.model.json import Json
+from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.request import JSON_PATCH, LEAVING, MERGE_PATCH, Request
 
 # What the API server says of a webhook whose side effects it cannot leave out
@@ -31,7 +32,7 @@ _NO_DRY_RUN = re.compile(r'admission webhook "([^"]{1,253})" does not support dr
 class Preview(msgspec.Struct, frozen=True):
     """The request as far as it could be previewed, what would be left (of a deletion: nothing), and what is not known.
 
-    `again` is the second answer, where there were two.
+    `again` is the second answer, where there were two; `taken` are the fields that an apply takes from others.
     """
 
     request: Request
@@ -39,6 +40,7 @@ class Preview(msgspec.Struct, frozen=True):
     again: Json | None = None
     warnings: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    taken: tuple[str, ...] = ()
 
 
 def seen(request: Request) -> bool:
@@ -66,6 +68,7 @@ async def preview(cluster: Cluster, request: Request, now: Json | None) -> Previ
     try:
         left, warnings = await dry_run(cluster, request)
         again = (await dry_run(cluster, request))[0] if left is not None else None
+        taken = await _taken(cluster, request)
     except BadRequest as error:
         name = webhook(error)
         if not name:
@@ -77,7 +80,31 @@ async def preview(cluster: Cluster, request: Request, now: Json | None) -> Previ
         if request.verb != "evict":
             raise
         return Preview(request, unknown=(f"{target} may not go at this moment: {error.message}",))
-    return Preview(request, left, again, warnings)
+    except Conflict as error:
+        if request.verb == "apply" and fields_of_others(error):
+            error.next_step = "Leave these fields out, or apply with force to take them."
+        raise
+    return Preview(request, left, again, warnings, taken=taken)
+
+
+async def _taken(cluster: Cluster, request: Request) -> tuple[str, ...]:
+    """Return whose fields an apply takes, by rule 3."""
+    if request.verb != "apply" or not request.force:
+        return ()
+    try:
+        await dry_run(cluster, msgspec.structs.replace(request, force=False))
+    except Conflict as error:
+        return fields_of_others(error)
+    return ()
+
+
+def fields_of_others(error: Conflict) -> tuple[str, ...]:
+    """Return in words which fields of an apply other field managers own with another value."""
+    causes = at(error.body, "details", "causes", default=[])
+    found = [cause for cause in causes if cause.get("reason") == "FieldManagerConflict"]
+    return tuple(
+        f"{cause.get('field')} ({str(cause.get('message')).removeprefix('conflict with ')})" for cause in found
+    )
 
 
 def webhook(error: BadRequest) -> str:

@@ -94,8 +94,6 @@ def _reasons(request: Request, was: Json | None, will: Json | None, impact: Impa
         found.append(("high", f"it deletes {ref}"))
     if request.preview == "none":
         found.append(("high", f"nothing can show beforehand what it does to {ref}"))
-    if request.force:
-        found.append(("medium", "it may take fields that another field manager owns"))
     if request.verb == "run":
         found.append(("high", f"it runs a program in {ref}"))
     if system(ref.namespace or (ref.name if ref.kind == "Namespace" else "")):

@@ -107,7 +107,8 @@ class Step:
                 self._skip("in place already, nothing was sent", now)
                 return None
             if not marked or self._request.verb == "evict":
-                self._store.mark_sent(self._attempt.id, self._place + 1)
+                grip = traces.grip(now) if self._request.verb == "apply" else None
+                self._store.mark_sent(self._attempt.id, self._place + 1, grip)
                 marked = True
             try:
                 return await self._send(now)
@@ -145,7 +146,7 @@ class Step:
     async def look(self) -> Found:
         """Return what the live object says of the request, which was being sent."""
         now = await prepare.live(self._cluster, self._request)
-        return found(self._request, self._bound, self._attempt.id, now)
+        return self._found(now)
 
     def note_found(self, seen: Found) -> None:
         """Write down that the request was found applied after its answer was lost."""
@@ -154,6 +155,11 @@ class Step:
         by = rfc3339(when) if when else ""
         said = "found in place after the answer was lost"
         self._note(self._answered(200, left, by=by, message=said), self._after(left))
+
+    def _found(self, now: Json | None) -> Found:
+        before = self._store.sending(self._attempt.id, self._place + 1)
+        as_approved = not self._bound.seen or self._body(now) == self._bound.body
+        return found(self._request, self._bound, self._attempt.id, now, before=before, as_approved=as_approved)
 
     async def _dry_run(self) -> Json | None:
         """Return what the request would leave now; by rule 2, where that waits for a request before it."""
@@ -216,6 +222,9 @@ class Step:
         left = sent.object if self._request.verb in LEAVING else None
         other = self._bound.seen and self._body(left) != self._bound.body
         message = "the server's admission left something else than its dry run had shown" if other else ""
+        if self._request.verb == "apply" and not self._bound.uid and sent.status == 200:
+            # The API knows no "apply only if there is none".
+            message = "somebody made the object at the same moment, and this was merged into theirs"
         by = rfc3339(sent.at) if sent.at else ""
         self._note(self._answered(sent.status, left, by=by, message=message), self._after(left))
 
@@ -225,7 +234,7 @@ class Step:
 
     def _while_sending(self, stopped: Stopped, now: Json | None) -> Stopped:
         """Return what it means that the object is not as approved any more, after a first try to send."""
-        if traces.manager(self._attempt.id) in traces.managers(now):
+        if self._request.verb in LEAVING and self._found(now).event != "settle_void":
             # Something on the way sent it twice, and the answer is the second one's.
             raise OutcomeUnknown("the answer says that the object moved, and the object shows our own write")
         return Stopped(f"it moved while it was being sent: {stopped.message}")

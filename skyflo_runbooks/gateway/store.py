@@ -293,11 +293,23 @@ class Store:
             )
             return entry
 
-    def mark_sent(self, attempt: str, place: int) -> None:
-        """Note, durably and beforehand, that the request at `place` (from 1) is now being sent."""
+    def mark_sent(self, attempt: str, place: int, before: Json | None = None) -> None:
+        """Note, durably and beforehand, that the request at `place` (from 1) is now being sent.
+
+        `before` is what the object showed then; `sending` gives it back.
+        """
         with self.transaction() as db:
-            self.append(db, "sending", {"attempt": attempt, "request": place})
+            self.append(db, "sending", {"attempt": attempt, "request": place, **(before or {})})
             db.execute("UPDATE attempts SET sent = ? WHERE id = ?", (place, attempt))
+
+    def sending(self, attempt: str, place: int) -> Json:
+        """Return what was noted when the request at `place` (from 1) was sent last."""
+        found = self.one(
+            "SELECT body FROM entries WHERE kind = 'sending' AND json_extract(body, '$.attempt') = ? "
+            "AND json_extract(body, '$.request') = ? ORDER BY seq DESC LIMIT 1",
+            (attempt, place),
+        )
+        return {} if found is None else msgspec.json.decode(_bytes(found[0]), type=dict)
 
     def mark_applied(self, attempt: str, applied: list[Json], after: list[Json]) -> None:
         """Note what the API server answered so far; `after` holds the desired-state digests that we left.

@@ -10,6 +10,7 @@ Rules:
 
 from datetime import datetime
 
+from skyflo_runbooks.model.digest import sha256
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.request import Request
 
@@ -38,6 +39,13 @@ def entries(manifest: Json | None) -> list[Json]:
 def managers(manifest: Json | None) -> set[str]:
     """Return the field managers that the object knows."""
     return {str(entry.get("manager")) for entry in entries(manifest)}
+
+
+def grip(manifest: Json | None) -> Json:
+    """Return what shows afterwards whether an apply of ours was written: version, and a digest of our entry."""
+    ours = [one for one in entries(manifest) if (one.get("manager"), one.get("operation")) == (APPLIER, "Apply")]
+    version = str(at(manifest, "metadata", "resourceVersion", default=""))
+    return {"resource_version": version, "applied": sha256(ours) if ours else ""}
 
 
 def written_at(manifest: Json | None, by: str) -> datetime | None:

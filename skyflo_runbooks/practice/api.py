@@ -18,7 +18,7 @@ from starlette.websockets import WebSocket
 
 from skyflo_runbooks.model.errors import BadInput
 from skyflo_runbooks.model.json import Json
-from skyflo_runbooks.practice import discovery, errors, inside, reading, reviews, scale, table, usage, writing
+from skyflo_runbooks.practice import discovery, errors, inside, patching, reading, reviews, scale, table, usage, writing
 from skyflo_runbooks.practice.access import User
 from skyflo_runbooks.practice.kinds import NAMESPACE, NODE, POD, Kind, by_path
 from skyflo_runbooks.practice.scenario import load
@@ -246,10 +246,22 @@ class Api:
     async def _patch(self, request: Request, target: Target) -> Response:
         asked = _write(request, target)
         _named(target)
+        if request.headers.get("content-type", "").startswith(patching.APPLY):
+            return await self._apply(request, target, asked)
         before = self.cluster.store.get(target.kind, target.namespace, target.name)
         content = request.headers.get("content-type", "").partition(";")[0].strip()
         made = writing.patch(self.cluster.store, target.kind, before, content, await request.body(), asked)
         return self._written(request, target, made, asked)
+
+    async def _apply(self, request: Request, target: Target, asked: writing.Request) -> Response:
+        if not request.query_params.get("fieldManager"):
+            raise errors.needs_manager()
+        manifest = _yaml(await request.body())
+        force = request.query_params.get("force") == "true"
+        there = self.cluster.store.find(target.kind, target.namespace, target.name) is not None
+        place = (target.kind, target.namespace, target.name)
+        made = writing.apply(self.cluster.store, *place, manifest, asked, force=force)
+        return self._written(request, target, made, asked, 200 if there else 201)
 
     async def _delete(self, request: Request, target: Target) -> Response:
         body = await request.body()
@@ -399,6 +411,18 @@ def _write(request: Request, target: Target) -> writing.Request:
     return writing.Request(author, dry == ["All"], query.get("fieldValidation") or "Warn")
 
 
+def _yaml(raw: bytes) -> Json:
+    import yaml
+
+    try:
+        value: Any = yaml.safe_load(raw)
+    except yaml.YAMLError as wrong:
+        raise errors.bad_request(f"the body is not YAML: {wrong}") from wrong
+    if not isinstance(value, dict):
+        raise errors.bad_request(f"expected an object, got {type(value).__name__}")
+    return value
+
+
 async def _body(request: Request) -> Json:
     content = request.headers.get("content-type", "application/json").partition(";")[0].strip()
     raw = await request.body()
@@ -408,12 +432,7 @@ async def _body(request: Request) -> Json:
         except ValueError as wrong:
             raise errors.bad_request(f"the body is not JSON: {wrong}") from wrong
     elif content == "application/yaml":
-        import yaml
-
-        try:
-            value = yaml.safe_load(raw)
-        except yaml.YAMLError as wrong:
-            raise errors.bad_request(f"the body is not YAML: {wrong}") from wrong
+        value = _yaml(raw)
     else:
         raise errors.media_type(content, ["application/json", "application/yaml"])
     if not isinstance(value, dict):

@@ -4,6 +4,7 @@ Source of the texts: k8s.io/apimachinery/pkg/api/errors/errors.go and apiserver/
 `ApiError` is a value to be sent, raised anywhere below the HTTP layer.
 """
 
+import json
 from dataclasses import dataclass
 
 from skyflo_runbooks.model.json import Json
@@ -68,6 +69,30 @@ def conflict(kind: Kind, name: str, why: str = "") -> ApiError:
     return ApiError(409, "Conflict", message, _details(kind, name))
 
 
+def apply_conflict(conflicts: list[tuple[Json, tuple[str, ...]]]) -> ApiError:
+    """An apply that sets what others own; each conflict is the other's entry and the path in it."""
+    causes = []
+    for entry, path in conflicts:
+        how = "" if entry["operation"] == "Apply" else f" using {entry['apiVersion']}"
+        text = f'conflict with "{entry["manager"]}"{how}'
+        causes.append({"reason": "FieldManagerConflict", "message": text, "field": _dotted(path)})
+    listed = "; ".join(f"{cause['message']}: {cause['field']}" for cause in causes)
+    plural = "s" if len(causes) > 1 else ""
+    return ApiError(409, "Conflict", f"Apply failed with {len(causes)} conflict{plural}: {listed}", {"causes": causes})
+
+
+def _dotted(path: tuple[str, ...]) -> str:
+    """Write a path as the server does: `.spec.containers[name="app"].image`."""
+    said = ""
+    for step in path:
+        kind, _, rest = step.partition(":")
+        if kind == "f":
+            said += f".{rest}"
+        elif kind == "k":
+            said += "[" + ",".join(f"{key}={json.dumps(value)}" for key, value in json.loads(rest).items()) + "]"
+    return said
+
+
 def precondition(kind: Kind, name: str, field: str, expected: str, found: str) -> ApiError:
     why = f"Precondition failed: {field} in precondition: {expected}, {field} in object meta: {found}"
     return conflict(kind, name, why)
@@ -98,6 +123,12 @@ def patch_refused() -> ApiError:
     """A JSON Patch that does not apply, a failing `test` among them: the real server does not say which."""
     text = "the server rejected our request due to an error in our request"
     return ApiError(422, "Invalid", text, {})
+
+
+def needs_manager() -> ApiError:
+    """An apply without a field manager."""
+    options = Kind("meta.k8s.io", "v1", "PatchOptions", "")
+    return invalid(options, "", [Cause("fieldManager", "Required value: is required for apply patch")])
 
 
 def too_many(cause: str) -> ApiError:

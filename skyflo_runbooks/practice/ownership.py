@@ -17,6 +17,26 @@ _NEVER_OWNED = {"uid", "resourceVersion", "generation", "creationTimestamp", "ma
 _TOP_IGNORED = {"apiVersion", "kind"}
 
 
+def record_apply(after: Json, manager: str, owned: frozenset[Path], taken: frozenset[Path], when: str) -> None:
+    """Note in `after` that `manager` applied it: `owned` are its fields now, `taken` those that others lose."""
+    entries: list[Json] = []
+    for entry in after["metadata"].pop("managedFields", []):
+        if (entry["manager"], entry["operation"]) == (manager, "Apply"):
+            continue
+        kept = set(paths(entry["fieldsV1"])) - (set() if entry.get("subresource") else taken)
+        if kept:
+            entries.append({**entry, "fieldsV1": _tree(kept)})
+    mine = {**_entry(manager, "", set(owned), after["apiVersion"], when), "operation": "Apply"}
+    after["metadata"]["managedFields"] = [*entries, mine]
+
+
+def applied_fields(obj: Json, manager: str) -> frozenset[Path]:
+    """Return the fields that a manager owns by its last apply."""
+    entries = obj["metadata"].get("managedFields", [])
+    mine = (entry for entry in entries if (entry["manager"], entry["operation"]) == (manager, "Apply"))
+    return frozenset(path for entry in mine for path in paths(entry["fieldsV1"]))
+
+
 def record_fields(before: Json, after: Json, manager: str, subresource: str, when: str) -> None:
     """Note in `after` that `manager` made the difference from `before`."""
     fields = [key for key in {**before, **after} if before.get(key) != after.get(key)]
@@ -29,7 +49,7 @@ def record_fields(before: Json, after: Json, manager: str, subresource: str, whe
     mine: Json | None = None
     for entry in after["metadata"].pop("managedFields", []):
         same = (entry["manager"], entry.get("subresource", "")) == (manager, subresource)
-        kept = set(_paths(entry["fieldsV1"])) - gone - (set() if same else moved)
+        kept = set(paths(entry["fieldsV1"])) - gone - (set() if same else moved)
         if same:
             mine = _entry(entry["manager"], subresource, kept | moved, after["apiVersion"], when)
         elif kept:
@@ -43,7 +63,7 @@ def record_fields(before: Json, after: Json, manager: str, subresource: str, whe
 
 
 def _owned(obj: Json, fields: list[str]) -> set[tuple[Path, str]]:
-    return {leaf for key in fields if key in obj for leaf in _leaves({key: obj[key]}, "", ())}
+    return {leaf for key in fields if key in obj for leaf in leaves({key: obj[key]}, "", ())}
 
 
 def _entry(manager: str, subresource: str, paths: set[Path], api_version: str, when: str) -> Json:
@@ -60,22 +80,26 @@ def _entry(manager: str, subresource: str, paths: set[Path], api_version: str, w
     return entry
 
 
-def _leaves(value: Any, field: str, path: Path) -> Iterator[tuple[Path, str]]:
+def leaves(value: Any, field: str = "", path: Path = ()) -> Iterator[tuple[Path, str]]:
     """Yield each owned path with a hashable form of its value."""
     if isinstance(value, dict) and value:
         for key, item in value.items():
             if (not path and key in _TOP_IGNORED) or (path == ("f:metadata",) and key in _NEVER_OWNED):
                 continue
-            yield from _leaves(item, key, (*path, f"f:{key}"))
+            yield from leaves(item, key, (*path, f"f:{key}"))
     elif isinstance(value, list) and field in MERGE_KEYS and all(isinstance(item, dict) for item in value):
-        keys = MERGE_KEYS[field]
         for item in value:
-            named = {key: item[key] for key in keys if key in item}
-            step = "k:" + json.dumps(named, separators=(",", ":"), sort_keys=True)
+            step = item_step(field, item)
             yield (*path, step, "."), ""
-            yield from _leaves(item, "", (*path, step))
+            yield from leaves(item, "", (*path, step))
     else:
         yield path, repr(value)
+
+
+def item_step(field: str, item: Json) -> str:
+    """Return how a path names one item of a list with merge keys."""
+    named = {key: item[key] for key in MERGE_KEYS[field] if key in item}
+    return "k:" + json.dumps(named, separators=(",", ":"), sort_keys=True)
 
 
 def _tree(paths: set[Path]) -> Json:
@@ -87,8 +111,9 @@ def _tree(paths: set[Path]) -> Json:
     return tree
 
 
-def _paths(tree: Json, path: Path = ()) -> Iterator[Path]:
+def paths(tree: Json, path: Path = ()) -> Iterator[Path]:
+    """Yield the paths of a `fieldsV1`."""
     if not tree:
         yield path
     for step, below in tree.items():
-        yield from _paths(below, (*path, step))
+        yield from paths(below, (*path, step))

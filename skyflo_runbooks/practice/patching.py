@@ -1,8 +1,8 @@
 """The three kinds of patch: JSON Patch (RFC 6902), merge patch (RFC 7386) and strategic merge patch.
 
-Server-side apply is refused by name. Rules of strategic merge: objects merge, lists with a merge key merge item by
-item, other lists are replaced; `$patch: delete|replace`, `$deleteFromPrimitiveList` and `$setElementOrder` directives
-as in k8s.io/apimachinery/pkg/util/strategicpatch.
+Server-side apply has a module of its own (`applying`). Rules of strategic merge: objects merge, lists with a merge key
+merge item by item, other lists are replaced; `$patch: delete|replace`, `$deleteFromPrimitiveList` and
+`$setElementOrder` directives as in k8s.io/apimachinery/pkg/util/strategicpatch.
 """
 
 import json
@@ -18,19 +18,12 @@ from skyflo_runbooks.practice.store import clone
 JSON_PATCH = "application/json-patch+json"
 MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
-APPLY = ("application/apply-patch+yaml", "application/apply-patch+cbor")
-ACCEPTED = [JSON_PATCH, MERGE, STRATEGIC]
+APPLY = "application/apply-patch+yaml"
+ACCEPTED = [JSON_PATCH, MERGE, STRATEGIC, APPLY]
 
 
 def patched(obj: Json, content_type: str, body: bytes) -> Json:
     """Return `obj` with the patch applied; the original is left alone."""
-    if content_type in APPLY:
-        raise errors.ApiError(
-            415,
-            "UnsupportedMediaType",
-            "the practice cluster does not do server-side apply: send a JSON Patch, a merge patch or a strategic "
-            "merge patch (kubectl apply without --server-side)",
-        )
     if content_type not in ACCEPTED:
         raise errors.media_type(content_type, ACCEPTED)
     try:

@@ -15,7 +15,7 @@ from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.practice import errors
 from skyflo_runbooks.practice.clock import Clock, stamp
 from skyflo_runbooks.practice.kinds import EVENT, Kind
-from skyflo_runbooks.practice.ownership import record_fields
+from skyflo_runbooks.practice.ownership import Path, applied_fields, record_apply, record_fields
 
 _Value = TypeVar("_Value")
 # Enough for a watch that comes back after minutes; each entry keeps a whole object alive.
@@ -35,10 +35,15 @@ class Change:
 
 @dataclass(frozen=True)
 class Author:
-    """Who writes: the field manager, and the subresource it writes through."""
+    """Who writes: the field manager, and the subresource it writes through.
+
+    By an apply, `applied` are the fields that it owns then, and `taken` those that others lose to it.
+    """
 
     manager: str
     subresource: str = ""
+    applied: frozenset[Path] | None = None
+    taken: frozenset[Path] = frozenset()
 
 
 def clone(value: _Value) -> _Value:
@@ -73,6 +78,13 @@ def _let_go(obj: Json) -> bool:
     meta = obj["metadata"]
     waits = meta.get("finalizers") or meta.get("deletionGracePeriodSeconds", 0)
     return bool(meta.get("deletionTimestamp")) and not waits
+
+
+def _record(before: Json, after: Json, author: Author, when: str) -> None:
+    if author.applied is None:
+        record_fields(before, after, author.manager, author.subresource, when)
+    else:
+        record_apply(after, author.manager, author.applied, author.taken, when)
 
 
 class Store:
@@ -125,7 +137,7 @@ class Store:
             meta.pop(server_set, None)
         if kind.counted:
             meta["generation"] = 1
-        record_fields({}, made, author.manager, author.subresource, meta["creationTimestamp"])
+        _record({}, made, author, meta["creationTimestamp"])
         return made
 
     def update(self, kind: Kind, obj: Json, author: Author) -> Json:
@@ -155,11 +167,12 @@ class Store:
             meta.pop(fixed, None)
             if fixed in old:
                 meta[fixed] = old[fixed]
-        if after == before:
+        owns_alike = author.applied is None or author.applied == applied_fields(before, author.manager)
+        if after == before and owns_alike:
             return before
         if kind.counted and after.get("spec") != before.get("spec"):
             meta["generation"] = old.get("generation", 1) + 1
-        record_fields(before, after, author.manager, author.subresource, stamp(self.clock.now()))
+        _record(before, after, author, stamp(self.clock.now()))
         return after
 
     def remove(self, kind: Kind, namespace: str, name: str) -> Json:

@@ -7,7 +7,7 @@ store. A dry run goes all the way and leaves the store alone.
 from dataclasses import dataclass, field
 
 from skyflo_runbooks.model.json import Json, at
-from skyflo_runbooks.practice import errors, patching, quota, schema, validation
+from skyflo_runbooks.practice import applying, errors, patching, quota, schema, validation
 from skyflo_runbooks.practice.clock import stamp
 from skyflo_runbooks.practice.controllers import budget
 from skyflo_runbooks.practice.controllers.common import delete_pod
@@ -90,6 +90,26 @@ def patch(store: Store, kind: Kind, before: Json, content_type: str, body: bytes
     if at(shown, "metadata", "managedFields") == before["metadata"].get("managedFields"):
         meta.pop("managedFields", None)
     return replace(store, kind, before, shown, request, patch=True)
+
+
+def apply(store: Store, kind: Kind, namespace: str, name: str, body: Json, request: Request, *, force: bool) -> Json:
+    """Apply a manifest by server-side apply: create the object, or merge into the one there."""
+    _same_kind(kind, body)
+    manifest = _decode(kind, body, request, patch=True)
+    before = store.find(kind, namespace, name)
+    meta = manifest.setdefault("metadata", {})
+    if meta.get("name", name) != name:
+        raise errors.bad_request(f"the name of the object ({meta['name']}) does not match the name on the URL ({name})")
+    if before is None and meta.get("uid"):
+        why = f"uid mismatch: the provided object specified uid {meta['uid']}, and no existing object was found"
+        raise errors.conflict(kind, name, why)
+    meta["name"] = name
+    merged = applying.merge(before or {}, manifest, request.author.manager, force=force)
+    author = Author(request.author.manager, applied=merged.owned, taken=merged.taken)
+    asked = Request(author, request.dry_run, request.validation, request.warnings)
+    if before is None:
+        return create(store, kind, namespace, merged.object, asked)
+    return replace(store, kind, before, merged.object, asked, patch=True)
 
 
 def delete(store: Store, kind: Kind, namespace: str, name: str, options: Json, request: Request) -> Json:

@@ -130,12 +130,90 @@ async def test_a_wrong_uid_is_refused(bench: Client) -> None:
     assert "Precondition failed: UID in precondition: somebody-else" in status["message"]
 
 
-async def test_server_side_apply_is_refused_by_name(bench: Client) -> None:
-    """It is not played, and says so."""
-    await bench.create(MAPS, settings())
-    status = await bench.refused("PATCH", f"{MAPS}/settings", {}, "application/apply-patch+yaml")
-    assert status["code"] == 415
-    assert "server-side apply" in status["message"]
+# Server-side apply
+
+APPLY = "application/apply-patch+yaml"
+
+
+async def apply(client: Client, body: Json, manager: str = "us", **query: str) -> Json:
+    """Apply a ConfigMap; it must be accepted."""
+    full = {"apiVersion": "v1", "kind": "ConfigMap", **body}
+    reply = await client.send("PATCH", f"{MAPS}/settings", full, APPLY, fieldManager=manager, **query)
+    assert reply.status_code in (200, 201), reply.text
+    return dict(reply.json())
+
+
+def owners(obj: Json) -> dict[str, tuple[str, list[str]]]:
+    """Return by manager the operation, and the keys of `data` that it owns."""
+    return {
+        entry["manager"]: (entry["operation"], sorted(entry["fieldsV1"].get("f:data", {})))
+        for entry in obj["metadata"]["managedFields"]
+    }
+
+
+async def test_an_apply_creates_merges_and_takes_out_what_it_no_longer_has(bench: Client) -> None:
+    """A field of an earlier apply that is gone from the manifest goes, unless somebody else owns it, too."""
+    made = await apply(bench, {"data": {"a": "1", "b": "2", "c": "3"}})
+    assert owners(made) == {"us": ("Apply", ["f:a", "f:b", "f:c"])}
+    await apply(bench, {"data": {"b": "2"}}, "them")
+    left = await apply(bench, {"data": {"a": "1"}})
+    assert left["data"] == {"a": "1", "b": "2"}
+    assert owners(left) == {"them": ("Apply", ["f:b"]), "us": ("Apply", ["f:a"])}
+
+
+async def test_a_field_of_somebody_else_is_a_conflict_until_it_is_taken(bench: Client) -> None:
+    """The server says whose it is; with force they lose it."""
+    await bench.create(MAPS, settings(a="1", b="2"), fieldManager="kubectl")
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "9", "b": "2"}}
+    status = await bench.refused("PATCH", f"{MAPS}/settings", body, APPLY, fieldManager="us")
+    assert (status["code"], status["reason"]) == (409, "Conflict")
+    (cause,) = status["details"]["causes"]
+    assert (cause["reason"], cause["field"]) == ("FieldManagerConflict", ".data.a")
+    assert 'conflict with "kubectl" using v1' in cause["message"]
+    taken = await apply(bench, {"data": {"a": "9", "b": "2"}}, force="true")
+    assert taken["data"] == {"a": "9", "b": "2"}
+    assert owners(taken) == {"kubectl": ("Update", ["f:b"]), "us": ("Apply", ["f:a", "f:b"])}
+
+
+async def test_an_apply_merges_lists_item_by_item(bench: Client) -> None:
+    """A container by its name; another one's fields stay."""
+    await bench.create(DEPLOYMENTS, deployment(), fieldManager="kubectl")
+    container = {"name": "app", "env": [{"name": "MODE", "value": "fast"}]}
+    body = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "spec": {"template": {"spec": {"containers": [container]}}},
+    }
+    reply = await bench.send("PATCH", APP, body, APPLY, fieldManager="us")
+    assert reply.status_code == 200, reply.text
+    (left,) = reply.json()["spec"]["template"]["spec"]["containers"]
+    assert (left["image"], left["env"]) == ("app:v1", [{"name": "MODE", "value": "fast"}])
+    body["spec"] = {"template": {"spec": {"containers": [{"name": "app"}]}}}
+    reply = await bench.send("PATCH", APP, body, APPLY, fieldManager="us")
+    assert "env" not in reply.json()["spec"]["template"]["spec"]["containers"][0]
+
+
+@pytest.mark.parametrize(
+    ("meta", "code"), [({"uid": "another"}, 409), ({"resourceVersion": "1"}, 409), ({"name": "other"}, 400)]
+)
+async def test_an_apply_keeps_its_preconditions(bench: Client, meta: Json, code: int) -> None:
+    """On another object, a newer version or another name nothing is written."""
+    made = await apply(bench, {"data": {"a": "1"}})
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"a": "2"}}
+    status = await bench.refused("PATCH", f"{MAPS}/settings", body, APPLY, fieldManager="us")
+    assert status["code"] == code
+    assert await bench.get(f"{MAPS}/settings") == made
+
+
+async def test_an_apply_needs_a_manager_and_the_object_that_it_knew(bench: Client) -> None:
+    """And a dry run writes nothing."""
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "1"}}
+    assert (await bench.refused("PATCH", f"{MAPS}/settings", body, APPLY))["code"] == 422
+    gone = {**body, "metadata": {"uid": "was-there"}}
+    assert (await bench.refused("PATCH", f"{MAPS}/settings", gone, APPLY, fieldManager="us"))["code"] == 409
+    reply = await bench.send("PATCH", f"{MAPS}/settings", body, APPLY, fieldManager="us", dryRun="All")
+    assert reply.status_code == 201
+    assert (await bench.refused("GET", f"{MAPS}/settings"))["code"] == 404
 
 
 # Dry runs
