@@ -26,10 +26,11 @@ from skyflo_runbooks.gateway import looking
 from skyflo_runbooks.gateway.approvals import Approvals
 from skyflo_runbooks.gateway.database import RecordUnusable
 from skyflo_runbooks.gateway.decisions import admit_sealed
+from skyflo_runbooks.gateway.hidden import values_of
 from skyflo_runbooks.gateway.preimages import Tampered
 from skyflo_runbooks.gateway.proposer import Proposer, Sealed
 from skyflo_runbooks.gateway.redaction import Redactor
-from skyflo_runbooks.gateway.step import PATIENCE, Patience, Step
+from skyflo_runbooks.gateway.step import PATIENCE, Patience, Step, ended_badly
 from skyflo_runbooks.gateway.store import Attempt, Row, Store
 from skyflo_runbooks.model.errors import BadInput, OurBug, OutcomeUnknown, Refused, SkyfloError
 from skyflo_runbooks.model.lifecycle import Event
@@ -148,6 +149,13 @@ class Executor:
         except Tampered as error:
             # Nothing of this attempt is sent any more; what an earlier process sent of it stands in the journal.
             return self._stopped(row, len(attempt.applied), "drift", error.message)
+        if attempt.applied and attempt.applied[-1].get("failed"):
+            # An earlier process noted it, and came no further.
+            place = len(attempt.applied) - 1
+            return self._stopped(row, place, "fail", ended_badly(str(attempt.applied[-1]["message"])).message)
+        for one in sealed:
+            # An answer may repeat them, and an earlier process may have been the one that knew them.
+            self._redactor.learn(values_of(one.request))
         for place in range(len(attempt.applied), len(sealed)):
             try:
                 stopped = await self._step(row, attempt, sealed[place], place).apply()

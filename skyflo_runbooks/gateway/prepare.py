@@ -18,6 +18,7 @@ from skyflo_mcp.kubernetes.client import Cluster
 from skyflo_mcp.kubernetes.errors import NotFound
 
 from skyflo_runbooks.gateway import diff, impact, ways
+from skyflo_runbooks.gateway.hidden import values_of
 from skyflo_runbooks.gateway.impact import Change, Scene
 from skyflo_runbooks.gateway.preview import Preview, preview, seen
 from skyflo_runbooks.gateway.ways import Way
@@ -40,7 +41,10 @@ Path = tuple[str, ...]
 
 
 class Prepared(msgspec.Struct, frozen=True):
-    """One request with everything that was learnt about it. `before` and `after` are desired states."""
+    """One request with everything that was learnt about it. `before` and `after` are desired states.
+
+    `secrets` are the values of Secrets in it, which nobody may be shown.
+    """
 
     request: Request
     before: Json | None
@@ -52,6 +56,7 @@ class Prepared(msgspec.Struct, frozen=True):
     ignored: tuple[Path, ...]
     warnings: tuple[str, ...]
     way: Way
+    secrets: frozenset[str] = frozenset()
 
     @property
     def in_place(self) -> bool:
@@ -104,6 +109,7 @@ async def prepare(cluster: Cluster, request: Request, *, scene: Scene, secret_ke
         ignored=ignored,
         warnings=shown.warnings,
         way=way,
+        secrets=values_of(request, now, shown.left),
     )
 
 

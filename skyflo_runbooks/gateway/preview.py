@@ -48,10 +48,22 @@ def seen(request: Request) -> bool:
     return request.preview == "server" and request.verb in LEAVING
 
 
-async def dry_run(cluster: Cluster, request: Request) -> tuple[Json | None, tuple[str, ...]]:
+async def dry_run(cluster: Cluster, request: Request, now: Json | None) -> tuple[Json | None, tuple[str, ...]]:
     """Return the object as the request would leave it (of a deletion or an eviction: nothing), and warnings."""
     sent = await cluster.send(request, dry_run=True, field_manager=traces.writer(request))
-    return (sent.object if request.verb in LEAVING else None), sent.warnings
+    return left_by(request, now, sent.object), sent.warnings
+
+
+def left_by(request: Request, now: Json | None, answer: Json) -> Json | None:
+    """Return the object that an answer leaves; of `…/scale`, whose answer is a Scale, with its replicas."""
+    if request.verb not in LEAVING:
+        return None
+    if request.subresource != "scale":
+        return answer
+    if now is None or at(now, "spec", "replicas") is None:
+        raise BadInput(f"{request.target} keeps its replicas elsewhere.", next_step="Patch the field itself.")
+    metadata = {**now["metadata"], **at(answer, "metadata", default={})}
+    return {**now, "metadata": metadata, "spec": {**now["spec"], "replicas": at(answer, "spec", "replicas", default=0)}}
 
 
 async def preview(cluster: Cluster, request: Request, now: Json | None) -> Preview:
@@ -66,9 +78,9 @@ async def preview(cluster: Cluster, request: Request, now: Json | None) -> Previ
         )
         return Preview(request, asked(request, now), unknown=(said,))
     try:
-        left, warnings = await dry_run(cluster, request)
-        again = (await dry_run(cluster, request))[0] if left is not None else None
-        taken = await _taken(cluster, request)
+        left, warnings = await dry_run(cluster, request, now)
+        again = (await dry_run(cluster, request, now))[0] if left is not None else None
+        taken = await _taken(cluster, request, now)
     except BadRequest as error:
         name = webhook(error)
         if not name:
@@ -87,12 +99,12 @@ async def preview(cluster: Cluster, request: Request, now: Json | None) -> Previ
     return Preview(request, left, again, warnings, taken=taken)
 
 
-async def _taken(cluster: Cluster, request: Request) -> tuple[str, ...]:
+async def _taken(cluster: Cluster, request: Request, now: Json | None) -> tuple[str, ...]:
     """Return whose fields an apply takes, by rule 3."""
     if request.verb != "apply" or not request.force:
         return ()
     try:
-        await dry_run(cluster, msgspec.structs.replace(request, force=False))
+        await dry_run(cluster, msgspec.structs.replace(request, force=False), now)
     except Conflict as error:
         return fields_of_others(error)
     return ()

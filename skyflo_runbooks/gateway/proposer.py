@@ -11,6 +11,7 @@ Rules:
 """
 
 import asyncio
+import hmac
 import secrets
 import shlex
 from collections.abc import Awaitable, Callable, Mapping
@@ -22,6 +23,7 @@ from skyflo_mcp.kubernetes.client import Cluster
 from skyflo_mcp.kubernetes.errors import Conflict, Invalid, NotFound
 
 from skyflo_runbooks.gateway import risk
+from skyflo_runbooks.gateway.hidden import Hiding, shown_body, values_of
 from skyflo_runbooks.gateway.impact import Scene, joined
 from skyflo_runbooks.gateway.impact.reads import ClusterLister
 from skyflo_runbooks.gateway.keys import key_file
@@ -30,11 +32,11 @@ from skyflo_runbooks.gateway.prepare import Path, Prepared, live, prepare
 from skyflo_runbooks.gateway.redaction import Redactor
 from skyflo_runbooks.gateway.store import Row, Store, rfc3339
 from skyflo_runbooks.gateway.ways import Way, deletion_of
-from skyflo_runbooks.model.digest import Binding, binding_digest, sha256
+from skyflo_runbooks.model.digest import Binding, binding_digest
 from skyflo_runbooks.model.entry import filled, open_entries
 from skyflo_runbooks.model.entry import key as entry_key
 from skyflo_runbooks.model.errors import BadInput, Refused, SkyfloError
-from skyflo_runbooks.model.json import Json
+from skyflo_runbooks.model.json import Json, canonical
 from skyflo_runbooks.model.lifecycle import OPEN
 from skyflo_runbooks.model.proposal import (
     ID_ALPHABET,
@@ -202,7 +204,7 @@ class Proposer:
             prepared = await self._prepare(rendered)
         except (BadInput, NotFound, Invalid, Conflict) as error:
             return Rehearsal("not_applicable", "", self._redactor.text(str(error)))
-        shown = self._redactor.text("\n".join(item.diff for item in prepared))
+        shown = self._hiding(prepared).text("\n".join(item.diff for item in prepared))
         if all(item.in_place for item in prepared):
             return Rehearsal("in_place", "", f"Already in place: {rendered.title}")
         return Rehearsal("change", shown, f"Would change: {rendered.title}")
@@ -212,8 +214,8 @@ class Proposer:
         return [msgspec.convert(image, Sealed) for image in self._images.read(id_)]
 
     async def _prepare(self, rendered: Rendered) -> list[Prepared]:
-        if any(request.target.kind == "Secret" for request in rendered.requests):
-            raise BadInput("Changing a Secret is not offered.", next_step="Change it outside, then restart its users.")
+        for request in rendered.requests:
+            self._redactor.learn(values_of(request))
         scene = Scene(ClusterLister(self._cluster), rendered.requests)
         try:
             return [
@@ -225,8 +227,12 @@ class Proposer:
             error.message = self._redactor.error(error.message)
             raise
 
+    def _hiding(self, prepared: list[Prepared]) -> Hiding:
+        """Return the redactor for what is shown of these requests."""
+        return Hiding(self._redactor, frozenset().union(*(item.secrets for item in prepared)))
+
     async def _propose(self, wish: Wish, rendered: Rendered, *, supersedes: str = "", rollback_of: str = "") -> Row:
-        key = same_key(wish, await self._cluster.uid())
+        key = same_key(wish, await self._cluster.uid(), self.secret_key)
         async with self._making:
             # One after another, so that two equal wishes at once make one proposal.
             prepared = await self._prepare(rendered)
@@ -280,7 +286,7 @@ class Proposer:
             impacts=tuple(item.impact for item in prepared),
             irreversible=rendered.irreversible,
         )
-        mask = self._redactor
+        mask = self._hiding(prepared)
         return Proposal(
             id=new_id(self._store),
             tool=wish.tool,
@@ -288,7 +294,7 @@ class Proposer:
             title=mask.text(rendered.title),
             why=mask.text(wish.why),
             origin=wish.origin,
-            requests=tuple(msgspec.structs.replace(p.request, body=mask.mask(p.request.body)) for p in prepared),
+            requests=tuple(msgspec.structs.replace(p.request, body=shown_body(p.request, mask)) for p in prepared),
             binding=binding,
             digest=binding_digest(binding),
             diff=mask.text("\n".join(item.diff for item in prepared)),
@@ -312,12 +318,14 @@ def wish_of(proposal: Proposal, arguments: Json, *, requester: str) -> Wish:
     return Wish(proposal.tool, arguments, origin, proposal.why, proposal.verification, proposal.parameters)
 
 
-def same_key(wish: Wish, cluster: str) -> str:
+def same_key(wish: Wish, cluster: str, secret_key: bytes) -> str:
     """Return what makes two wishes the same: cluster, runbook, step, tool and arguments.
 
-    Not the rendered requests: a restart carries the time at which it was rendered.
+    Not the rendered requests: a restart carries the time at which it was rendered. The arguments may hold values that
+    are secret, so it is an HMAC.
     """
-    return sha256([cluster, wish.origin.runbook, wish.origin.step, wish.tool, wish.arguments])
+    said = [cluster, wish.origin.runbook, wish.origin.step, wish.tool, wish.arguments]
+    return hmac.new(secret_key, canonical(said), "sha256").hexdigest()
 
 
 def new_id(store: Store) -> ProposalId:
@@ -333,7 +341,7 @@ def together(prepared: list[Prepared]) -> Impact:
     return joined(item.impact for item in prepared)
 
 
-def mask_impact(mask: Redactor, impact: Impact) -> Impact:
+def mask_impact(mask: Hiding, impact: Impact) -> Impact:
     """Return an impact with secrets in it masked."""
     return msgspec.convert(mask.mask(msgspec.to_builtins(impact)), Impact)
 
@@ -380,7 +388,7 @@ def kubectl(request: Request, redactor: Redactor) -> str:
     """Return the kubectl line of a way back, secrets masked, quoted for a shell: its values are anybody's."""
     ref = request.target
     name = (ref.kind.lower(), ref.name)
-    body = msgspec.json.encode(redactor.mask(request.body)).decode()
+    body = msgspec.json.encode(shown_body(request, Hiding(redactor))).decode()
     words = {"create": ("create", "-f", f"{ref.kind.lower()}-{ref.name}.yaml"), "delete": ("delete", *name)}
     said = words.get(request.verb, ("patch", *name, "--type=json", "-p", body))
     return shlex.join(("kubectl", *(("-n", ref.namespace) if ref.namespace else ()), *said))

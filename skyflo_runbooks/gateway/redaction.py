@@ -16,6 +16,7 @@ import hmac
 import json
 import re
 import secrets
+from collections.abc import Iterable
 from typing import Any
 
 from skyflo_runbooks.model.entry import ENTRY
@@ -67,14 +68,18 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Return text with secrets in it masked."""
-        text = _literally(text, self._given)
+        text = self.literally(text, self._given)
         for pattern in _TEXT:
             text = pattern.sub(lambda found: found["keep"] + self.reference(found["value"]), text)
         return text
 
     def error(self, text: str) -> str:
         """Return what somebody else said, which may quote any value that was ever masked, with all of them masked."""
-        return self.text(_literally(text, {value: f"«masked:{mark}»" for mark, value in self._known.items()}))
+        return self.text(self.literally(text, {value: f"«masked:{mark}»" for mark, value in self._known.items()}))
+
+    def literally(self, text: str, marks: dict[str, str]) -> str:
+        """Return text with each value replaced by its mark: as it is, as JSON writes it, and line by line."""
+        return _literally(text, marks)
 
     def reference(self, value: str) -> str:
         """Return the mark under which `value` travels."""
@@ -85,6 +90,11 @@ class Redactor:
             self._known.pop(next(iter(self._known)))
         self._known[mark] = value
         return f"«masked:{mark}»"
+
+    def learn(self, values: Iterable[str]) -> None:
+        """Know secret values, so that what somebody else says of them is masked."""
+        for value in values:
+            self.reference(value)
 
     def resolve(self, value: Any) -> Any:
         """Return `value` with each mark replaced by what it stands for; an unknown mark is `BadInput`."""
@@ -129,7 +139,6 @@ class Redactor:
 
 
 def _literally(text: str, marks: dict[str, str]) -> str:
-    """Return text with each value replaced by its mark: as it is, as JSON writes it, and line by line."""
     for value in sorted(marks, key=len, reverse=True):
         for form in {value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], *value.splitlines()}:
             if len(form) >= _SHORTEST and form in text:

@@ -26,7 +26,7 @@ from skyflo_mcp.kubernetes.streams import Ran
 
 from skyflo_runbooks.gateway import prepare, traces
 from skyflo_runbooks.gateway.looking import Found, found, is_gone
-from skyflo_runbooks.gateway.preview import dry_run, webhook
+from skyflo_runbooks.gateway.preview import dry_run, left_by, webhook
 from skyflo_runbooks.gateway.proposer import Sealed
 from skyflo_runbooks.gateway.redaction import Redactor
 from skyflo_runbooks.gateway.store import Attempt, Store, rfc3339
@@ -136,7 +136,7 @@ class Step:
         if self._request.preview == "none" or self._request.verb in ("evict", "run"):
             return None
         try:
-            left = await self._dry_run()
+            left = await self._dry_run(now)
         except (Invalid, Conflict, NotFound) as error:
             return Stopped(f"the dry run is refused now: {error.message}")
         if self._bound.seen and self._body(left) != self._bound.body:
@@ -161,12 +161,12 @@ class Step:
         as_approved = not self._bound.seen or self._body(now) == self._bound.body
         return found(self._request, self._bound, self._attempt.id, now, before=before, as_approved=as_approved)
 
-    async def _dry_run(self) -> Json | None:
+    async def _dry_run(self, now: Json | None) -> Json | None:
         """Return what the request would leave now; by rule 2, where that waits for a request before it."""
         until = time.monotonic() + (self._patience.served if self._request.preview == "later" else 0.0)
         while True:
             try:
-                return (await dry_run(self._cluster, self._request))[0]
+                return (await dry_run(self._cluster, self._request, now))[0]
             except (NotFound, Forbidden) as error:
                 # A new namespace has no default service account for a moment, and a new kind is not served yet.
                 passing = isinstance(error, NotFound) or "serviceaccount" in error.message
@@ -201,7 +201,7 @@ class Step:
             if str(at(again, "metadata", "resourceVersion", default="")) != version:
                 raise Moved from error
             raise
-        self._took(sent)
+        self._took(sent, now)
         return None
 
     async def _run(self) -> Stopped | None:
@@ -213,13 +213,14 @@ class Step:
             raise OutcomeUnknown(f"{error.message} Whether it was started is not known.") from error
         said = ran.message or ("answered" if ran.code is None else f"exit code {ran.code}")
         applied = self._answered(200, None, by=rfc3339(began), message=self._redactor.error(said))
-        self._note(msgspec.structs.replace(applied, output=self._redactor.error(printed(ran))), {})
-        failed = ran.code not in (0, None) or ran.message
-        return Stopped(f"it ran, and did not end well: {said}", drift=False) if failed else None
+        failed = ran.code not in (0, None) or bool(ran.message)
+        printed = self._redactor.error(text_of(ran))
+        self._note(msgspec.structs.replace(applied, output=printed, failed=failed), {})
+        return ended_badly(said) if failed else None
 
-    def _took(self, sent: Sent) -> None:
+    def _took(self, sent: Sent, now: Json | None) -> None:
         """Note a successful answer, and say where admission made something else of it than its dry run had shown."""
-        left = sent.object if self._request.verb in LEAVING else None
+        left = left_by(self._request, now, sent.object)
         other = self._bound.seen and self._body(left) != self._bound.body
         message = "the server's admission left something else than its dry run had shown" if other else ""
         if self._request.verb == "apply" and not self._bound.uid and sent.status == 200:
@@ -276,7 +277,12 @@ class Step:
         return prepare.state_of(manifest, ignored=self._sealed.ignored, secret_key=self._secret_key)
 
 
-def printed(ran: Ran) -> str:
+def ended_badly(said: str) -> Stopped:
+    """Return what stops a list after a command that ran."""
+    return Stopped(f"it ran, and did not end well: {said}", drift=False)
+
+
+def text_of(ran: Ran) -> str:
     """Return what a command printed, as one text."""
     errors = f"[stderr]\n{ran.stderr}" if ran.stderr else ""
     cut = "[cut at the limit]" if ran.truncated else ""

@@ -114,7 +114,7 @@ class Applied(msgspec.Struct, frozen=True):
     """What the API server answered to one request of an attempt; `at` is the cluster's time (RFC 3339).
 
     A status of 0 says that nothing was sent, because the object was in place already; `uid` is that of the object.
-    `output` is what was printed by what ran in a container, secrets masked.
+    `output` is what was printed by what ran in a container, secrets masked; `failed` says that it did not end well.
     """
 
     object: str
@@ -125,6 +125,7 @@ class Applied(msgspec.Struct, frozen=True):
     message: str = ""
     at: str = ""
     output: str = ""
+    failed: bool = False
 
 
 class Receipt(msgspec.Struct, frozen=True):

@@ -192,13 +192,3 @@ async def test_a_request_is_about_its_target_and_nothing_else(tmp_path: Path, re
     async with world(tmp_path, tools=make.tool([request_])) as gate:
         with pytest.raises(OurBug, match="the request says"):
             await gate.propose("t", {})
-
-
-async def test_a_status_is_never_written(tmp_path: Path) -> None:
-    """It is what controllers report."""
-    ref = ObjectRef("Deployment", "payment-service", "checkout", "apps/v1")
-    path = "/apis/apps/v1/namespaces/checkout/deployments/payment-service/status"
-    request = Request("patch", ref, path, {"status": {}}, "application/merge-patch+json")
-    async with world(tmp_path, tools=make.tool([request])) as gate:
-        with pytest.raises(BadInput, match="not written"):
-            await gate.propose("t", {})
