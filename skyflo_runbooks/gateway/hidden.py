@@ -1,9 +1,11 @@
-"""Which values of a Secret a proposal knows, and how none of them is shown. Pure.
+"""Which secret values a proposal knows, and how none of them is shown. Pure.
 
 Rules:
   1. Known are the values of the Secret as it is, as it will be, and as the request says them: in `data` both as they
      stand there (base64) and decoded, in `stringData`, and kubectl's copy of the whole in an annotation.
-  2. Wherever one of them stands in what is shown of the proposal it is replaced by its mark, as a whole word or within
+  2. Known, too, is what the redactor takes for secret in any object: a variable named like a password keeps its value
+     apart from its name, in a line of a diff or in an operation of a patch, where nothing but the value tells.
+  3. Wherever one of them stands in what is shown of the proposal it is replaced by its mark, as a whole word or within
      another text. The body of a request on a Secret shows no value at all, however short.
 """
 
@@ -35,7 +37,7 @@ def values_of(request: Request, *manifests: Json | None) -> frozenset[str]:
 
 
 def shown_body(request: Request, hide: "Hiding") -> Any:
-    """Return the body of a request as it may be shown and kept, by rule 2."""
+    """Return the body of a request as it may be shown and kept, by rule 3."""
     if request.target.kind == "Secret" and isinstance(request.body, list):
         return [{**one, "value": MASKED} if "value" in one else one for one in request.body]
     if request.target.kind == "Secret" and isinstance(request.body, dict):

@@ -18,7 +18,6 @@ from skyflo_mcp.kubernetes.client import Cluster
 from skyflo_mcp.kubernetes.errors import NotFound
 
 from skyflo_runbooks.gateway import diff, impact, ways
-from skyflo_runbooks.gateway.hidden import values_of
 from skyflo_runbooks.gateway.impact import Change, Scene
 from skyflo_runbooks.gateway.preview import Preview, preview, seen
 from skyflo_runbooks.gateway.ways import Way
@@ -43,7 +42,7 @@ Path = tuple[str, ...]
 class Prepared(msgspec.Struct, frozen=True):
     """One request with everything that was learnt about it. `before` and `after` are desired states.
 
-    `secrets` are the values of Secrets in it, which nobody may be shown.
+    `raw` are the objects themselves, secret values included; they are neither shown nor kept.
     """
 
     request: Request
@@ -56,7 +55,7 @@ class Prepared(msgspec.Struct, frozen=True):
     ignored: tuple[Path, ...]
     warnings: tuple[str, ...]
     way: Way
-    secrets: frozenset[str] = frozenset()
+    raw: tuple[Json | None, Json | None] = (None, None)
 
     @property
     def in_place(self) -> bool:
@@ -109,7 +108,7 @@ async def prepare(cluster: Cluster, request: Request, *, scene: Scene, secret_ke
         ignored=ignored,
         warnings=shown.warnings,
         way=way,
-        secrets=values_of(request, now, shown.left),
+        raw=(now, shown.left),
     )
 
 

@@ -229,7 +229,10 @@ class Proposer:
 
     def _hiding(self, prepared: list[Prepared]) -> Hiding:
         """Return the redactor for what is shown of these requests."""
-        return Hiding(self._redactor, frozenset().union(*(item.secrets for item in prepared)))
+        values: set[str] = set()
+        for item in prepared:
+            values |= values_of(item.request, *item.raw) | self._redactor.secrets_in([*item.raw, item.request.body])
+        return Hiding(self._redactor, values)
 
     async def _propose(self, wish: Wish, rendered: Rendered, *, supersedes: str = "", rollback_of: str = "") -> Row:
         key = same_key(wish, await self._cluster.uid(), self.secret_key)

@@ -55,6 +55,7 @@ class Redactor:
         self._known: dict[str, str] = {}
         self._given: dict[str, str] = {}
         self._capacity = capacity
+        self._noticed: set[str] | None = None
 
     def mask(self, value: Any) -> Any:
         """Return `value` with every secret in it masked; the input is left as it is."""
@@ -85,11 +86,20 @@ class Redactor:
         """Return the mark under which `value` travels."""
         if MARK.fullmatch(value) or _SIZE.fullmatch(value) or value in ("", ENTRY):
             return value
+        if self._noticed is not None:
+            self._noticed.add(value)
         mark = hmac.new(self._key, value.encode(), "sha256").hexdigest()[:12]
         if len(self._known) >= self._capacity:
             self._known.pop(next(iter(self._known)))
         self._known[mark] = value
         return f"«masked:{mark}»"
+
+    def secrets_in(self, value: Any) -> frozenset[str]:
+        """Return every value that `mask` would mask in `value`."""
+        self._noticed = noticed = set()
+        self.mask(value)
+        self._noticed = None
+        return frozenset(noticed)
 
     def learn(self, values: Iterable[str]) -> None:
         """Know secret values, so that what somebody else says of them is masked."""

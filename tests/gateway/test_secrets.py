@@ -143,3 +143,18 @@ async def test_an_error_that_repeats_a_value_is_masked(tmp_path: Path, dry: bool
         done = await gate.approve(row)
         assert done.state == "failed"
         assert leaks(gate, tmp_path, row.proposal.id) == []
+
+
+async def test_a_variable_that_is_named_like_a_secret_shows_its_value_nowhere(tmp_path: Path) -> None:
+    """In a diff, in a test of the value before, and in the line of the way back, nothing but the value tells."""
+    place = {"kind": "Deployment", "namespace": "checkout", "name": "payment-service", "container": "payment-service"}
+    async with world(tmp_path) as gate:
+        first = await gate.propose("k8s_set_env", {**place, "set": {"DB_PASSWORD": OLD}}, step="first")
+        assert (await gate.approve(first)).state == "executed"
+        second = await gate.propose("k8s_set_env", {**place, "set": {"DB_PASSWORD": NEW}}, step="second")
+        assert "DB_PASSWORD" in second.proposal.diff
+        assert (await gate.approve(second)).state == "executed"
+        way = await gate.gateway.roll_back(second.proposal.id, OPERATOR)
+        assert (await gate.approve(way)).state == "executed"
+        ids = [row.proposal.id for row in (first, second, way)]
+        assert leaks(gate, tmp_path, *ids) == []
