@@ -96,7 +96,8 @@ class Redactor:
 
     def secrets_in(self, value: Any) -> frozenset[str]:
         """Return every value that `mask` would mask in `value`."""
-        self._noticed = noticed = set()
+        noticed: set[str] = set()
+        self._noticed = noticed
         self.mask(value)
         self._noticed = None
         return frozenset(noticed)

@@ -279,7 +279,7 @@ async def test_an_eviction_asks_the_budget_and_its_dry_run_leaves_the_pod(place:
 
     async def counted() -> bool:
         found = await place.there("PodDisruptionBudget", "web", "policy/v1")
-        return at(found, "status", "currentHealthy", default=0) == 1
+        return int(at(found, "status", "currentHealthy", default=0)) == 1
 
     await place.until("the budget counts the pod", counted)
     body = {
