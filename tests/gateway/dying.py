@@ -20,8 +20,7 @@ from skyflo_mcp.kubernetes.client import Cluster
 from skyflo_mcp.kubernetes.sending import Sent
 from skyflo_mcp.kubernetes.streams import Ran, Streams
 
-from skyflo_runbooks.gateway import decisions, identity
-from skyflo_runbooks.gateway.decisions import Ballot
+from skyflo_runbooks.gateway import identity
 from skyflo_runbooks.gateway.gate import Gate
 from skyflo_runbooks.gateway.gateway import Gateway
 from skyflo_runbooks.gateway.ledger import Entry
@@ -34,7 +33,7 @@ from skyflo_runbooks.model.proposal import Decision, Origin, ProposalId
 from skyflo_runbooks.model.request import APPLY_PATCH, Rendered, Request
 from tests.gateway import requests as make
 from tests.gateway.operator import Key
-from tests.gateway.world import KERNEL, OPERATOR, RAISE, Rendering, rendering
+from tests.gateway.world import KERNEL, OPERATOR, RAISE, Rendering, rendering, signed
 
 STEPS = (
     "before approve",
@@ -213,10 +212,8 @@ async def approve(gateway: Gateway, change: str) -> None:
     link = identity.issue(gateway.store, "link", "test", identity.LINK_LIFE)
     identity.pair(gateway.store, link=link, name=OPERATOR.name, key=identity.read_key(key.jwk))
     row = await gateway.propose(Wish(change, {}, Origin(requester=str(KERNEL), step="step")))
-    id_, digest = row.proposal.id, row.proposal.digest
-    nonce = identity.new_nonce(gateway.store, proposal=id_, operator=OPERATOR.name)
-    message = decisions.message(proposal=id_, digest=digest, decision="approve", nonce=nonce, reason="")
-    await gateway.decide(id_, Ballot("approve", digest, nonce, key.sign(message)), OPERATOR)
+    id_ = row.proposal.id
+    await gateway.decide(id_, signed(gateway, row, OPERATOR, key), OPERATOR)
     await gateway.settled(id_, 20)
 
 

@@ -71,7 +71,7 @@ class Gated:
 
         Where something is deleted its name is typed.
         """
-        return signed(self, row, OPERATOR, self.key, kind, reason, **forged)
+        return signed(self.gateway, row, OPERATOR, self.key, kind, reason, **forged)
 
     async def approve(self, row: Row) -> Row:
         """Approve and wait until it is applied or refused."""
@@ -158,11 +158,11 @@ class Fronted(httpx.AsyncBaseTransport):
 
 
 def signed(
-    world: Gated, row: Row, who: Identity, key: Key, kind: Kind = "approve", reason: str = "", **forged: str
+    gateway: Gateway, row: Row, who: Identity, key: Key, kind: Kind = "approve", reason: str = "", **forged: str
 ) -> Ballot:
     """Return a decision that an operator signs with this key; `forged` exchanges members after signing."""
     proposal = row.proposal
-    nonce = identity.new_nonce(world.gateway.store, proposal=proposal.id, operator=who.name)
+    nonce = identity.new_nonce(gateway.store, proposal=proposal.id, operator=who.name)
     typed = name_to_type(proposal) if kind == "approve" else ""
     said = {"digest": proposal.digest, "nonce": nonce, "reason": reason, "typed": typed}
     message = decisions.message(proposal=proposal.id, decision=kind, **said)
