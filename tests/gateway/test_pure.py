@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skyflo_runbooks.gateway import diff, ledger, risk
+from skyflo_runbooks.gateway import diff, ledger, risk, verifier
 from skyflo_runbooks.gateway.database import SqliteDatabase
 from skyflo_runbooks.gateway.ledger import LedgerBroken
 from skyflo_runbooks.gateway.migrations import MIGRATIONS
@@ -238,6 +238,24 @@ def test_what_cannot_be_taken_back_says_why(request_: Request, before: Json, sai
     found = risk.one_way(request_, before, None)
     assert said in found
     assert bool(said) == bool(found)
+
+
+@pytest.mark.parametrize(
+    ("left", "live", "disturbed"),
+    [
+        ({"desired_state": "a"}, {"metadata": {"uid": "1"}}, False),
+        ({"desired_state": "b"}, {"metadata": {"uid": "1"}}, True),
+        ({}, {"metadata": {"uid": "1"}}, False),
+        ({"gone": "1"}, None, False),
+        ({"gone": "1"}, {"metadata": {"uid": "1", "deletionTimestamp": "now"}}, False),
+        ({"gone": "1"}, {"metadata": {"uid": "2"}}, True),
+        ({"gone": "1"}, {"metadata": {"uid": "2", "ownerReferences": [{"controller": True}]}}, False),
+    ],
+    ids=["as left", "changed", "ran in it", "gone", "going", "made anew", "made anew by its controller"],
+)
+def test_who_was_there_in_the_window(left: Json, live: Json | None, disturbed: bool) -> None:
+    """What a deletion took may still be going, and a controller may make it again."""
+    assert verifier.disturbed(left, live, "a") == disturbed
 
 
 def test_what_is_irreversible_is_of_high_risk() -> None:
