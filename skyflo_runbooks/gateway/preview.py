@@ -50,7 +50,7 @@ def seen(request: Request) -> bool:
 
 async def dry_run(cluster: Cluster, request: Request, now: Json | None) -> tuple[Json | None, tuple[str, ...]]:
     """Return the object as the request would leave it (of a deletion or an eviction: nothing), and warnings."""
-    sent = await cluster.send(request, dry_run=True, field_manager=traces.writer(request))
+    sent = await cluster.send(request, dry_run=True, field_manager=traces.DRY_MANAGER)
     return left_by(request, now, sent.object), sent.warnings
 
 

@@ -187,7 +187,7 @@ class Step:
             sent = await self._cluster.send(
                 self._request,
                 dry_run=False,
-                field_manager=traces.writer(self._request, self._attempt.id),
+                field_manager=traces.manager(self._attempt.id),
                 uid=str(at(now, "metadata", "uid", default="")),
                 resource_version=version,
             )

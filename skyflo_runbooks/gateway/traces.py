@@ -10,11 +10,12 @@ Rules:
 
 from datetime import datetime
 
+from skyflo_mcp.kubernetes.sending import APPLIER
+
 from skyflo_runbooks.model.digest import sha256
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.request import Request
 
-APPLIER = "skyflo"
 DRY_MANAGER = "skyflo-dry-run"
 
 
@@ -23,11 +24,9 @@ def manager(attempt: str) -> str:
     return f"skyflo-{attempt}"
 
 
-def writer(request: Request, attempt: str = "") -> str:
-    """Return the field manager by which a request is sent; without an attempt that of its dry run."""
-    if request.verb == "apply":
-        return APPLIER
-    return manager(attempt) if attempt else DRY_MANAGER
+def writer(request: Request, attempt: str) -> str:
+    """Return the field manager that the object shows after an attempt's request."""
+    return APPLIER if request.verb == "apply" else manager(attempt)
 
 
 def entries(manifest: Json | None) -> list[Json]:

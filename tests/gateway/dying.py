@@ -172,10 +172,10 @@ class MortalCluster(Cluster):
             self.fate.at("after the request arrived")
         return sent
 
-    async def run(self, request: Request) -> Ran:
+    async def run(self, request: Request, *, field_manager: str = "") -> Ran:
         """See `Cluster`."""
         self.fate.at("before the request leaves")
-        ran = await super().run(request)
+        ran = await super().run(request, field_manager=field_manager)
         self.fate.at("after the request arrived")
         return ran
 

@@ -6,7 +6,7 @@ from skyflo_mcp.kubernetes.sending import agent, conditional
 
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.objects import ObjectRef
-from skyflo_runbooks.model.request import JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, Request
+from skyflo_runbooks.model.request import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, Request
 from tests.tools.apiserver import Reply, Scripted
 from tests.tools.worlds import World
 
@@ -29,6 +29,27 @@ async def test_a_patch_says_its_kind_its_manager_and_strict_validation(content_t
     method, query, _, headers = await sent(Request("patch", WEB, PATH, body, content_type), dry_run=False)
     assert (method, headers["content-type"]) == ("PATCH", content_type)
     assert query == {"fieldManager": "skyflo-at-1", "fieldValidation": "Strict"}
+
+
+async def test_an_apply_has_a_manager_that_stays_and_says_who_sends_it() -> None:
+    """The server knows what an earlier apply had; the audit log knows the attempt."""
+    manifest: Json = {"kind": "Deployment"}
+    request = Request("apply", WEB, PATH, manifest, APPLY_PATCH, force=True)
+    method, query, body, headers = await sent(request, dry_run=False)
+    assert (method, body, headers["content-type"]) == ("PATCH", manifest, APPLY_PATCH)
+    assert query == {"fieldManager": "skyflo", "fieldValidation": "Strict", "force": "true"}
+    assert "skyflo-at-1" in headers["user-agent"]
+
+
+async def test_an_eviction_says_its_dry_run_and_its_pod_within_its_body() -> None:
+    """A precondition that it brings itself stays."""
+    pod = ObjectRef("Pod", "web-0", "shop", "v1")
+    request = Request("evict", pod, "/api/v1/namespaces/shop/pods/web-0/eviction", {"kind": "Eviction"})
+    method, query, body, _ = await sent(conditional(request, uid="u-1", resource_version="7"), dry_run=True)
+    assert (method, query) == ("POST", {})
+    assert body == {"kind": "Eviction", "deleteOptions": {"preconditions": {"uid": "u-1"}, "dryRun": ["All"]}}
+    own = Request("delete", WEB, PATH, {"preconditions": {"uid": "mine"}})
+    assert conditional(own, uid="u-1").body["preconditions"] == {"uid": "mine"}
 
 
 @pytest.mark.parametrize(("verb", "method"), [("patch", "PATCH"), ("create", "POST")])

@@ -22,6 +22,8 @@ from skyflo_mcp.kubernetes.transport import Method
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.request import JSON_PATCH, Request
 
+# Every apply is this manager's, whoever sends it: only then does the server take out what an earlier apply had.
+APPLIER = "skyflo"
 _METHODS: Mapping[str, Method] = {
     "create": "POST",
     "patch": "PATCH",
@@ -72,7 +74,8 @@ def route(request: Request, *, dry_run: bool, field_manager: str) -> tuple[Metho
         return "DELETE", {}, _options(request)
     if request.verb == "evict":
         return "POST", {}, request.body
-    query: dict[str, str | int | bool] = {"fieldManager": field_manager, "fieldValidation": "Strict"}
+    manager = APPLIER if request.verb == "apply" else field_manager
+    query: dict[str, str | int | bool] = {"fieldManager": manager, "fieldValidation": "Strict"}
     if dry_run:
         query["dryRun"] = "All"
     if request.verb == "apply":
