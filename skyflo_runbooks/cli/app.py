@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "lab": ("lab", "lab", "Start the gateway and JupyterLab."),
     "serve": ("serve", "serve", "Start the gateway alone."),
     "login": ("login", "login", "Make this terminal an operator, by a one-time link."),
+    "tokens": ("tokens", "tokens", "Tokens, links, keys and passkeys: list, new, revoke."),
     "new": ("new", "new", "Say what is wrong: diagnose and write a runbook."),
     "resolve": ("resolve", "resolve", "The whole story in this terminal: finding, plan, cards, verdict."),
     "run": ("run", "run", "Execute a runbook headless."),

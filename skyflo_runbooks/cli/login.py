@@ -19,6 +19,12 @@ def login(
         str, typer.Option("--operator", help="Your name in the record; without it the system's user.")
     ] = "",
     new_link: Annotated[bool, typer.Option("--new-link", help="As an operator: make a link for one more.")] = False,
+    role: Annotated[
+        str, typer.Option("--role", help="With --new-link: viewer, requester, approver or admin; at most your own.")
+    ] = "",
+    for_: Annotated[
+        str, typer.Option("--for", metavar="NAME", help="With --new-link, as an admin: for this operator alone.")
+    ] = "",
     as_json: AsJson = False,
 ) -> ExitCode:
     """Make this terminal an operator. A link serves one browser or terminal, once."""
@@ -27,7 +33,9 @@ def login(
             "Expected either LINK or --new-link.",
             next_step="Log in with the link that 'serve' printed, or make one more with --new-link.",
         )
-    return _new_link(as_json) if new_link else _log_in(link, name, as_json)
+    if (role or for_) and not new_link:
+        raise BadInput("--role and --for are about a link that you make.", next_step="Add --new-link.")
+    return _new_link(role, for_, as_json) if new_link else _log_in(link, name, as_json)
 
 
 def _log_in(text: str, name: str, as_json: bool) -> ExitCode:
@@ -44,11 +52,11 @@ def _log_in(text: str, name: str, as_json: bool) -> ExitCode:
     return ExitCode.DONE
 
 
-def _new_link(as_json: bool) -> ExitCode:
+def _new_link(role: str, name: str, as_json: bool) -> ExitCode:
     environment, screen = current(), Screen(as_json)
     gateway = client.find(environment)
     who = operator.for_gateway(environment, gateway)
-    answer = operator.new_link(gateway, who)
+    answer = operator.new_link(gateway, who, role=role, name=name)
     screen.line(str(answer["login"]))
     screen.json({"login": answer["login"]})
     return ExitCode.DONE

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 SCHEMA = "skyflo.dev/decision/v1"
-LINK_SCHEMA = "skyflo.dev/link/v1"
 DecisionKind = Literal["approve", "reject"]
 LOG_IN = "Run 'skyflo-runbooks login LINK' with the one-time link that 'serve' or 'lab' printed."
 
@@ -175,13 +174,22 @@ def _admit(requires: Json, view: Json, *, typed: str, waits: bool) -> None:
         )
 
 
-def new_link(gateway: Gateway, operator: Operator) -> Json:
-    """Sign for a one-time link and return the gateway's answer, `{"login": …}`."""
+def wish(gateway: Gateway, operator: Operator, kind: str, path: str, members: Json) -> Json:
+    """Sign for what makes or ends a credential (`kind`: link, token or revoke) and return the gateway's answer.
+
+    What is signed is everything that is asked for; what is left empty is not in it (docs/architecture.md).
+    """
     as_operator = gateway.using(operator.session)
-    nonce = str(as_operator.get("/api/v1/links/nonce")["nonce"])
-    signed = canonical({"schema": LINK_SCHEMA, "nonce": nonce})
-    made: Json = as_operator.post("/api/v1/links", {"nonce": nonce, "signature": sign(operator.key, signed)})
+    said = {name: value for name, value in members.items() if value}
+    nonce = str(as_operator.get("/api/v1/credentials/nonce", query={"for": kind})["nonce"])
+    signed = canonical({"schema": f"skyflo.dev/{kind}/v1", "nonce": nonce, **said})
+    made: Json = as_operator.post(path, {"nonce": nonce, "signature": sign(operator.key, signed), **said})
     return made
+
+
+def new_link(gateway: Gateway, operator: Operator, *, role: str = "", name: str = "") -> Json:
+    """Sign for a one-time link and return the gateway's answer, `{"login": …}`."""
+    return wish(gateway, operator, "link", "/api/v1/links", {"role": role, "operator": name})
 
 
 def message(proposal: str, *, digest: str, decision: DecisionKind, nonce: str, reason: str, typed: str = "") -> bytes:

@@ -5,8 +5,9 @@ Rules:
      that nobody knows, is a change.
   2. A read runs within limits: a time, a size, and so many at once for each caller.
   3. Its result and its errors are redacted before anyone sees them, and the call is told to the event stream.
-  4. A change never runs here. It becomes a proposal, whoever calls.
-  5. Where an argument holds secret values (`Tool.sealed`) only references and entries are taken for them; where it
+  4. A token that is narrowed to namespaces reads in those and nowhere else.
+  5. A change never runs here. It becomes a proposal, whoever calls.
+  6. Where an argument holds secret values (`Tool.sealed`) only references and entries are taken for them; where it
      holds manifests (`Tool.manifests`) only references for the values of Secrets.
 """
 
@@ -22,11 +23,12 @@ from skyflo_mcp.kubernetes.change.manifests import unwritten
 from skyflo_mcp.kubernetes.client import Cluster
 
 from skyflo_runbooks.gateway.events import Events
-from skyflo_runbooks.gateway.identity import Identity
+from skyflo_runbooks.gateway.identity import EVERYWHERE, Identity
+from skyflo_runbooks.gateway.permissions import admit_read
 from skyflo_runbooks.gateway.redaction import MARK, Redactor
 from skyflo_runbooks.gateway.store import rfc3339
 from skyflo_runbooks.model.entry import ENTRY
-from skyflo_runbooks.model.errors import BadInput, Refused, SkyfloError, Unreachable
+from skyflo_runbooks.model.errors import BadInput, NotAllowed, Refused, SkyfloError, Unreachable
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.request import Rendered
 
@@ -67,6 +69,7 @@ class Gate:
                 f"{name} changes something, so it is proposed and approved, never called.",
                 next_step="Use runbook.change(…), or POST /api/v1/proposals.",
             )
+        await self._admit(arguments, who)
         started = time.monotonic()
         async with self._places[str(who)]:
             result = await self.limited(name, lambda: call(self._cluster, name, self._redactor.resolve(arguments)))
@@ -87,6 +90,15 @@ class Gate:
         if self.events is not None:
             self.events.publish("tool", {"tool": name, "who": str(who), "elapsed_ms": answer.elapsed_ms})
         return answer
+
+    async def _admit(self, arguments: Json, who: Identity) -> None:
+        """Keep a narrowed token within its namespaces; a kind that lies in none is outside, whatever else is said."""
+        admit_read(who, arguments)
+        kind = arguments.get("kind")
+        if who.namespaces == EVERYWHERE or not isinstance(kind, str):
+            return
+        if not (await self._cluster.resource(kind)).namespaced:
+            raise NotAllowed(f"A {kind[:60]} lies in no namespace, and {who} reaches {', '.join(who.namespaces)}.")
 
     async def render(self, name: str, arguments: Json) -> Rendered:
         """Have a change tool render its requests, with the values that references stand for; nothing is sent."""

@@ -9,10 +9,11 @@ Rules:
 
 from collections.abc import Iterable
 
-from skyflo_runbooks.gateway.identity import EVERYWHERE, RANKS, Identity, person
+from skyflo_runbooks.gateway.identity import EVERYWHERE, RANKS, Identity, Rank, person
 from skyflo_runbooks.gateway.policy.base import weight
 from skyflo_runbooks.gateway.policy.roles import Roles, covers
 from skyflo_runbooks.model.errors import NotAllowed
+from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.proposal import Proposal
 from skyflo_runbooks.model.request import Request
 
@@ -57,6 +58,36 @@ def admit_places(who: Identity, places: Iterable[str]) -> None:
             f"{who} reaches {', '.join(who.namespaces)}, not {wanted}.",
             next_step="Use a token that reaches there.",
         )
+
+
+def admit_rank(roles: Roles, who: Identity, rank: Rank) -> None:
+    """Raise `NotAllowed` where an operator has this rank nowhere."""
+    held = roles.anywhere(who) if who.role == "operator" else rank
+    if RANKS.index(held) < RANKS.index(rank):
+        raise NotAllowed(f"This is for who is {rank}; {who.name} is {held}.", next_step="An admin binds roles.")
+
+
+def admit_whole(who: Identity) -> None:
+    """Raise `NotAllowed` where a credential is narrowed, for what concerns the whole gateway."""
+    if who.namespaces != EVERYWHERE:
+        raise NotAllowed(f"{who} reaches {', '.join(who.namespaces)}, and this concerns everything.")
+
+
+def admit_read(who: Identity, arguments: Json) -> None:
+    """Raise `NotAllowed` where a narrowed credential reads something else than in one namespace that it reaches."""
+    if who.namespaces == EVERYWHERE:
+        return
+    place = arguments.get("namespace")
+    if not isinstance(place, str) or not place or not sees(who, place):
+        raise NotAllowed(
+            f"{who} reaches {', '.join(who.namespaces)}; this reads {place or 'elsewhere'!r}.",
+            next_step="Say namespace=… as far as the token reaches.",
+        )
+
+
+def sees_all(who: Identity, requests: Iterable[Request]) -> bool:
+    """Return whether a credential reaches all objects of a change."""
+    return all(sees(who, request.target.namespace) for request in requests)
 
 
 def sees(who: Identity, place: str) -> bool:

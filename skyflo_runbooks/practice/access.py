@@ -2,10 +2,12 @@
 
 `admin` may do everything. `reader` gets, lists and watches everything but Secrets, reads logs, and asks Services and
 pods through the proxy; anything else is a 403 in the API server's words. A wrong token is a 401 everywhere; no token
-is the administrator where the cluster is used in memory, and a 401 on a server.
+is the administrator where the cluster is used in memory, and a 401 on a server. The administrator may act in the name
+of either (impersonation).
 """
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,6 +33,15 @@ USERS: dict[Role, User] = {
 }
 
 
+def known(name: str, groups: Sequence[str]) -> list[User]:
+    """Return the users of this cluster whose rights somebody has: by name, or by one of their groups; none: a stranger.
+
+    `system:authenticated` gives nobody anything.
+    """
+    shared = set(groups) - {"system:authenticated"}
+    return [user for user in USERS.values() if user.name == name or shared & set(user.groups)]
+
+
 class Access:
     """The tokens of one cluster."""
 
@@ -47,6 +58,14 @@ class Access:
             if scheme.lower() == "bearer" and secrets.compare_digest(token.encode(), known.encode()):
                 return USERS[role]
         raise errors.unauthorized()
+
+    def acting(self, user: User, name: str, groups: Sequence[str]) -> User:
+        """Return who acts in somebody's name (impersonation): only an administrator may, and a stranger may nothing."""
+        found = known(name, groups)
+        if user.role != "admin" or not found:
+            why = f'User "{user.name}" cannot act as "{name}"' if found else f'User "{name}" may nothing'
+            raise errors.forbidden(Kind("", "v1", "User", "users"), name, why)
+        return found[0]
 
     @staticmethod
     def allows(user: User, verb: str, group: str, resource: str, subresource: str = "") -> bool:

@@ -56,6 +56,8 @@ class Api:
         self.cluster.catch_up()
         try:
             user = self.cluster.access.user(request.headers.get("authorization"))
+            if name := request.headers.get("impersonate-user"):
+                user = self.cluster.access.acting(user, name, request.headers.getlist("impersonate-group"))
             response = await self._dispatch(request, user)
         except errors.ApiError as refused:
             response = JSONResponse(refused.status(), refused.code)

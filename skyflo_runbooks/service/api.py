@@ -11,10 +11,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from skyflo_runbooks import __version__
-from skyflo_runbooks.gateway.identity import Identity, Role
+from skyflo_runbooks.gateway.identity import Identity, Rank, Role
+from skyflo_runbooks.gateway.permissions import admit_read, sees_all
 from skyflo_runbooks.gateway.proposer import Wish
 from skyflo_runbooks.gateway.verifier import Task
-from skyflo_runbooks.model.errors import BadInput, Refused
+from skyflo_runbooks.model.errors import BadInput, NotAllowed, Refused
 from skyflo_runbooks.model.proposal import Origin
 from skyflo_runbooks.service import bodies
 from skyflo_runbooks.service.answers import answer, body, number, seconds
@@ -88,6 +89,7 @@ async def propose(desk: Desk, request: Request, who: Identity) -> Response:
         parameters=asked.parameters,
     )
     if asked.replay:
+        admit_read(who, asked.arguments)
         return answer(await desk.gateway.proposer.rehearse(wish))
     row = await desk.gateway.propose(wish, who)
     return answer(desk.view(row.proposal.id))
@@ -96,12 +98,15 @@ async def propose(desk: Desk, request: Request, who: Identity) -> Response:
 async def proposals(desk: Desk, request: Request, who: Identity) -> Response:
     """The newest proposals, at most `limit` (200)."""
     most = min(number(request, "limit", MOST_PROPOSALS), MOST_PROPOSALS)
-    return answer([desk.seen(row) for row in desk.gateway.store.find(limit=most)])
+    found = desk.gateway.store.find(limit=most)
+    return answer([desk.seen(row) for row in found if sees_all(who, row.proposal.requests)])
 
 
 async def proposal(desk: Desk, request: Request, who: Identity) -> Response:
     """One proposal; `wait` answers when nothing more is under way."""
     id_ = request.path_params["id"]
+    if not sees_all(who, desk.gateway.store.get(id_).proposal.requests):
+        raise NotAllowed(f"{who} reaches {', '.join(who.namespaces)}, and {id_} lies elsewhere.")
     wait = seconds(request, "wait", LONGEST_WAIT)
     if wait:
         await desk.gateway.settled(id_, wait)
@@ -159,10 +164,19 @@ async def lease(desk: Desk, request: Request, who: Identity) -> Response:
     return answer({"granted": desk.gateway.lease(f"{who}/{asked.key}", asked.seconds)})
 
 
-def route(method: str, path: str, handle: Handle, roles: tuple[Role, ...], kind: type | None = None) -> "Routed":
+def route(
+    method: str,
+    path: str,
+    handle: Handle,
+    roles: tuple[Role, ...],
+    kind: type | None = None,
+    *,
+    rank: Rank = "viewer",
+    narrowed: bool = False,
+) -> "Routed":
     """Return a route of the API with its handler, which is described in its own words."""
     says = (handle.__doc__ or "").strip()
-    return Routed(Described(method, f"/api/v1{path}", roles, says, kind), handle)
+    return Routed(Described(method, f"/api/v1{path}", roles, says, kind, rank, narrowed), handle)
 
 
 class Routed(msgspec.Struct, frozen=True):
@@ -173,17 +187,17 @@ class Routed(msgspec.Struct, frozen=True):
 
 
 ROUTES: tuple[Routed, ...] = (
-    route("GET", "/status", status, ANYONE),
-    route("POST", "/incidents", incident, ANYONE, bodies.NewIncident),
-    route("GET", "/tools", tools, ANYONE),
-    route("POST", "/tools/{name}", tool, ANYONE, bodies.ToolCall),
-    route("GET", "/proposals", proposals, ANYONE),
-    route("POST", "/proposals", propose, ANYONE, bodies.NewProposal),
-    route("GET", "/proposals/{id}", proposal, ANYONE),
-    route("POST", "/proposals/{id}/modify", modify, ANYONE, bodies.Modification),
-    route("POST", "/proposals/{id}/entry", enter, OPERATOR, bodies.Entry),
-    route("POST", "/proposals/{id}/rollback", rollback, OPERATOR),
-    route("POST", "/verdicts", verdict, ANYONE, bodies.NewVerdict),
-    route("PUT", "/runbooks/{id}", runbook, ANYONE, bodies.RegisteredRunbook),
+    route("GET", "/status", status, ANYONE, narrowed=True),
+    route("POST", "/incidents", incident, ANYONE, bodies.NewIncident, rank="requester"),
+    route("GET", "/tools", tools, ANYONE, narrowed=True),
+    route("POST", "/tools/{name}", tool, ANYONE, bodies.ToolCall, narrowed=True),
+    route("GET", "/proposals", proposals, ANYONE, narrowed=True),
+    route("POST", "/proposals", propose, ANYONE, bodies.NewProposal, rank="requester", narrowed=True),
+    route("GET", "/proposals/{id}", proposal, ANYONE, narrowed=True),
+    route("POST", "/proposals/{id}/modify", modify, ANYONE, bodies.Modification, rank="requester", narrowed=True),
+    route("POST", "/proposals/{id}/entry", enter, OPERATOR, bodies.Entry, rank="requester"),
+    route("POST", "/proposals/{id}/rollback", rollback, OPERATOR, rank="requester"),
+    route("POST", "/verdicts", verdict, ANYONE, bodies.NewVerdict, rank="requester"),
+    route("PUT", "/runbooks/{id}", runbook, ANYONE, bodies.RegisteredRunbook, rank="requester"),
     route("POST", "/leases", lease, ANYONE, bodies.Lease),
 )

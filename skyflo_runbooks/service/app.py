@@ -13,6 +13,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from skyflo_runbooks import __version__
+from skyflo_runbooks.gateway.permissions import admit_rank, admit_whole
 from skyflo_runbooks.model.errors import BadInput, SkyfloError
 from skyflo_runbooks.service import api, credentials, deciding, metrics, records, resolving, site, stream
 from skyflo_runbooks.service.answers import answer, failure
@@ -72,11 +73,15 @@ class WithoutRedirect:
 
 
 def guarded(desk: Desk, routed: api.Routed) -> Callable[[Request], Awaitable[Response]]:
-    """Return the endpoint that lets in only the roles of the route's line."""
-    roles = frozenset(routed.described.roles)
+    """Return the endpoint that lets in only what the route's line says: role, rank, and how far a token reaches."""
+    described = routed.described
+    roles = frozenset(described.roles)
 
     async def endpoint(request: Request) -> Response:
         who = desk.door.who(request, roles)
+        admit_rank(desk.gateway.rules.roles, who, described.rank)
+        if not described.narrowed:
+            admit_whole(who)
         return await routed.handle(desk, request, who)
 
     return answering(endpoint)

@@ -124,9 +124,9 @@ class NewToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signature: str
     role: Literal["kernel", "agent"]
     name: str
+    namespaces: tuple[str, ...]
+    days: float
     owner: str = ""
-    namespaces: tuple[str, ...] = ("*",)
-    days: float = 30.0
 
 
 class Revocation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

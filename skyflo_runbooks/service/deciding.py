@@ -90,6 +90,6 @@ def _kind(text: str) -> Kind:
 
 ROUTES = (
     route("GET", "/proposals/{id}/nonce", nonce, OPERATOR),
-    route("POST", "/proposals/{id}/decision", decision, OPERATOR, bodies.Ballot),
-    route("POST", "/decisions", several, OPERATOR, bodies.Ballots),
+    route("POST", "/proposals/{id}/decision", decision, OPERATOR, bodies.Ballot, rank="approver"),
+    route("POST", "/decisions", several, OPERATOR, bodies.Ballots, rank="approver"),
 )

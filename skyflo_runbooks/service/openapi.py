@@ -5,18 +5,24 @@ from collections.abc import Iterable
 
 import msgspec
 
-from skyflo_runbooks.gateway.identity import Role
+from skyflo_runbooks.gateway.identity import Rank, Role
 from skyflo_runbooks.model.json import Json
 
 
 class Described(msgspec.Struct, frozen=True):
-    """One route: method, path, who may call it, what it does, and the type of its body."""
+    """One route: method, path, who may call it, what it does, and the type of its body.
+
+    `rank` is what an operator has to be somewhere for it. `narrowed` says that the handler keeps a token within its
+    namespaces; where it does not, a narrowed token is refused.
+    """
 
     method: str
     path: str
     roles: tuple[Role, ...]
     says: str
     body: type | None = None
+    rank: Rank = "viewer"
+    narrowed: bool = False
 
 
 def document(routes: Iterable[Described], version: str) -> Json:

@@ -22,10 +22,9 @@ from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.planning.graph import build
 from skyflo_runbooks.service import bodies
 from skyflo_runbooks.service.answers import answer, body, seconds
-from skyflo_runbooks.service.api import ANYONE, LONGEST_WAIT, OPERATOR, Handle, Routed
+from skyflo_runbooks.service.api import ANYONE, LONGEST_WAIT, OPERATOR, route
 from skyflo_runbooks.service.desk import Desk
 from skyflo_runbooks.service.hands import GatewayHands, decided
-from skyflo_runbooks.service.openapi import Described
 
 _STATES = {
     "discover": "diagnosing",
@@ -246,12 +245,8 @@ def _interrupt(snapshot: Any) -> Json | None:
     return None
 
 
-def _route(method: str, path: str, handle: Handle, roles: tuple[Any, ...], kind: type | None = None) -> Routed:
-    return Routed(Described(method, f"/api/v1/resolve{path}", roles, (handle.__doc__ or "").strip(), kind), handle)
-
-
 ROUTES = (
-    _route("POST", "", start, ANYONE, bodies.Resolve),
-    _route("GET", "/{id}", show, ANYONE),
-    _route("POST", "/{id}/choose", choose, OPERATOR, bodies.Choice),
+    route("POST", "/resolve", start, ANYONE, bodies.Resolve, rank="requester"),
+    route("GET", "/resolve/{id}", show, ANYONE),
+    route("POST", "/resolve/{id}/choose", choose, OPERATOR, bodies.Choice, rank="requester"),
 )
