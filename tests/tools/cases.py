@@ -553,6 +553,7 @@ LETTING_GO: list[Case] = [
             (obj("v1", "ResourceQuota", "delete-quota", spec={"hard": {"count/widgets.tests.skyflo.dev": "50"}}), True),
             (obj("v1", "LimitRange", "delete-limits", spec={"limits": []}), True),
             (obj("v1", "ServiceAccount", "delete-sa"), True),
+            (obj("v1", "Secret", "delete-secret", data={"a": "aHVudGVyMg=="}), True),
             (
                 obj(
                     "networking.k8s.io/v1",
@@ -647,6 +648,7 @@ MANIFESTS: list[Case] = [
         },
         (obj("v1", "ConfigMap", "apply-there", data={"a": "1"}),),
         {"/data": {"a": "1", "b": "2"}},
+        played=True,
     ),
     Case(
         "take a field over that somebody manages",
@@ -654,6 +656,7 @@ MANIFESTS: list[Case] = [
         {"namespace": "{ns}", "content": [obj("v1", "ConfigMap", "apply-force", data={"a": "2"})], "force": True},
         (obj("v1", "ConfigMap", "apply-force", data={"a": "1"}),),
         {"/data": {"a": "2"}},
+        played=True,
     ),
     Case(
         "apply a namespace and what is in it",
@@ -668,6 +671,7 @@ MANIFESTS: list[Case] = [
         },
         (),
         {"/metadata/name": "fresh-{ns}"},
+        played=True,
         requests=3,
         notes=("Cannot be tried before what stands in front of it is there",),
     ),
