@@ -3,6 +3,7 @@
 Source of the suffixes: k8s.io/apimachinery/pkg/api/resource/quantity.go.
 """
 
+import functools
 import re
 from decimal import Decimal, InvalidOperation
 
@@ -27,7 +28,13 @@ _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
 
 def parse_quantity(text: str | int | float) -> Decimal:
     """Return a quantity in its base unit: bytes for memory, cores for CPU."""
-    match = _QUANTITY.fullmatch(str(text).strip())
+    return _parsed(str(text).strip())
+
+
+# A cluster of thousands of pods writes a few dozen quantities, over and over.
+@functools.lru_cache(maxsize=4096)
+def _parsed(text: str) -> Decimal:
+    match = _QUANTITY.fullmatch(text)
     if match:
         number, suffix = match.groups()
         factor = _BINARY.get(suffix) or _DECIMAL.get(suffix)
@@ -36,7 +43,7 @@ def parse_quantity(text: str | int | float) -> Decimal:
                 return Decimal(number) * factor
             except InvalidOperation:
                 pass
-    raise BadInput(f"{str(text)[:40]!r} is not a quantity.", next_step="Write it like 512Mi, 2Gi, 250m or 1.")
+    raise BadInput(f"{text[:40]!r} is not a quantity.", next_step="Write it like 512Mi, 2Gi, 250m or 1.")
 
 
 def format_memory(size: Decimal | int) -> str:

@@ -31,7 +31,7 @@ from skyflo_runbooks.gateway.impact.change import (
     touched,
 )
 from skyflo_runbooks.gateway.impact.scene import Need, Scene
-from skyflo_runbooks.gateway.impact.selecting import chosen, selects, template_labels
+from skyflo_runbooks.gateway.impact.selecting import selects, template_labels, wanted
 from skyflo_runbooks.gateway.impact.workloads import lowest
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
@@ -183,10 +183,11 @@ def _served(leaving: list[Json], scene: Scene) -> Lines:
     """Say which Services lose all that is ready behind them."""
     names = {_named(pod) for pod in leaving}
     for namespace in sorted({namespace_of(pod) for pod in leaving}):
-        pods = [pod for pod in scene.of("Pod", namespace) if ready(pod)]
-        mine = [pod for pod in pods if _named(pod) in names]
+        serving = [(labels_of(pod), _named(pod)) for pod in scene.of("Pod", namespace) if ready(pod)]
         for service in scene.of("Service", namespace):
-            if chosen(service, mine) and names >= {_named(pod) for pod in chosen(service, pods)}:
+            by = wanted(service).items()
+            behind = {name for labels, name in serving if by and by <= labels.items()}
+            if behind and behind <= names:
                 text = f"Service {_named(service)} has NO endpoint left until its pods are ready elsewhere"
                 yield high(text, "a Service is left without endpoints")
 

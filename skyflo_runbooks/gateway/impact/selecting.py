@@ -30,17 +30,21 @@ def _meets(rule: Json, labels: dict[str, str]) -> bool:
     return key in labels if operator == "Exists" else operator == "DoesNotExist" and key not in labels
 
 
+def wanted(service: Json) -> dict[str, str]:
+    """Return the labels by which a Service chooses; without any it chooses no pod by itself."""
+    return {} if at(service, "spec", "type") == "ExternalName" else texts(service, "spec", "selector")
+
+
 def chooses(service: Json, labels: dict[str, str]) -> bool:
-    """Return whether a Service sends to pods with these labels; without a selector it chooses none by itself."""
-    wanted = texts(service, "spec", "selector")
-    if not wanted or at(service, "spec", "type") == "ExternalName":
-        return False
-    return all(labels.get(key) == value for key, value in wanted.items())
+    """Return whether a Service sends to pods with these labels."""
+    by = wanted(service)
+    return bool(by) and by.items() <= labels.items()
 
 
 def chosen(service: Json, pods: Iterable[Json]) -> list[Json]:
     """Return the pods that a Service sends to, ready or not."""
-    return [pod for pod in pods if not finished(pod) and chooses(service, labels_of(pod))]
+    by = wanted(service)
+    return [pod for pod in pods if by and by.items() <= labels_of(pod).items() and not finished(pod)]
 
 
 def template_labels(workload: Json) -> dict[str, str]:
