@@ -24,7 +24,7 @@ from skyflo_mcp.kubernetes.errors import Conflict, Invalid, NotFound
 
 from skyflo_runbooks.gateway import risk
 from skyflo_runbooks.gateway.hidden import Hiding, shown_body, values_of
-from skyflo_runbooks.gateway.impact import Scene, joined
+from skyflo_runbooks.gateway.impact import Scene, together
 from skyflo_runbooks.gateway.impact.reads import ClusterLister
 from skyflo_runbooks.gateway.keys import key_file
 from skyflo_runbooks.gateway.preimages import PreImages
@@ -301,7 +301,7 @@ class Proposer:
             binding=binding,
             digest=binding_digest(binding),
             diff=mask.text("\n".join(item.diff for item in prepared)),
-            impact=mask_impact(mask, together(prepared)),
+            impact=mask_impact(mask, together((item.request, item.impact) for item in prepared)),
             assessment=Assessment(level, reasons, way_back(prepared, rendered), rendered.irreversible),
             equivalent=mask.text(rendered.equivalent),
             created=rfc3339(now),
@@ -337,11 +337,6 @@ def new_id(store: Store) -> ProposalId:
         made = ProposalId("ap-" + "".join(secrets.choice(ID_ALPHABET) for _ in range(6)))
         if store.one("SELECT 1 FROM proposals WHERE id = ?", (made,)) is None:
             return made
-
-
-def together(prepared: list[Prepared]) -> Impact:
-    """Return the impacts of several requests as one."""
-    return joined(item.impact for item in prepared)
 
 
 def mask_impact(mask: Hiding, impact: Impact) -> Impact:

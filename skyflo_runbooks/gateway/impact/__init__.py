@@ -26,11 +26,11 @@ from skyflo_runbooks.gateway.impact import (
     privileges,
     workloads,
 )
-from skyflo_runbooks.gateway.impact.change import Change, joined
+from skyflo_runbooks.gateway.impact.change import NOTHING, Change, joined, together
 from skyflo_runbooks.gateway.impact.scene import Lister, Need, Scene
 from skyflo_runbooks.model.proposal import Impact, Risk
 
-__all__ = ["Change", "Impact", "Lister", "Need", "Scene", "assess", "joined", "needs"]
+__all__ = ["Change", "Impact", "Lister", "Need", "Scene", "assess", "needs", "together"]
 
 _QUESTIONS = (
     workloads,
@@ -58,7 +58,7 @@ def assess(change: Change, scene: Scene) -> Impact:
     found = joined([*(question.said(change, scene) for question in _QUESTIONS), _unread(scene.problems(needs(change)))])
     if change.request.verb == "evict" or found.also_touched:
         return found
-    return joined([found, Impact(also_touched=("Nothing else that was found",))])
+    return joined([found, Impact(also_touched=(NOTHING,))])
 
 
 def _unread(problems: Iterable[str]) -> Impact:

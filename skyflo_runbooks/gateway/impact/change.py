@@ -11,6 +11,11 @@ from skyflo_runbooks.model.objects import ObjectRef
 from skyflo_runbooks.model.proposal import Impact, Risk
 from skyflo_runbooks.model.request import Request
 
+NOTHING = "Nothing else that was found"
+NO_RESTART = "No pod restarts"
+UNMANAGED = "Not managed by Helm, Argo CD, Flux or an owner"
+_EMPTY = (NOTHING, NO_RESTART, UNMANAGED)
+_SENTENCES = ("while_it_runs", "also_touched", "ownership")
 # Kinds that run pods from a template, and so what most questions are about.
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job")
 
@@ -152,6 +157,30 @@ def members(value: object, *path: str) -> Json:
     """Return the object at `path`; an empty one where there is none."""
     found = at(value, *path)
     return found if isinstance(found, dict) else {}
+
+
+def together(parts: Iterable[tuple[Request, Impact]]) -> Impact:
+    """Return the impacts of a list of requests as one; where there are several, each sentence says of which object.
+
+    What is said of all that a drain evicts stands for itself, and that there is nothing to say is said only where
+    nothing else is.
+    """
+    found = list(parts)
+    plain = joined(impact for _, impact in found)
+    if len(found) == 1:
+        return plain
+    labelled = joined(_labelled(request, impact) for request, impact in found)
+    said = {name: getattr(labelled, name) or getattr(plain, name) for name in _SENTENCES}
+    return msgspec.structs.replace(plain, **said)
+
+
+def _labelled(request: Request, impact: Impact) -> Impact:
+    about = "" if request.verb == "evict" else f"{request.target}: "
+
+    def own(sentences: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(f"{about}{text}" for text in sentences if text not in _EMPTY)
+
+    return Impact(own(impact.while_it_runs), own(impact.also_touched), own(impact.ownership))
 
 
 def plural(number: int, noun: str) -> str:

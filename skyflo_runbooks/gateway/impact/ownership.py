@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Iterator
 
 from skyflo_runbooks.diagnosis.pods import each, labels_of, name_of, texts
-from skyflo_runbooks.gateway.impact.change import Change, some
+from skyflo_runbooks.gateway.impact.change import UNMANAGED, Change, some
 from skyflo_runbooks.gateway.impact.scene import Need, Scene
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.proposal import Impact
@@ -45,7 +45,7 @@ def said(change: Change, scene: Scene) -> Impact:
     marked = [*_marks(change.live), *_controllers(change, scene)]
     written = [] if change.deletes else list(_written(change, marked))
     if not (marked or written):
-        return Impact(ownership=("Not managed by Helm, Argo CD, Flux or an owner",))
+        return Impact(ownership=(UNMANAGED,))
     return Impact(ownership=(*marked, *written), risks=(("medium", "something else manages the object"),))
 
 

@@ -14,7 +14,7 @@ import math
 from collections.abc import Iterable, Iterator
 
 from skyflo_runbooks.diagnosis.pods import each, quantity, template, whole
-from skyflo_runbooks.gateway.impact.change import WORKLOADS, Change, count, plural
+from skyflo_runbooks.gateway.impact.change import NO_RESTART, WORKLOADS, Change, count, plural
 from skyflo_runbooks.gateway.impact.scene import Need, Scene
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.proposal import Impact, Risk
@@ -43,7 +43,7 @@ def said(change: Change, _: Scene) -> Impact:
     if change.more_pods:
         stops = count(change.was) and not count(change.will)
         risks.append(("high", f"{change.ref} would run no pod") if stops else ("medium", "the number of pods changes"))
-    return Impact(while_it_runs=tuple(lines) or ("No pod restarts",), risks=tuple(risks))
+    return Impact(while_it_runs=tuple(lines) or (NO_RESTART,), risks=tuple(risks))
 
 
 def surge_and_unavailable(manifest: Json) -> tuple[int, int]:
