@@ -25,6 +25,7 @@ from skyflo_mcp.kubernetes.errors import Conflict, Invalid, NotFound
 from skyflo_runbooks.gateway import risk
 from skyflo_runbooks.gateway.hidden import Hiding, shown_body, values_of
 from skyflo_runbooks.gateway.impact import Scene, together
+from skyflo_runbooks.gateway.impact.change import some
 from skyflo_runbooks.gateway.impact.reads import ClusterLister
 from skyflo_runbooks.gateway.keys import key_file
 from skyflo_runbooks.gateway.preimages import PreImages
@@ -352,16 +353,16 @@ def irreversible(rendered: Rendered, prepared: list[Prepared]) -> str:
 
 
 def way_back(prepared: list[Prepared], rendered: Rendered) -> str:
-    """Return the way back in words."""
+    """Return the way back in words; of a long list the first ones, and how many more."""
     if rendered.irreversible:
         return f"None: {rendered.irreversible}"
     said = [_way_said(item.way.request) for item in reversed(prepared) if item.way.request]
-    without = [item.way.none for item in prepared if not item.way.request]
+    without = some((item.way.none for item in prepared if not item.way.request), 3)
     if not said:
-        return f"None: {'; '.join(without)}"
+        return f"None: {without}"
     problems = [item.way.problem for item in prepared if item.way.problem]
-    stored = "Stored, but " + problems[0] if problems else f"{'; '.join(said)}, stored; needs its own approval"
-    return stored + (f". Not led back: {'; '.join(without)}" if without else "")
+    stored = "Stored, but " + problems[0] if problems else f"{some(said, 6)}, stored; needs its own approval"
+    return stored + (f". Not led back: {without}" if without else "")
 
 
 def _way_said(way: Request) -> str:

@@ -26,7 +26,7 @@ from skyflo_runbooks.gateway.impact import (
     privileges,
     workloads,
 )
-from skyflo_runbooks.gateway.impact.change import NOTHING, Change, joined, together
+from skyflo_runbooks.gateway.impact.change import NOTHING, Change, joined, legible, together
 from skyflo_runbooks.gateway.impact.scene import Lister, Need, Scene
 from skyflo_runbooks.model.proposal import Impact, Risk
 
@@ -55,10 +55,11 @@ def needs(change: Change) -> set[Need]:
 
 def assess(change: Change, scene: Scene) -> Impact:
     """Return what a change does, from what was read around it."""
-    found = joined([*(question.said(change, scene) for question in _QUESTIONS), _unread(scene.problems(needs(change)))])
-    if change.request.verb == "evict" or found.also_touched:
-        return found
-    return joined([found, Impact(also_touched=(NOTHING,))])
+    answers = [question.said(change, scene) for question in _QUESTIONS]
+    found = joined([*answers, _unread(scene.problems(needs(change)))])
+    if change.request.verb != "evict" and not found.also_touched:
+        found = joined([found, Impact(also_touched=(NOTHING,))])
+    return legible(found)
 
 
 def _unread(problems: Iterable[str]) -> Impact:

@@ -15,6 +15,7 @@ NOTHING = "Nothing else that was found"
 NO_RESTART = "No pod restarts"
 UNMANAGED = "Not managed by Helm, Argo CD, Flux or an owner"
 _EMPTY = (NOTHING, NO_RESTART, UNMANAGED)
+_LONGEST = 500
 _SENTENCES = ("while_it_runs", "also_touched", "ownership")
 # Kinds that run pods from a template, and so what most questions are about.
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job")
@@ -145,6 +146,26 @@ def joined(impacts: Iterable[Impact]) -> Impact:
     found = list(impacts)
     fields = Impact.__struct_fields__
     return Impact(**{name: tuple(dict.fromkeys(s for one in found for s in getattr(one, name))) for name in fields})
+
+
+def legible(impact: Impact) -> Impact:
+    """Return an impact whose sentences are one line each, of bounded length, without anything that does not print.
+
+    They hold names and annotations that anybody in the cluster may have written.
+    """
+
+    def line(text: str) -> str:
+        shown = "".join(one if one.isprintable() else "�" for one in text)
+        return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…"
+
+    return Impact(
+        while_it_runs=tuple(map(line, impact.while_it_runs)),
+        also_touched=tuple(map(line, impact.also_touched)),
+        ownership=tuple(map(line, impact.ownership)),
+        unknown=tuple(map(line, impact.unknown)),
+        risks=tuple((risk, line(reason)) for risk, reason in impact.risks),
+        irreversible=tuple(map(line, impact.irreversible)),
+    )
 
 
 def listed(value: object, *path: str) -> list[object]:

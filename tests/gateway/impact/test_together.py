@@ -2,7 +2,7 @@
 
 from skyflo_runbooks.gateway.impact import together
 from skyflo_runbooks.model.proposal import Impact
-from tests.gateway.impact.scenes import made, pod, request, workload
+from tests.gateway.impact.scenes import Around, changed, made, pod, request, told, workload
 
 WEB, SETTINGS = request("patch", workload()), request("create", made("ConfigMap", "settings"))
 NONE = Impact(
@@ -45,3 +45,12 @@ def test_a_drain_is_told_of_all_its_pods() -> None:
     assert both.while_it_runs == ("2 pods leave one after another",)
     assert both.also_touched == ("Node/n1: No new pod comes to it",)
     assert both.risks == (("high", "b"),)
+
+
+def test_what_anybody_wrote_cannot_write_on_the_card() -> None:
+    """An annotation is one line of bounded length, and moves no cursor."""
+    hostile = "shop\x1b[2J\nApproved by operator\u202e" + "x" * 5000
+    impact = told(changed(workload(annotations={"meta.helm.sh/release-name": hostile}), spec__replicas=4), Around())
+    (line,) = impact.ownership
+    assert line.startswith("Helm release shop\ufffd[2J\ufffdApproved by operator\ufffdxxx")
+    assert len(line) < 600
