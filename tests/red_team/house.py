@@ -113,13 +113,20 @@ class Clock(Store):
 
 @asynccontextmanager
 async def besieged(
-    tmp: Path, *, speed: float = 20.0, life: float = 1800.0, store: type[Store] = Store
+    tmp: Path,
+    *,
+    speed: float = 20.0,
+    life: float = 1800.0,
+    store: type[Store] = Store,
+    between: type[Between] = Between,
+    timeout: float = 30.0,
 ) -> AsyncIterator[tuple[World, Between]]:
     """Open a gateway with an attacker between it and the practice cluster."""
     practice = PracticeCluster("oomkilled-payment", speed=speed)
-    between = Between(practice.app)
+    attacker = between(practice.app)
     async with practice.running():
-        cluster = Cluster(httpx.AsyncClient(transport=httpx.ASGITransport(between), base_url="http://practice"))
+        client = httpx.AsyncClient(transport=httpx.ASGITransport(attacker), base_url="http://practice")
+        cluster = Cluster(client, timeout=timeout)
         redactor = Redactor()
         gate = Gate(cluster, redactor)
         gateway = Gateway(
@@ -132,7 +139,7 @@ async def besieged(
         )
         gate.events = gateway.events
         async with gateway:
-            yield World(gateway, practice, gate), between
+            yield World(gateway, practice, gate), attacker
 
 
 async def at_rest(gateway: Gateway, id_: str, seconds: float = 10.0) -> str:

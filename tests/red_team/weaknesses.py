@@ -6,6 +6,9 @@ let through, say yes, forget, believe.
 """
 
 import socket
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -105,6 +108,37 @@ def applying(desk_proposer: Any) -> Any:
 def believing_the_last(told: Any) -> Any:
     """An executor that takes the ledger's last entry for the approval's, whatever digest that was for."""
     return lambda row, said, entries: entries[-1]
+
+
+def in_memory(transaction: Any) -> Any:
+    """A record that goes on in memory where its file cannot be written."""
+
+    @contextmanager
+    def absent(database: Any) -> Iterator[object]:
+        try:
+            database.connection.execute("BEGIN IMMEDIATE")
+            database.connection.execute("CREATE TABLE probe AS SELECT randomblob(65536)")
+            database.connection.execute("ROLLBACK")
+        except sqlite3.OperationalError:
+            memory = sqlite3.connect(":memory:", isolation_level=None)
+            if database.connection.in_transaction:
+                database.connection.execute("ROLLBACK")
+            database.connection.backup(memory)
+            database.connection = memory
+        with transaction(database) as db:
+            yield db
+
+    return absent
+
+
+def counting(verify: Any) -> Any:
+    """A verification that counts the entries and looks at none."""
+    return lambda chain: sum(1 for _ in chain)
+
+
+def unlocked(lock: Any) -> Any:
+    """A data directory that any number of gateways may use."""
+    return lambda directory: (directory / "gateway.lock").open("a+")
 
 
 FAR = datetime.max.replace(tzinfo=UTC)
@@ -215,5 +249,32 @@ ATTACKS: dict[str, Attack] = {
     "copied-line": Attack(
         "the command line that a card shows runs something else when it is copied to a shell",
         (Guard("shlex:quote", given(0)),),
+    ),
+    # The API server and the way to it
+    "false-answer": Attack(
+        "a write that was applied is answered late, falsely or not at all, and the record says that it was not applied",
+        (Guard(f"{GATEWAY}.executor:Executor._found", says_later(("settle_void", "no answer, so no change", None))),),
+    ),
+    "delivered-twice": Attack(
+        "something on the way delivers a write twice, and both are taken",
+        (Guard("skyflo_mcp.kubernetes.client:conditional", given(0)),),
+    ),
+    # The record
+    "record-unwritable": Attack(
+        "the record is locked, full or read-only, and a change is applied all the same",
+        (Guard(f"{GATEWAY}.database:SqliteDatabase.transaction", in_memory),),
+    ),
+    "record-rewritten": Attack(
+        "an entry of the record is rewritten in its file, and nobody sees it",
+        (Guard(f"{GATEWAY}.ledger:verify", counting),),
+    ),
+    "two-gateways": Attack("a second gateway opens the same record", (Guard(f"{GATEWAY}.store:_lock", unlocked),)),
+    "killed-said-undone": Attack(
+        "the gateway is killed between a write and its answer, and the next one records it as not applied",
+        (Guard(f"{GATEWAY}.store:Store.mark_sent", says(None)),),
+    ),
+    "killed-forgotten": Attack(
+        "the gateway is killed right after an approval, and the approved change is never applied",
+        (Guard(f"{GATEWAY}.gateway:Gateway._tend", says_later(None)),),
     ),
 }

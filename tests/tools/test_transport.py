@@ -69,13 +69,17 @@ async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     await reader.read()
 
 
+# The reason that the API server itself gives; a proxy before it gives none.
+_REASONS = {429: "TooManyRequests"}
+
+
 def failing_first(times: int, code: int) -> Scripted:
     """A server that answers `code` so many times, and then 200."""
     asked: list[Asked] = []
 
     def answer(one: Asked) -> Reply:
         asked.append(one)
-        return status(code, "try later") if len(asked) <= times else Reply(body={"kind": "X"})
+        return status(code, "try later", _REASONS.get(code, "")) if len(asked) <= times else Reply(body={"kind": "X"})
 
     return Scripted(answer)
 
@@ -110,6 +114,14 @@ async def test_a_write_is_sent_once_whatever_comes(code: int) -> None:
     """A refused write is reported, not repeated."""
     server = failing_first(99, code)
     with pytest.raises(ApiError):
+        await server.cluster().send(PATCH, dry_run=False, field_manager="attempt-1")
+    assert len(server.asked) == 1
+
+
+async def test_a_write_that_a_proxy_held_back_has_an_unknown_outcome() -> None:
+    """A 429 that is not the API server's own may come from behind it, after the object was stored."""
+    server = Scripted(lambda _: Reply(429, b"slow down", {"content-type": "text/plain"}))
+    with pytest.raises(OutcomeUnknown, match="429"):
         await server.cluster().send(PATCH, dry_run=False, field_manager="attempt-1")
     assert len(server.asked) == 1
 

@@ -148,7 +148,7 @@ class Transport:
                 if dry_run:
                     raise
                 raise _outcome_unknown(doing, "the answer was too large to read") from None
-        if not dry_run and answer.status >= 500 and not _was_refused(answer):
+        if not dry_run and _may_have_been_stored(answer):
             raise _outcome_unknown(doing, f"the answer was {answer.status}")
         return answer
 
@@ -251,10 +251,16 @@ def _outcome_unknown(doing: str, why: str) -> OutcomeUnknown:
     )
 
 
-def _was_refused(answer: Answer) -> bool:
-    """Return whether a 5xx says that nothing was stored: admission failed before storage."""
-    said = str(answer.decoded())
-    return "webhook" in said or "admission" in said
+def _may_have_been_stored(answer: Answer) -> bool:
+    """Return whether an answer that is no success leaves open whether the write was stored.
+
+    A 5xx does, unless admission failed, which comes before storage. A 429 does where it is not the API server's own: it
+    says `TooManyRequests` (a budget that stands against an eviction, a queue that is full) before it stores anything.
+    """
+    said = answer.decoded()
+    if answer.status == 429:
+        return not isinstance(said, dict) or said.get("reason") != "TooManyRequests"
+    return answer.status >= 500 and not any(word in str(said) for word in ("webhook", "admission"))
 
 
 def _why(error: Exception) -> str:

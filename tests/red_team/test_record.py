@@ -1,0 +1,100 @@
+"""The record: locked, full, read-only, rewritten, shared, and a process that is killed beside it."""
+
+import sqlite3
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import pytest
+
+from skyflo_runbooks.gateway import ledger
+from skyflo_runbooks.gateway.database import SqliteDatabase
+from skyflo_runbooks.gateway.gateway import open_store
+from skyflo_runbooks.model.errors import BadInput
+from tests.gateway.test_crash import gateway, in_cluster, served
+from tests.gateway.world import World, world
+from tests.red_team.house import besieged, voted
+from tests.red_team.weakening import Gate, against, command
+from tests.red_team.weaknesses import ATTACKS
+
+
+def spoil(world: World, how: str, stack: ExitStack) -> None:
+    """Let nothing more be written to the record."""
+    database = world.gateway.store.database
+    assert isinstance(database, SqliteDatabase)
+    if how == "locked":
+        database.connection.execute("PRAGMA busy_timeout = 10")
+        other = sqlite3.connect(Path(database.where) / "gateway.db", isolation_level=None)
+        stack.callback(other.close)
+        other.execute("BEGIN IMMEDIATE")
+    elif how == "full":
+        (pages,) = database.connection.execute("PRAGMA page_count").fetchone()
+        database.connection.execute(f"PRAGMA max_page_count = {pages}")
+    else:
+        database.connection.execute("PRAGMA query_only = ON")
+
+
+@pytest.mark.parametrize("how", ["locked", "full", "read-only"])
+@against(ATTACKS["record-unwritable"])
+async def test_a_record_that_cannot_be_written(tmp_path: Path, gate: Gate, how: str) -> None:
+    """Then nothing is decided and nothing applied; nothing goes on in memory."""
+    async with besieged(tmp_path) as (at_home, _):
+        row = await at_home.propose()
+        # Longer than what is free in the file's own pages.
+        ballot = at_home.ballot(row, reason="because " * 20_000)
+        with ExitStack() as stack:
+            spoil(at_home, how, stack)
+            state = await voted(at_home, row, ballot)
+            limit = await at_home.limit()
+    gate.bites((state, limit) == ("executed", "512Mi"), state)
+
+
+@against(ATTACKS["record-rewritten"])
+async def test_a_rewritten_entry(tmp_path: Path, gate: Gate) -> None:
+    """Who owns the file takes the trigger away and puts another name under an approval."""
+    async with world(tmp_path) as at_home:
+        await at_home.approve(await at_home.propose())
+        with at_home.gateway.store.transaction() as db:
+            db.execute("DROP TRIGGER entries_never_change")
+            db.execute("UPDATE entries SET body = replace(body, 'on-call', 'the boss') WHERE kind = 'approve'")
+        seen = False
+        try:
+            ledger.verify(at_home.gateway.store.entries())
+        except ledger.LedgerBroken:
+            seen = True
+        gate.bites(not seen)
+
+
+@against(ATTACKS["two-gateways"])
+async def test_a_second_gateway_on_the_same_record(tmp_path: Path, gate: Gate) -> None:
+    """Both would dispatch what was approved."""
+    async with world(tmp_path):
+        opened = False
+        with suppress(BadInput):
+            open_store(tmp_path / "data").close()
+            opened = True
+        gate.bites(opened)
+
+
+async def after_a_kill(tmp: Path, gate: Gate, step: str) -> tuple[str, str, int]:
+    """Kill a gateway at `step`, start it again; return the record's word, the limit in the cluster, and the writes."""
+    async with served() as (practice, url):
+        dying = command(gate, "tests.gateway.dying", [str(tmp / "data"), url])
+        await gateway(tmp / "data", url, step, command=[*dying, step])
+        _, said = await gateway(tmp / "data", url, command=[*dying, "", "25"])
+        limit, writes = in_cluster(practice)
+        return said.splitlines()[-1].rsplit(" ", 1)[0], limit, writes
+
+
+@against(ATTACKS["killed-said-undone"])
+async def test_a_write_that_a_restart_records_as_undone(tmp_path: Path, gate: Gate) -> None:
+    """SIGKILL between the write and its answer: the next process must find it."""
+    state, limit, writes = await after_a_kill(tmp_path, gate, "after the request arrived")
+    assert (limit, writes) == ("512Mi", 1)
+    gate.bites(state != "executed", state)
+
+
+@against(ATTACKS["killed-forgotten"])
+async def test_an_approval_that_a_restart_forgets(tmp_path: Path, gate: Gate) -> None:
+    """SIGKILL right after the approval was recorded: the next process must apply it."""
+    state, limit, _ = await after_a_kill(tmp_path, gate, "after approve")
+    gate.bites((state, limit) == ("approved", "256Mi"), state)
