@@ -275,6 +275,6 @@ ATTACKS: dict[str, Attack] = {
     ),
     "killed-forgotten": Attack(
         "the gateway is killed right after an approval, and the approved change is never applied",
-        (Guard(f"{GATEWAY}.gateway:Gateway._tend", says_later(None)),),
+        (Guard(f"{GATEWAY}.patrol:Patrol._settle", says_later(None)),),
     ),
 }
