@@ -82,7 +82,9 @@ async def after_a_kill(tmp: Path, gate: Gate, step: str) -> tuple[str, str, int]
         await gateway(tmp / "data", url, step, command=[*dying, step])
         _, said = await gateway(tmp / "data", url, command=[*dying, "", "25"])
         limit, writes = in_cluster(practice)
-        return said.splitlines()[-1].rsplit(" ", 1)[0], limit, writes
+        # The alarm for an approval that waits speaks beside it.
+        states = next(line for line in said.splitlines() if line.count(" ") == 1)
+        return states.partition(" ")[0], limit, writes
 
 
 @against(ATTACKS["killed-said-undone"])
