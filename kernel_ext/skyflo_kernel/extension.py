@@ -10,6 +10,8 @@ Rules:
   1. What a cell is, is decided by the grammar over its source. Tags, metadata and trust of the notebook decide nothing.
   2. Nothing runs by itself when the notebook was made for another cluster than the gateway's, or no gateway answers.
   3. There is no route that decides a proposal, and the server holds nothing that could.
+  4. Before anything runs by itself the kernel forgets the notebook's folder as a place of modules (`PREPARE`): a file
+     `skyflo_kernel.py` beside the notebook would otherwise be what a read imports.
 """
 
 from __future__ import annotations
@@ -37,6 +39,12 @@ _STATUS = {
     ExitCode.REFUSED: HTTPStatus.CONFLICT,
     ExitCode.UNREACHABLE: HTTPStatus.BAD_GATEWAY,
 }
+# Runs in the kernel, silently. Every interpreter has loaded these two before it looks into any folder.
+PREPARE = """
+import os as _os, sys as _sys
+_sys.path[:] = [_path for _path in _sys.path if _os.path.abspath(_path) != _os.getcwd()]
+del _os, _sys
+"""
 Body = TypeVar("Body")
 
 
@@ -122,7 +130,7 @@ class ClassifyHandler(SkyfloHandler):
             {"id": cell.id, "kind": it.kind, "step": it.step, "after": it.after, "auto": it.auto_run}
             for cell, it in zip(body.cells, found, strict=True)
         ]
-        self.answer({"cells": cells, "refusal": await self._refusal(body.metadata)})
+        self.answer({"cells": cells, "refusal": await self._refusal(body.metadata), "prepare": PREPARE})
 
     async def _refusal(self, metadata: Metadata) -> str | None:
         """Why nothing runs by itself, in words for the person who opened the notebook."""

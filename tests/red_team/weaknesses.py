@@ -277,4 +277,9 @@ ATTACKS: dict[str, Attack] = {
         "the gateway is killed right after an approval, and the approved change is never applied",
         (Guard(f"{GATEWAY}.patrol:Patrol._settle", says_later(None)),),
     ),
+    # Notebook and kernel
+    "hostile-folder": Attack(
+        "a module beside the notebook stands in for an installed one when its reads run by themselves",
+        (Guard("skyflo_kernel.extension:PREPARE", lambda code: "pass"),),
+    ),
 }

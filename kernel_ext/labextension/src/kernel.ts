@@ -1,5 +1,5 @@
 /**
- * One kernel for one notebook.
+ * One kernel for one notebook, which takes no module from the notebook's folder.
  *
  * Two tabs that open a notebook at the same moment each get a kernel of their own: the Jupyter server looks for a
  * session of that path before the other one is recorded. Then each would run the reads. The session that was recorded
@@ -19,4 +19,14 @@ export async function joinKernel(panel: NotebookPanel, settings: ServerConnectio
   if (first && first.id !== session.kernel.id) {
     await panel.sessionContext.changeKernel({ id: first.id });
   }
+}
+
+/** Run `code` in the kernel, unseen; true where it ended well. */
+export async function prepareKernel(panel: NotebookPanel, code: string): Promise<boolean> {
+  const kernel = panel.sessionContext.session?.kernel;
+  if (!kernel) {
+    return false;
+  }
+  const answer = await kernel.requestExecute({ code, silent: true, store_history: false }).done;
+  return answer?.content.status === 'ok';
 }

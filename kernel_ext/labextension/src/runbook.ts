@@ -6,6 +6,7 @@
  *   and trust decide nothing.
  * - The reads run by themselves once per kernel: whoever gets the gateway's lease runs them all, in their order, so
  *   two tabs and a reload run no cell twice.
+ * - Before them the kernel is prepared: no module beside the notebook can stand in for an installed one.
  * - A change cell never runs by itself. A verify cell does, once, after each of its changes was seen to be decided,
  *   and only on the kernel that made the changes: another one does not know their names.
  */
@@ -15,7 +16,7 @@ import { Kernel, ServerConnection } from '@jupyterlab/services';
 import { IDisposable } from '@lumino/disposable';
 
 import { Banner } from './banner';
-import { joinKernel } from './kernel';
+import { joinKernel, prepareKernel } from './kernel';
 import { mark } from './marks';
 import { findCard, settle } from './outputs';
 import { Classification, Classified, Server } from './server';
@@ -78,7 +79,7 @@ export class Runbook implements IDisposable {
       this.estrange();
     }
     this.followCards();
-    if (first) {
+    if (first && classification !== null && (await prepareKernel(this.panel, classification.prepare))) {
       await this.runReads();
     }
     this.panel.node.dataset.skyflo = 'open';

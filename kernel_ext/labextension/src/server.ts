@@ -28,6 +28,8 @@ export interface Classification {
   cells: Classified[];
   /** Why nothing runs by itself (another cluster, no gateway), or null. */
   refusal: string | null;
+  /** What the kernel has to run before anything runs by itself: a module beside the notebook must not be imported. */
+  prepare: string;
 }
 
 /** Where a proposal stands. `bundle` is the output to show once it is settled, `next` the proposal that took its place. */
