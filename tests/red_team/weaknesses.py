@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from skyflo_runbooks.gateway.identity import Identity, identify
+from skyflo_runbooks.gateway.looking import Found
 from skyflo_runbooks.model.json import canonical
 from skyflo_runbooks.service.server import _listen as listen
 from tests.red_team.weakening import Absence, Attack, Guard
@@ -253,7 +254,7 @@ ATTACKS: dict[str, Attack] = {
     # The API server and the way to it
     "false-answer": Attack(
         "a write that was applied is answered late, falsely or not at all, and the record says that it was not applied",
-        (Guard(f"{GATEWAY}.executor:Executor._found", says_later(("settle_void", "no answer, so no change", None))),),
+        (Guard(f"{GATEWAY}.looking:found", says(Found("settle_void", "no answer, so no change", None))),),
     ),
     "delivered-twice": Attack(
         "something on the way delivers a write twice, and both are taken",

@@ -1,0 +1,50 @@
+"""The registry: every guard is there, every attack has its test, and an attack that does not bite is told."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.red_team.weakening import Attack, Gate, Guard, gates, weakened
+from tests.red_team.weaknesses import ATTACKS
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_every_guard_is_there(name: str) -> None:
+    """A guard that was moved or renamed is found here, and not where its attack runs."""
+    for guard in ATTACKS[name].guards:
+        guard.found()
+
+
+def test_every_attack_has_a_test_and_every_test_its_attack() -> None:
+    """By the mark that parametrises them."""
+    text = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    used = set(re.findall(r'against\(ATTACKS\["([\w-]+)"\]\)', text))
+    assert used - set(ATTACKS) == set()
+    assert set(ATTACKS) - used == set()
+
+
+def test_what_is_weakened_is_whole_again_afterwards() -> None:
+    """The next test meets the real gate."""
+    attack = ATTACKS["foreign-key"]
+    owner, name = attack.guards[0].found()
+    before = getattr(owner, name)
+    with weakened(Gate(attack, (0,))):
+        assert getattr(owner, name) is not before
+    assert getattr(owner, name) is before
+
+
+def test_an_attack_is_judged_on_every_gate() -> None:
+    """It has to bite on the weakened gate, and nowhere else; layers are tried one by one."""
+    guard = Guard("json:loads", lambda original: original)
+    met = gates(Attack("x", (guard, guard)))
+    assert [gate.missing for gate in met] == [(), (0,), (1,), (0, 1)]
+    for gate in met[:3]:
+        gate.bites(False)
+        with pytest.raises(AssertionError, match="THE ATTACK SUCCEEDED"):
+            gate.bites(True)
+    met[3].bites(True)
+    with pytest.raises(AssertionError, match="does not bite"):
+        met[3].bites(False)
