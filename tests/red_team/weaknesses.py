@@ -262,7 +262,7 @@ ATTACKS: dict[str, Attack] = {
     ),
     # The record
     "record-unwritable": Attack(
-        "the record is locked, full or read-only, and a change is applied all the same",
+        "the record is locked or read-only, and a change is applied all the same",
         (Guard(f"{GATEWAY}.database:SqliteDatabase.transaction", in_memory),),
     ),
     "record-rewritten": Attack(
