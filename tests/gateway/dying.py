@@ -181,9 +181,6 @@ class MortalCluster(Cluster):
 
 
 async def main(data: Path, url: str, pods: str, change: str, step: str) -> None:
-
-
-async def main(data: Path, url: str, step: str, rounds: int = 100) -> None:
     """Live, and perhaps die."""
     fate = Fate(step)
     store = MortalStore(data)
@@ -197,7 +194,7 @@ async def main(data: Path, url: str, step: str, rounds: int = 100) -> None:
         if step:
             await approve(gateway, change)
         else:
-            await finished(gateway, rounds)
+            await finished(gateway)
 
 
 def renders(change: Change) -> Rendering:
@@ -220,10 +217,10 @@ async def approve(gateway: Gateway, change: str) -> None:
     await gateway.settled(id_, 20)
 
 
-async def finished(gateway: Gateway, rounds: int) -> None:
-    """Wait until nothing is under way any more, for at most so many rounds, and say how it stands."""
+async def finished(gateway: Gateway) -> None:
+    """Wait until nothing is under way any more, and say how it stands."""
     states: list[str] = []
-    for _ in range(rounds):
+    for _ in range(100):
         states = [row.state for row in gateway.store.find()]
         if not set(states) & {"approved", "executing", "unknown"}:
             break
@@ -236,5 +233,3 @@ if __name__ == "__main__":
     asyncio.run(
         main(Path(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4], sys.argv[5] if len(sys.argv) > 5 else "")
     )
-    data, url, *rest = sys.argv[1:]
-    asyncio.run(main(Path(data), url, rest[0] if rest else "", int(rest[1]) if len(rest) > 1 else 100))

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -54,13 +54,6 @@ async def gateway(data: Path, url: str, pods: str, change: str, step: str = "") 
         pods,
         change,
         *([step] if step else []),
-
-
-async def gateway(data: Path, url: str, step: str = "", *, command: Sequence[str] = ()) -> tuple[int, str]:
-    """Run one gateway process to its end, or `command` in its place; return its exit code and what it printed."""
-    own = [sys.executable, "-m", "tests.gateway.dying", str(data), url, *([step] if step else [])]
-    process = await asyncio.create_subprocess_exec(
-        *(command or own),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )

@@ -1,6 +1,8 @@
 """The record: locked, full, read-only, rewritten, shared, and a process that is killed beside it."""
 
+import asyncio
 import sqlite3
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from skyflo_runbooks.gateway import ledger
 from skyflo_runbooks.gateway.database import SqliteDatabase
 from skyflo_runbooks.gateway.gateway import open_store
 from skyflo_runbooks.model.errors import BadInput
-from tests.gateway.test_crash import gateway, in_cluster, served
+from tests.gateway.test_crash import in_cluster, served
 from tests.gateway.world import OPERATOR, World, world
 from tests.red_team.house import at_rest, besieged, tried
 from tests.red_team.weakening import Gate, against, command
@@ -73,16 +75,20 @@ async def test_a_second_gateway_on_the_same_record(tmp_path: Path, gate: Gate) -
         gate.bites(opened)
 
 
+async def process(arguments: Sequence[str]) -> str:
+    """Run one process to its end and return what it printed."""
+    child = await asyncio.create_subprocess_exec(*arguments, stdout=asyncio.subprocess.PIPE)
+    out, _ = await asyncio.wait_for(child.communicate(), 60)
+    return out.decode()
+
+
 async def after_a_kill(tmp: Path, gate: Gate, step: str) -> tuple[str, str, int]:
     """Kill a gateway at `step`, start it again; return the record's word, the limit in the cluster, and the writes."""
     async with served() as (practice, url):
-        dying = command(gate, "tests.gateway.dying", [str(tmp / "data"), url])
-        await gateway(tmp / "data", url, step, command=[*dying, step])
-        _, said = await gateway(tmp / "data", url, command=[*dying, "", "25"])
-        limit, writes = in_cluster(practice)
-        # The alarm for an approval that waits speaks beside it.
-        states = next(line for line in said.splitlines() if line.count(" ") == 1)
-        return states.partition(" ")[0], limit, writes
+        given = [str(tmp / "data"), url, "http://127.0.0.1:9", "patch"]
+        await process(command(gate, "tests.gateway.dying", [*given, step]))
+        said = await process(command(gate, "tests.gateway.dying", given))
+        return (said.split() or ["nothing"])[0], *in_cluster(practice)
 
 
 @against(ATTACKS["killed-said-undone"])

@@ -48,3 +48,21 @@ def test_an_attack_is_judged_on_every_gate() -> None:
     met[3].bites(True)
     with pytest.raises(AssertionError, match="does not bite"):
         met[3].bites(False)
+
+
+def rows() -> dict[str, list[str]]:
+    """Return the cells of each attack's row in docs/security.md."""
+    lines = (ROOT / "docs" / "security.md").read_text().splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| `")]
+    return {row[0].strip("`"): row for row in cells}
+
+
+def test_every_attack_stands_in_the_document() -> None:
+    """With its claim, the code, the test and what remains; and no row is of an attack that nobody tries."""
+    found = rows()
+    assert set(found) == set(ATTACKS)
+    for name, (_, claim, code, test, remains) in found.items():
+        assert claim, name
+        assert remains, name
+        assert (ROOT / code.strip("`")).exists(), code
+        assert f'ATTACKS["{name}"]' in (ROOT / test.strip("`")).read_text(), f"{name} is not tried in {test}"
