@@ -254,7 +254,7 @@ ATTACKS: dict[str, Attack] = {
     # The API server and the way to it
     "false-answer": Attack(
         "a write that was applied is answered late, falsely or not at all, and the record says that it was not applied",
-        (Guard(f"{GATEWAY}.looking:found", says(Found("settle_void", "no answer, so no change", None))),),
+        (Guard(f"{GATEWAY}.step:found", says(Found("settle_void", "no answer, so no change", None))),),
     ),
     "delivered-twice": Attack(
         "something on the way delivers a write twice, and both are taken",
