@@ -1,5 +1,6 @@
 """A value is typed on the gateway's own page, over the real gateway: it reaches the cluster and nothing else."""
 
+import base64
 import json
 from collections.abc import AsyncIterator
 
@@ -9,7 +10,7 @@ from playwright.async_api import Browser, Request, expect
 
 from skyflo_runbooks.model.entry import ENTRY
 from skyflo_runbooks.model.json import Json, at
-from skyflo_runbooks.practice.kinds import DEPLOYMENT
+from skyflo_runbooks.practice.kinds import SECRET
 from tests.pages.real import PATIENCE, House, house
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
@@ -25,14 +26,13 @@ async def place(tmp_path_factory: pytest.TempPathFactory, chromium: Browser) -> 
 
 async def wish(place: House, name: str) -> Json:
     """A kernel asks for a value that it does not have."""
-    object_ = {"kind": "Deployment", "namespace": "checkout", "name": name, "container": name}
-    arguments = {**object_, "set": {"tls.key": ENTRY}}
-    return await place.service.propose(tool="k8s_set_env", arguments=arguments, step=f"set-{name}")
+    arguments = {"namespace": "checkout", "name": name, "values": {"tls.key": ENTRY}}
+    return await place.service.propose(tool="k8s_set_secret", arguments=arguments, step=f"set-{name}")
 
 
 async def test_what_is_typed_reaches_the_cluster_and_no_address_view_or_record(place: House) -> None:
     """One call carries it in its body; the new proposal has another digest and is approved by itself."""
-    asked = await wish(place, "storefront")
+    asked = await wish(place, "fresh")
     sent: list[Request] = []
     async with place.signed_in(path=f"/proposals/{asked['id']}") as page:
         page.on("request", lambda request: sent.append(request))
@@ -47,9 +47,8 @@ async def test_what_is_typed_reaches_the_cluster_and_no_address_view_or_record(p
         assert TYPED not in await page.content()
         id_ = page.url.rpartition("/")[2]
     assert place.state(asked) == "superseded"
-    live = place.practice.store.find(DEPLOYMENT, "checkout", "storefront")
-    env = at(live, "spec", "template", "spec", "containers", 0, "env", default=[])
-    assert {"name": "tls.key", "value": TYPED} in env
+    data = at(place.practice.store.find(SECRET, "checkout", "fresh"), "data", "tls.key")
+    assert base64.b64decode(data).decode() == TYPED
     assert not [one.url for one in sent if "unlikely" in one.url]
     assert [one.url for one in sent if "unlikely" in (one.post_data or "")] == [f"{asked['url']}".replace(
         "/proposals/", "/api/v1/proposals/") + "/entry"]  # fmt: skip
@@ -60,7 +59,7 @@ async def test_what_is_typed_reaches_the_cluster_and_no_address_view_or_record(p
 
 async def test_leaving_the_page_and_coming_back_shows_an_empty_field(place: House) -> None:
     """The browser keeps nothing of it: neither the way back nor a reload brings the value again."""
-    asked = await wish(place, "payment-service")
+    asked = await wish(place, "left")
     async with place.signed_in(path=f"/proposals/{asked['id']}") as page:
         await page.get_by_label("tls.key").fill(TYPED)
         await page.goto(place.service.url)
