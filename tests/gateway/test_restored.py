@@ -16,7 +16,7 @@ from skyflo_runbooks.gateway.store import Store
 from skyflo_runbooks.gateway.witness import SLOT, Sighting, Witness, contradiction
 from skyflo_runbooks.model.errors import NotAllowed
 from tests.gateway.shapes import limited
-from tests.gateway.world import OPERATOR, World, world
+from tests.gateway.world import OPERATOR, Gated, world
 
 FILES = ("gateway.db", "gateway.db-wal", "gateway.db-shm")
 
@@ -30,7 +30,7 @@ def copy(source: Path, target: Path) -> None:
             shutil.copy(source / name, target / name)
 
 
-async def approved(here: World) -> str:
+async def approved(here: Gated) -> str:
     """Return a proposal that is approved and not dispatched, as a gateway leaves it that dies right then."""
     row = await here.propose()
     here.record(row)

@@ -3,17 +3,21 @@
 import asyncio
 import sqlite3
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import AbstractAsyncContextManager, ExitStack, suppress
 from pathlib import Path
 
+import httpx
 import pytest
+from skyflo_mcp.kubernetes.client import Cluster
 
 from skyflo_runbooks.gateway import ledger
 from skyflo_runbooks.gateway.database import SqliteDatabase
 from skyflo_runbooks.gateway.gateway import open_store
 from skyflo_runbooks.model.errors import BadInput
+from skyflo_runbooks.practice import PracticeCluster
 from tests.gateway.test_crash import in_cluster, served
-from tests.gateway.world import OPERATOR, World, world
+from tests.gateway.test_restored import approved, copy
+from tests.gateway.world import OPERATOR, Gated, World, gated, world
 from tests.red_team.house import at_rest, besieged, tried
 from tests.red_team.weakening import Gate, against, command
 from tests.red_team.weaknesses import ATTACKS
@@ -73,6 +77,29 @@ async def test_a_second_gateway_on_the_same_record(tmp_path: Path, gate: Gate) -
             open_store(tmp_path / "data").close()
             opened = True
         gate.bites(opened)
+
+
+@against(ATTACKS["record-restored"])
+async def test_an_approval_that_was_used_since(tmp_path: Path, gate: Gate) -> None:
+    """A copy with an open approval is put back after it was applied and undone again."""
+    practice = PracticeCluster("oomkilled-payment", speed=20)
+    async with practice.running():
+        async with over(practice, tmp_path) as at_home:
+            id_ = await approved(at_home)
+            copy(tmp_path / "data", tmp_path / "before")
+            await at_rest(at_home.gateway, id_)
+            await at_home.approve(await at_home.gateway.roll_back(id_, OPERATOR))
+        assert in_cluster(practice)[0] == "256Mi"
+        copy(tmp_path / "before", tmp_path / "data")
+        async with over(practice, tmp_path) as at_home:
+            await at_rest(at_home.gateway, id_)
+        gate.bites(in_cluster(practice)[0] == "512Mi")
+
+
+def over(practice: PracticeCluster, tmp: Path) -> AbstractAsyncContextManager[Gated]:
+    """Open a gateway over a practice cluster that outlives it."""
+    client = httpx.AsyncClient(transport=httpx.ASGITransport(practice.app), base_url="http://practice")
+    return gated(Cluster(client), tmp)
 
 
 async def process(arguments: Sequence[str]) -> str:

@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from skyflo_runbooks.gateway.identity import Identity, identify
+import msgspec
+
+from skyflo_runbooks.gateway.identity import Identity, PairedKey, PublicKey, identify
 from skyflo_runbooks.gateway.looking import Found
 from skyflo_runbooks.model.json import canonical
 from skyflo_runbooks.service.server import _listen as listen
@@ -142,6 +144,39 @@ def unlocked(lock: Any) -> Any:
     return lambda directory: (directory / "gateway.lock").open("a+")
 
 
+def counting_each(approvers: Any) -> Any:
+    """A count of approvals that does not ask whose they are."""
+    return lambda row: {str(place) for place, _ in enumerate(row.approvals)}
+
+
+def whichever_key(signing_key: Any) -> Any:
+    """A search for the key that signed which takes the operator's first one for it."""
+    return lambda keys, signed, signature: keys[0]
+
+
+def believing_the_table(keys_of: Any) -> Any:
+    """A gateway to whom every key in the table of operators was paired from the beginning."""
+
+    def absent(store: Any, name: str) -> list[PairedKey]:
+        rows = store.all("SELECT key, jwk, rank FROM operators WHERE name = ?", (name,))
+        return [PairedKey(key, msgspec.json.decode(jwk, type=PublicKey), rank, 0) for key, jwk, rank in rows]
+
+    return absent
+
+
+class Agreeing(str):
+    """A digest that is like any other."""
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __ne__(self, other: object) -> bool:
+        return False
+
+
 FAR = datetime.max.replace(tzinfo=UTC)
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 SOMEBODY = Identity("operator", "on-call", "admin")
@@ -212,6 +247,92 @@ ATTACKS: dict[str, Attack] = {
     "revision-survived": Attack(
         "an approval for the first version counts after the change was revised",
         (Guard(f"{GATEWAY}.store:Store._move", without_supersession),),
+    ),
+    # The policy
+    "rank-too-low": Attack(
+        "an operator who may only look decides",
+        (
+            Guard(f"{SERVICE}.app:admit_rank", says(None)),
+            Guard(f"{GATEWAY}.policy.roles:Roles.admit", says(None)),
+        ),
+    ),
+    "wrong-namespace": Attack(
+        "an approver of one namespace decides in another", (Guard(f"{GATEWAY}.policy.roles:covers", says(True)),)
+    ),
+    "own-request": Attack(
+        "who asked for a change approves it, where that is forbidden",
+        (Guard(f"{GATEWAY}.policy.conditions:NotTheRequester.admit", says(None)),),
+    ),
+    "counted-twice": Attack(
+        "one of two approvers approves twice, with two keys, and makes two",
+        (
+            Guard(f"{GATEWAY}.decisions:_admit_first", says(None)),
+            Guard(f"{GATEWAY}.decisions:_approvers", counting_each),
+            VOUCHED,
+        ),
+    ),
+    "passkey-missing": Attack(
+        "a paired key alone approves what takes a passkey",
+        (Guard(f"{GATEWAY}.policy.conditions:PasskeyFrom.admit", says(None)),),
+    ),
+    "passkey-replay": Attack(
+        "a passkey's answer to one approval is used for another",
+        (Guard(f"{GATEWAY}.passkeys:challenge", says(bytes(32))),),
+    ),
+    "name-untyped": Attack(
+        "a deletion is approved without its name", (Guard(f"{GATEWAY}.policy.conditions:TypedName.admit", says(None)),)
+    ),
+    "freeze-ignored": Attack(
+        "a change is approved in a freeze", (Guard(f"{GATEWAY}.policy.calendar:Freezes.admit", says(None)),)
+    ),
+    "rate-exceeded": Attack(
+        "more is approved in an hour than may be", (Guard(f"{GATEWAY}.policy.conditions:PerHour.admit", says(None)),)
+    ),
+    "cluster-says-no": Attack(
+        "an operator approves what Kubernetes would not let them do",
+        (Guard(f"{GATEWAY}.policy.conditions:KubernetesAccess.admit", says(None)),),
+    ),
+    "evidence-missing": Attack(
+        "the review by Kubernetes is kept from answering, and its condition counts as met",
+        (Guard(f"{GATEWAY}.reviews:_refusal", says_later("")),),
+    ),
+    "forged-state": Attack(
+        "a proposal is set to approved in its table, with a decision beside it or without, and is applied", (VOUCHED,)
+    ),
+    "forged-decision": Attack(
+        "decision, state and ledger entry are written into the database, under a signature that is none",
+        (Guard(f"{GATEWAY}.decisions:signing_key", whichever_key),),
+    ),
+    "forged-key": Attack(
+        "a public key is written into the table of operators, and its signature approves",
+        (Guard(f"{GATEWAY}.identity:keys_of", believing_the_table),),
+    ),
+    "forged-requester": Attack(
+        "in the table somebody else is put down as who asked, and who asked approves",
+        (Guard(f"{GATEWAY}.decisions:binding_digest", says(Agreeing())),),
+    ),
+    "record-restored": Attack(
+        "a record from before is put back, and an approval that was used since is used again",
+        (Guard(f"{GATEWAY}.book:contradiction", says("")),),
+    ),
+    "several-one-moved": Attack(
+        "several are approved at once, and the object of one of them changed meanwhile", (NO_DRIFT,)
+    ),
+    "several-one-revised": Attack(
+        "several are approved at once by their ids, and one of them was revised meanwhile",
+        (Guard(f"{GATEWAY}.store:Store._move", without_supersession),),
+    ),
+    "token-reads-elsewhere": Attack(
+        "a token that is narrowed to one namespace reads another",
+        (Guard(f"{GATEWAY}.gate:admit_read", says(None)),),
+    ),
+    "token-asks-elsewhere": Attack(
+        "a token that is narrowed to one namespace proposes a change in another",
+        (Guard(f"{GATEWAY}.permissions:admit_places", says(None)),),
+    ),
+    "token-sees-elsewhere": Attack(
+        "a token that is narrowed to one namespace sees the proposals of another",
+        (Guard(f"{SERVICE}.api:sees_all", says(True)),),
     ),
     # The doors
     "dns-rebinding": Attack(
