@@ -115,10 +115,11 @@ class ControlPlane:
             client.patch(path, json=patch, headers=headers).raise_for_status()
 
     def writes(self, user: str | None = None) -> list[Written]:
-        """The writes in the audit log so far, oldest first; of one user, or of all."""
+        """The writes in the audit log so far, oldest first; of one user, or of all. Reviews keep nothing: no writes."""
         lines = (self.folder / "audit.log").read_text().splitlines()
         recorded = [_written(json.loads(line)) for line in lines if '"requestObject"' in line or '"delete' in line]
-        return [each for each in recorded if user in (None, each.user)]
+        kept = [each for each in recorded if not each.resource.endswith("reviews")]
+        return [each for each in kept if user in (None, each.user)]
 
     def restart_api_server(self) -> None:
         """End the API server and start it again on the same port, as after a crash."""
