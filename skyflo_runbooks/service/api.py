@@ -173,10 +173,11 @@ def route(
     *,
     rank: Rank = "viewer",
     narrowed: bool = False,
+    queries: tuple[str, ...] = (),
 ) -> "Routed":
     """Return a route of the API with its handler, which is described in its own words."""
     says = (handle.__doc__ or "").strip()
-    return Routed(Described(method, f"/api/v1{path}", roles, says, kind, rank, narrowed), handle)
+    return Routed(Described(method, f"/api/v1{path}", roles, says, kind, rank, narrowed, queries), handle)
 
 
 class Routed(msgspec.Struct, frozen=True):
@@ -191,9 +192,9 @@ ROUTES: tuple[Routed, ...] = (
     route("POST", "/incidents", incident, ANYONE, bodies.NewIncident, rank="requester"),
     route("GET", "/tools", tools, ANYONE, narrowed=True),
     route("POST", "/tools/{name}", tool, ANYONE, bodies.ToolCall, narrowed=True),
-    route("GET", "/proposals", proposals, ANYONE, narrowed=True),
+    route("GET", "/proposals", proposals, ANYONE, narrowed=True, queries=("limit",)),
     route("POST", "/proposals", propose, ANYONE, bodies.NewProposal, rank="requester", narrowed=True),
-    route("GET", "/proposals/{id}", proposal, ANYONE, narrowed=True),
+    route("GET", "/proposals/{id}", proposal, ANYONE, narrowed=True, queries=("wait",)),
     route("POST", "/proposals/{id}/modify", modify, ANYONE, bodies.Modification, rank="requester", narrowed=True),
     route("POST", "/proposals/{id}/entry", enter, OPERATOR, bodies.Entry, rank="requester"),
     route("POST", "/proposals/{id}/rollback", rollback, OPERATOR, rank="requester"),

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from skyflo_runbooks import __version__
 from skyflo_runbooks.gateway.permissions import admit_rank, admit_whole
 from skyflo_runbooks.model.errors import BadInput, SkyfloError
+from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.service import api, credentials, deciding, metrics, records, resolving, site, stream
 from skyflo_runbooks.service.answers import answer, failure
 from skyflo_runbooks.service.desk import Desk
@@ -24,11 +25,18 @@ from skyflo_runbooks.service.openapi import document
 STATIC = Path(__file__).parent / "pages" / "static"
 
 
+_API = (*api.ROUTES, *deciding.ROUTES, *credentials.ROUTES, *records.ROUTES, *resolving.ROUTES)
+ROUTED: tuple[api.Routed, ...] = (*_API, stream.ROUTE, metrics.ROUTE)
+
+
+def described() -> Json:
+    """Return the OpenAPI document of all routes."""
+    return document((*(one.described for one in ROUTED), credentials.PAIR), __version__)
+
+
 def build(desk: Desk) -> Starlette:
     """Return the application over one desk. Its lifespan opens and closes the gateway."""
-    ours = (*api.ROUTES, *deciding.ROUTES, *credentials.ROUTES, *records.ROUTES, *resolving.ROUTES)
-    routed = (*ours, stream.ROUTE, metrics.ROUTE)
-    openapi = answer(document((*(one.described for one in routed), credentials.PAIR), __version__))
+    openapi = answer(described())
     mcp_app = mounted(desk)
 
     async def openapi_document(request: Request) -> Response:
@@ -48,7 +56,7 @@ def build(desk: Desk) -> Starlette:
     routes: list[BaseRoute] = [
         Route("/openapi.json", openapi_document),
         Route("/healthz", healthy),
-        *(Route(one.described.path, guarded(desk, one), methods=[one.described.method]) for one in routed),
+        *(Route(one.described.path, guarded(desk, one), methods=[one.described.method]) for one in ROUTED),
         Route(credentials.PAIR.path, answering(pair), methods=["POST"]),
         *site.routes(desk),
         Mount("/static", StaticFiles(directory=STATIC)),

@@ -126,10 +126,10 @@ def _members(asked: msgspec.Struct) -> dict[str, Any]:
 
 ROUTES = (
     route("GET", "/credentials", listed, OPERATOR),
-    route("GET", "/credentials/nonce", wish_nonce, OPERATOR),
+    route("GET", "/credentials/nonce", wish_nonce, OPERATOR, queries=("for",)),
     route("POST", "/credentials/tokens", token, OPERATOR, bodies.NewToken),
     route("POST", "/credentials/revoke", revoke, OPERATOR, bodies.Revocation),
-    route("GET", "/links/nonce", link_nonce, OPERATOR),
+    route("GET", "/links/nonce", link_nonce, OPERATOR, queries=("role", "operator")),
     route("POST", "/links", link, OPERATOR, bodies.NewLink),
     route("POST", "/passkeys/options", passkey_options, OPERATOR),
     route("POST", "/passkeys", passkey, OPERATOR, bodies.NewPasskey),

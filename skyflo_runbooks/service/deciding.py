@@ -89,7 +89,7 @@ def _kind(text: str) -> Kind:
 
 
 ROUTES = (
-    route("GET", "/proposals/{id}/nonce", nonce, OPERATOR),
+    route("GET", "/proposals/{id}/nonce", nonce, OPERATOR, queries=("decision", "reason", "typed")),
     route("POST", "/proposals/{id}/decision", decision, OPERATOR, bodies.Ballot, rank="approver"),
     route("POST", "/decisions", several, OPERATOR, bodies.Ballots, rank="approver"),
 )

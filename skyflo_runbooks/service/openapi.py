@@ -13,7 +13,7 @@ class Described(msgspec.Struct, frozen=True):
     """One route: method, path, who may call it, what it does, and the type of its body.
 
     `rank` is what an operator has to be somewhere for it. `narrowed` says that the handler keeps a token within its
-    namespaces; where it does not, a narrowed token is refused.
+    namespaces; where it does not, a narrowed token is refused. `queries` are the names of its query parameters.
     """
 
     method: str
@@ -23,6 +23,7 @@ class Described(msgspec.Struct, frozen=True):
     body: type | None = None
     rank: Rank = "viewer"
     narrowed: bool = False
+    queries: tuple[str, ...] = ()
 
 
 def document(routes: Iterable[Described], version: str) -> Json:
@@ -38,7 +39,8 @@ def document(routes: Iterable[Described], version: str) -> Json:
             "parameters": [
                 {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
                 for name in re.findall(r"{(\w+)}", route.path)
-            ],
+            ]
+            + [{"name": name, "in": "query", "schema": {"type": "string"}} for name in route.queries],
             "responses": {"200": {"description": "done"}, "default": {"description": "an error with its next step"}},
             "security": [{"bearer": []}, {"session": []}] if route.roles else [],
             "description": f"For: {', '.join(route.roles) or 'anyone with a one-time link'}.",

@@ -50,13 +50,17 @@ def wanted(request: Request) -> Wanted:
     )
 
 
-def _route(path: str, handle: Handle, roles: tuple[Role, ...]) -> Routed:
-    return Routed(Described("GET", f"/api/v1/ledger{path}", roles, (handle.__doc__ or "").strip()), handle)
+WANTED = ("since", "limit", "before", "run", "kind", "newest")
+
+
+def _route(path: str, handle: Handle, roles: tuple[Role, ...], queries: tuple[str, ...] = ()) -> Routed:
+    says = (handle.__doc__ or "").strip()
+    return Routed(Described("GET", f"/api/v1/ledger{path}", roles, says, queries=queries), handle)
 
 
 ROUTES = (
-    _route("", entries, ANYONE),
+    _route("", entries, ANYONE, WANTED),
     _route("/verify", verify, ANYONE),
     _route("/key", key, ANYONE),
-    _route("/export", export, ANYONE),
+    _route("/export", export, ANYONE, WANTED),
 )

@@ -247,6 +247,6 @@ def _interrupt(snapshot: Any) -> Json | None:
 
 ROUTES = (
     route("POST", "/resolve", start, ANYONE, bodies.Resolve, rank="requester"),
-    route("GET", "/resolve/{id}", show, ANYONE),
+    route("GET", "/resolve/{id}", show, ANYONE, queries=("wait",)),
     route("POST", "/resolve/{id}/choose", choose, OPERATOR, bodies.Choice, rank="requester"),
 )

@@ -45,4 +45,4 @@ async def lines(source: AsyncIterator[Event], keep_alive: float = KEEP_ALIVE) ->
         waiting.cancel()
 
 
-ROUTE = Routed(Described("GET", "/api/v1/events", ANYONE, (events.__doc__ or "").strip()), events)
+ROUTE = Routed(Described("GET", "/api/v1/events", ANYONE, (events.__doc__ or "").strip(), queries=("since",)), events)
