@@ -4,7 +4,9 @@ Everything is real but the cluster: the gateway is a process that can be killed,
 foreign hand writes to the cluster past the gateway.
 """
 
+import json
 import os
+import shutil
 import signal
 from contextlib import ExitStack
 from pathlib import Path
@@ -61,10 +63,42 @@ class Bench:
 
     def kill_and_restart(self) -> None:
         """End the gateway by SIGKILL, and start it again on the same record."""
+        self._kill()
+        self._serve()
+
+    def copy_record(self, folder: Path) -> None:
+        """Copy the record's database as it is now into an empty folder, as a backup does."""
+        for file in self.data.glob("gateway.db*"):
+            shutil.copy(file, folder)
+
+    def restore_record(self, folder: Path) -> None:
+        """End the gateway, put a copy of the record in place of its own, start it again, and log in anew."""
+        self._kill()
+        for file in self.data.glob("gateway.db*"):
+            file.unlink()
+        for file in folder.iterdir():
+            shutil.copy(file, self.data)
+        self.operator = operator.pair(operator.read_link(self._serve()), self.operator.name)
+
+    def forge_approval(self, view: Json) -> None:
+        """Write into the record's file that this operator approved, as whoever can write there might."""
+        from skyflo_runbooks.gateway.database import SqliteDatabase
+
+        said = {"kind": "approve", "operator": self.operator.name, "digest": view["digest"], "at": view["created"]}
+        said |= {"reason": "", "key": "", "signature": "AAAA", "nonce": "made-up", "typed": ""}
+        database = SqliteDatabase(self.data / "gateway.db")
+        try:
+            with database.transaction() as db:
+                values = (view["id"], self.operator.name, json.dumps(said).encode())
+                db.execute("INSERT INTO decisions VALUES (?, ?, 1, ?)", values)
+                db.execute("UPDATE proposals SET state = 'approved' WHERE id = ?", (view["id"],))
+        finally:
+            database.close()
+
+    def _kill(self) -> None:
         os.kill(self._child.process.pid, signal.SIGKILL)
         self._child.process.wait(10)
         self._child.stop()
-        self._serve()
 
     def propose(self, memory: str, step: str) -> Json:
         """Propose another memory limit, as a kernel does."""

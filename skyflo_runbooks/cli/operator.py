@@ -125,11 +125,31 @@ def decide(
 
     `typed` is the name that approves a deletion. `waits` says that one before it waits for another approver.
     """
+    body = ballot(gateway, operator, view=view, decision=decision, reason=reason, typed=typed, waits=waits)
+    try:
+        answer: Json = gateway.using(operator.session).post(f"{_path(view)}/decision", body, timeout=120.0)
+    except Unreachable as error:
+        raise Unreachable(
+            f"{error.message} Whether the decision on {view['id']} arrived is not known.",
+            next_step=f"Nothing is sent twice. When it answers again: skyflo-runbooks show {view['id']}",
+        ) from None
+    return answer
+
+
+def ballot(
+    gateway: Gateway,
+    operator: Operator,
+    *,
+    view: Json,
+    decision: DecisionKind,
+    reason: str = "",
+    typed: str = "",
+    waits: bool = False,
+) -> Json:
+    """Return the signed decision that `decide` sends."""
     id_, digest = str(view["id"]), str(view["digest"])
-    path = f"/api/v1/proposals/{quote(id_, safe='')}"
-    as_operator = gateway.using(operator.session)
     query = {"decision": decision, "reason": reason, "typed": typed}
-    challenge = as_operator.get(f"{path}/nonce", query=query)
+    challenge = gateway.using(operator.session).get(f"{_path(view)}/nonce", query=query)
     if challenge["digest"] != digest:
         raise Refused(
             f"{id_} is no longer what was shown: its digest was {digest[:23]}…, now it is {challenge['digest'][:23]}….",
@@ -141,18 +161,12 @@ def decide(
     # A name is signed where the policy asks for one.
     typed = typed if requires.get("typed") else ""
     signed = message(id_, digest=digest, decision=decision, nonce=nonce, reason=reason, typed=typed)
-    body = {"decision": decision, "reason": reason, "digest": digest, "nonce": nonce, "typed": typed}
-    body["signature"] = sign(operator.key, signed)
-    try:
-        answer: Json = as_operator.post(
-            f"{path}/decision", body | {"signature": sign(operator.key, signed)}, timeout=120.0
-        )
-    except Unreachable as error:
-        raise Unreachable(
-            f"{error.message} Whether the decision on {id_} arrived is not known.",
-            next_step=f"Nothing is sent twice. When it answers again: skyflo-runbooks show {id_}",
-        ) from None
-    return answer
+    said = {"decision": decision, "reason": reason, "digest": digest, "nonce": nonce, "typed": typed}
+    return {**said, "signature": sign(operator.key, signed)}
+
+
+def _path(view: Json) -> str:
+    return f"/api/v1/proposals/{quote(str(view['id']), safe='')}"
 
 
 def _admit(requires: Json, view: Json, *, typed: str, waits: bool) -> None:

@@ -7,7 +7,6 @@ Rules:
 """
 
 import json
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +20,7 @@ from skyflo_runbooks.cli.options import AsJson
 from skyflo_runbooks.cli.record import pages
 from skyflo_runbooks.cli.screen import Screen
 from skyflo_runbooks.model.errors import ExitCode, NotAllowed, Refused, SkyfloError
-from skyflo_runbooks.model.json import Json
+from skyflo_runbooks.model.json import Json, at
 
 
 class Proof(msgspec.Struct, frozen=True):
@@ -97,6 +96,10 @@ def lock(bench: Bench) -> Tries:
         SkyfloError,
         same,
     )
+    bench.forge_approval(view)
+    after = bench.kernel.proposal(str(view["id"]), wait=20)
+    attack = "a decision that nobody signed is written into the record's file"
+    yield Proof(attack, str(at(after, "receipt", "message")), held=after["state"] == "void" and same())
 
 
 def _forger(bench: Bench) -> operator.Operator:
@@ -165,19 +168,40 @@ def nothing_lost(bench: Bench) -> Tries:
     held = after["state"] == "executed" and bench.limit() == "768Mi" and bench.writes() == before + 1
     yield Proof("the gateway is killed (SIGKILL) at the approval", f"{after['state']}, applied once", held=held)
     whole = bench.as_operator.get("/api/v1/ledger/verify")
-    problem = _forged(bench.data)
+    problem = _forged(bench)
     yield Proof("an entry of the record is rewritten in the file", problem or "nobody saw it",
                 held=bool(problem) and bool(whole["ok"]))  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix="skyflo-before-") as folder:
+        yield _restored(bench, Path(folder))
 
 
-def _forged(data: Path) -> str:
+def _restored(bench: Bench, folder: Path) -> Proof:
+    """Put a record back from before an approval was used and undone, and send that approval once more."""
+    view, before = bench.propose("900Mi", "restored"), bench.limit()
+    ballot = operator.ballot(bench.as_operator, bench.operator, view=view, decision="approve")
+    bench.copy_record(folder)
+    path = f"/api/v1/proposals/{view['id']}"
+    bench.as_operator.post(f"{path}/decision", ballot)
+    applied = bench.as_operator.proposal(str(view["id"]), wait=20)["state"]
+    bench.decide(bench.as_operator.post(f"{path}/rollback", {}))
+    bench.restore_record(folder)
+    alarms = [str(one["kind"]) for one in bench.kernel.get("/api/v1/status")["alarms"]]
+    proof = refused(
+        "the record from before an approval is restored, and that approval is sent again",
+        lambda: bench.as_operator.post(f"{path}/decision", ballot),
+        NotAllowed,
+        lambda: applied == "executed" and bench.limit() == before and "restored" in alarms,
+    )
+    return msgspec.structs.replace(proof, stopped=f"noticed ({', '.join(alarms)}). {proof.stopped}")
+
+
+def _forged(bench: Bench) -> str:
     """Rewrite an approval's operator in a copy of the record, and return what verifying says to that."""
     from skyflo_runbooks.gateway import ledger
     from skyflo_runbooks.gateway.database import SqliteDatabase
 
     with tempfile.TemporaryDirectory(prefix="skyflo-forged-") as folder:
-        for file in data.glob("gateway.db*"):
-            shutil.copy(file, folder)
+        bench.copy_record(Path(folder))
         database = SqliteDatabase(Path(folder) / "gateway.db")
         try:
             with database.transaction() as db:
