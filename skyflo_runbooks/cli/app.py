@@ -21,6 +21,7 @@ from typer.core import TyperGroup
 from skyflo_runbooks.model.errors import BadInput, ExitCode, SkyfloError
 
 NAME = "skyflo-runbooks"
+INTERRUPTED = "Nothing more was decided by that; what was approved goes on: see 'approvals' and 'history'."
 
 # name: (module below skyflo_runbooks.cli, what it is called there, help line)
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -133,7 +134,11 @@ def guarded(call: Callable[[], object]) -> int:
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
-        return _tell("Interrupted.", "Nothing was approved by that; 'approvals' shows what waits.", 130)
+        return _tell(
+            "Interrupted.",
+            INTERRUPTED,
+            130,
+        )
     except SkyfloError as error:
         _trace()
         return _tell(error.message, error.next_step, error.exit_code)

@@ -69,7 +69,8 @@ def card(view: Json) -> list[Line]:
         Line(f"{view['title']}   {view['id']}", "bold"),
         Line(f"{risk.capitalize()} risk: {listed(at(view, 'assessment', 'reasons', default=[]), 'no reason given')}",
              RISK_STYLES.get(risk, "")),
-        *([Line(str(view["why"]))] if view.get("why") else []),
+        # Whoever asks writes it: one line, and named as theirs, so that it cannot look like a line of the card.
+        *([Line(f"“{' '.join(str(view['why']).split())}”")] if view.get("why") else []),
         Line(""),
         *changes(view),
         Line(""),

@@ -15,7 +15,7 @@ from skyflo_runbooks.gateway.passkeys import Site
 from skyflo_runbooks.gateway.policy.compose import Rules
 from skyflo_runbooks.gateway.reviews import refusals
 from skyflo_runbooks.gateway.store import Row, Store
-from skyflo_runbooks.model.errors import SkyfloError
+from skyflo_runbooks.model.errors import Refused, SkyfloError
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.proposal import Decision, Proposal
 
@@ -32,6 +32,7 @@ class Approvals:
 
     async def decide(self, id_: str, ballot: Ballot, who: Identity) -> Decision:
         """Record a signed decision that keeps every rule, or raise."""
+        await self._here(self._store.get(id_))
         access = await self._access(self._store.get(id_), [who.name]) if ballot.decision == "approve" else {}
         return decisions.decide(
             self._store,
@@ -54,6 +55,7 @@ class Approvals:
 
     async def admit(self, row: Row, *, resumed: bool = False) -> None:
         """Raise `Refused` where the approval of a proposal does not stand (`decisions.admit_dispatch`)."""
+        await self._here(row)
         access = await self._access(row, [one.operator for one in row.approvals])
         decisions.admit_dispatch(
             self._store,
@@ -64,6 +66,15 @@ class Approvals:
             told=self._store.told(row.proposal.id),
             resumed=resumed,
         )
+
+    async def _here(self, row: Row) -> None:
+        """Raise `Refused` where a proposal was made for another cluster than the one that this gateway serves now."""
+        here, there = await self._cluster.uid(), row.proposal.binding.cluster
+        if here != there:
+            raise Refused(
+                f"{row.proposal.id} was proposed for cluster {there[:16]}…, and this gateway serves {here[:16]}…",
+                next_step="Start the gateway for that cluster, or run the change step again on this one.",
+            )
 
     def conditions(self, proposal: Proposal) -> tuple[str, ...]:
         """Return in sentences what an approval takes; the same for everybody who looks."""

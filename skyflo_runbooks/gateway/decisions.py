@@ -22,6 +22,7 @@ from typing import Literal
 import msgspec
 
 from skyflo_runbooks.gateway import identity, passkeys
+from skyflo_runbooks.gateway.database import RecordUnusable
 from skyflo_runbooks.gateway.identity import Identity, PairedKey
 from skyflo_runbooks.gateway.ledger import Entry
 from skyflo_runbooks.gateway.passkeys import Site
@@ -218,6 +219,8 @@ def _counts(
             )
             case = msgspec.structs.replace(case, passkey=id_)
         policy.admit(case)
+    except RecordUnusable:
+        raise
     except (NotAllowed, BadInput) as error:
         raise Refused(f"the approval of {said.operator} does not count: {error.message}") from None
     return True

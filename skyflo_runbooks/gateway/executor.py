@@ -93,6 +93,8 @@ class Executor:
         try:
             await self._approvals.admit(row, resumed=resumed)
             admit_sealed(row.proposal.binding, [one.request for one in self._proposer.sealed(row.proposal.id)])
+        except RecordUnusable:
+            raise  # nothing is known, so nothing is concluded
         except (Refused, BadInput) as error:
             return f"not executed: {self._redactor.error(error.message)}"
         return ""

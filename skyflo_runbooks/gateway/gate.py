@@ -69,10 +69,11 @@ class Gate:
                 f"{name} changes something, so it is proposed and approved, never called.",
                 next_step="Use runbook.change(…), or POST /api/v1/proposals.",
             )
+        _check_unmasked(name, arguments)
         await self._admit(arguments, who)
         started = time.monotonic()
         async with self._places[str(who)]:
-            result = await self.limited(name, lambda: call(self._cluster, name, self._redactor.resolve(arguments)))
+            result = await self.limited(name, lambda: call(self._cluster, name, arguments))
         masked = self._redactor.mask(result)
         shown = presented(masked) if isinstance(masked, dict) else masked
         size = len(msgspec.json.encode(shown))
@@ -123,6 +124,15 @@ class Gate:
         except SkyfloError as error:
             error.message = self._redactor.error(error.message)
             raise
+
+
+def _check_unmasked(name: str, arguments: Json) -> None:
+    """Refuse masked values in a read's arguments: what it asks, and whom, could give them away."""
+    if MARK.search(msgspec.json.encode(arguments).decode()):
+        raise BadInput(
+            f"{name} takes no masked value: only a change can carry one.",
+            next_step="Ask by kind, namespace, name or selector.",
+        )
 
 
 def _check_sealed(tool: Tool, arguments: Json) -> None:

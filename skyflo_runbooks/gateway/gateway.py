@@ -6,6 +6,7 @@ attempt is journaled, and where a verify step is attached its verdict is measure
 
 import asyncio
 import contextlib
+import logging
 import secrets
 from collections.abc import Coroutine, Mapping
 from datetime import timedelta
@@ -47,6 +48,7 @@ from skyflo_runbooks.model.verdict import Judgement
 LONGEST_WATCH = 86_400.0
 _PENDING = frozenset({"proposed", "approved", "executing", "unknown"})
 _BUSY = frozenset({"proposed", "approved", "executing"})
+log = logging.getLogger(__name__)
 
 
 class Gateway:
@@ -346,7 +348,13 @@ class Gateway:
     def _spawn(self, coroutine: Coroutine[object, object, None], name: str) -> None:
         task = asyncio.create_task(coroutine, name=name)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._over)
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        """Let go of a task; one that a defect ended is told of, because nobody waits for it."""
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("%s ended: %s", task.get_name(), type(error).__name__)
 
 
 def measurable(checks: tuple[Check, ...], within: str) -> None:

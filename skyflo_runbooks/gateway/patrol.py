@@ -3,11 +3,13 @@
 Rules:
   1. What was approved comes first, several at a time: however many are proposed, and however long one takes to settle,
      they cannot crowd it out.
-  2. A record or a cluster that does not answer now ends no round for ever: the next one tries again.
+  2. A record or a cluster that does not answer now ends no round for ever: the next one tries again. A proposal that
+     cannot be settled because of a defect is told of, and keeps none of the others.
 """
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Awaitable, Callable
 
 from skyflo_mcp.kubernetes.client import Cluster
@@ -17,8 +19,10 @@ from skyflo_runbooks.model.errors import SkyfloError
 from skyflo_runbooks.model.proposal import ProposalId
 
 SECONDS = 2.0
+log = logging.getLogger(__name__)
 AT_ONCE = 8
 TOO_LATE = "nobody decided in time: the answer is no"
+OTHER_CLUSTER = "it was proposed for another cluster than this gateway serves"
 OTHER_POLICY = "the policy was changed since it was proposed"
 
 
@@ -43,6 +47,7 @@ class Patrol:
         self._moved = moved
         self._policy = policy
         self._compared = False
+        self._told: set[ProposalId] = set()
         self._places = asyncio.Semaphore(AT_ONCE)
 
     async def walk(self) -> None:
@@ -57,8 +62,10 @@ class Patrol:
             decided = self._store.ids("approved", "executing", "unknown")
             await asyncio.gather(*(self._settle(id_) for id_ in decided))
         with contextlib.suppress(SkyfloError):
-            for id_ in self._store.ids("proposed") if not self._compared else ():
-                self._compare(id_)
+            if not self._compared:
+                cluster = await self._cluster.uid()
+                for id_ in self._store.ids("proposed"):
+                    self._compare(id_, cluster)
             self._compared = True
         with contextlib.suppress(SkyfloError):
             for id_ in self._store.overdue():
@@ -69,16 +76,39 @@ class Patrol:
         with contextlib.suppress(SkyfloError):
             self._store.catch_up()
 
-    def _compare(self, id_: ProposalId) -> None:
-        """Void what waits under a policy that is not in force any more: the policy of a process stays as it is."""
-        if self._store.get(id_).proposal.binding.policy != self._policy:
-            self._store.move(id_, "refuse", {"message": OTHER_POLICY})
+    def _compare(self, id_: ProposalId, cluster: str) -> None:
+        """Void what waits under another policy, or for another cluster: those of a process stay as they are."""
+        binding = self._store.get(id_).proposal.binding
+        problem = (
+            OTHER_POLICY if binding.policy != self._policy else OTHER_CLUSTER if binding.cluster != cluster else ""
+        )
+        if problem:
+            self._store.move(id_, "refuse", {"message": problem})
             self._moved(self._store.get(id_))
 
     async def _settle(self, id_: ProposalId) -> None:
         async with self._places:
-            with contextlib.suppress(SkyfloError):
+            try:
                 before = self._store.get(id_)
+                if before.state != "approved" and before.proposal.binding.cluster != await self._cluster.uid():
+                    self._tell_once(id_, f"{id_} was on its way to another cluster: only a gateway there can settle it")
+                    return
                 settled = await self._resume(id_)
                 if settled.state != before.state:
                     self._moved(settled)
+            except SkyfloError:
+                pass  # the next round tries again
+            except Exception as error:  # noqa: BLE001  (one odd object must not end the round of all others)
+                self._odd(id_, error)
+
+    def _odd(self, id_: ProposalId, error: Exception) -> None:
+        """Tell of a proposal that cannot be settled by a defect of ours; a message could quote anything."""
+        self._tell_once(id_, f"{id_} cannot be settled: {type(error).__name__}")
+
+    def _tell_once(self, id_: ProposalId, said: str) -> None:
+        if id_ in self._told:
+            return
+        self._told.add(id_)
+        log.error("%s", said)
+        with contextlib.suppress(SkyfloError):
+            self._store.record("alarm", {"proposal": id_, "message": said})

@@ -185,7 +185,13 @@ def _touches_replicas(request: Request) -> bool:
         return False
     if request.verb != "patch" or request.content_type != JSON_PATCH or request.subresource == "scale":
         return True
-    return any(op.get("path") == "/spec/replicas" for op in request.body)
+    places = [str(op[member]) for op in request.body for member in ("path", "from") if member in op]
+    return any(meets("/spec/replicas", place) for place in places)
+
+
+def meets(path: str, other: str) -> bool:
+    """Return whether one of two JSON Pointers is the other, or leads to it."""
+    return f"{path}/".startswith(f"{other}/") or f"{other}/".startswith(f"{path}/")
 
 
 def _unstable(shown: Preview, *, created: bool, secret_key: bytes) -> tuple[Path, ...]:

@@ -28,12 +28,15 @@ MARK = re.compile(r"«masked:([0-9a-f]{12})»")
 _SIZE = re.compile(r"\(\d+ bytes\)")
 # Shorter values are no secrets, and masking them literally would hide every other word.
 _SHORTEST = 4
+# So many characters at the beginning of a value that was given back are taken for it.
+_CUT = 6
 _NAME = (
     r"(?:pass(?:word|wd|phrase)?|token|api[_-]?key|secret|secret[_-]?key|access[_-]?key|private[_-]?key|credentials?)"
 )
 _SECRET_NAME = re.compile(rf"(?:^|[_.-]|[a-z](?=[A-Z])){_NAME}$", re.IGNORECASE)
-# Names of references to Secrets and of settings about tokens are not values.
+# Names of references to Secrets and of settings about tokens are not values, but where somebody names his own data.
 _NOT_A_VALUE = {"secret", "imagePullSecret", "automountServiceAccountToken", "continue", "token"}
+_DATA = ("data", "binaryData", "stringData")
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _TEXT = (
     re.compile(r"(?P<keep>-----BEGIN [A-Z ]*PRIVATE KEY-----)(?P<value>.*?)(?=-----END|\Z)", re.DOTALL),
@@ -76,7 +79,8 @@ class Redactor:
 
     def error(self, text: str) -> str:
         """Return what somebody else said, which may quote any value that was ever masked, with all of them masked."""
-        return self.text(self.literally(text, {value: f"«masked:{mark}»" for mark, value in self._known.items()}))
+        whole = self.literally(text, {value: f"«masked:{mark}»" for mark, value in self._known.items()})
+        return self.text(_beginnings(whole, self._given))
 
     def literally(self, text: str, marks: dict[str, str]) -> str:
         """Return text with each value replaced by its mark: as it is, as JSON writes it, and line by line."""
@@ -135,8 +139,14 @@ class Redactor:
         masked: Json = {}
         for key, item in value.items():
             hidden = isinstance(item, str) and key not in _NOT_A_VALUE and says_secret(key)
-            masked[key] = self.reference(item) if hidden else self.mask(item)
+            if key in _DATA and isinstance(item, dict):
+                masked[key] = {name: self._datum(name, one) for name, one in item.items()}
+            else:
+                masked[key] = self.reference(item) if hidden else self.mask(item)
         return masked
+
+    def _datum(self, name: str, value: Any) -> Any:
+        return self.reference(value) if isinstance(value, str) and says_secret(name) else self.mask(value)
 
     def _secret(self, secret: Json) -> Json:
         masked = {key: self.mask(item) for key, item in secret.items() if key not in ("data", "stringData")}
@@ -151,10 +161,33 @@ class Redactor:
 
 def _literally(text: str, marks: dict[str, str]) -> str:
     for value in sorted(marks, key=len, reverse=True):
-        for form in {value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], *value.splitlines()}:
+        for form in {*_forms(value), *value.splitlines()}:
             if len(form) >= _SHORTEST and form in text:
                 text = text.replace(form, marks[value])
     return text
+
+
+def _forms(value: str) -> set[str]:
+    """Return how a value can be quoted: as it is, as JSON and as Python write it."""
+    return {value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1]}
+
+
+def _beginnings(text: str, marks: dict[str, str]) -> str:
+    """Return text with what is the beginning of a value replaced by its mark: a message cuts what it quotes."""
+    for value, mark in marks.items():
+        for form in _forms(value):
+            start = text.find(form[:_CUT]) if len(form) > _CUT else -1
+            while start >= 0:
+                end = start + _shared(form, text[start:])
+                text = text[:start] + mark + text[end:]
+                start = text.find(form[:_CUT], start + len(mark))
+    return text
+
+
+def _shared(first: str, second: str) -> int:
+    """Return how many characters two texts begin with alike."""
+    length = min(len(first), len(second))
+    return next((place for place in range(length) if first[place] != second[place]), length)
 
 
 def says_secret(name: str) -> bool:

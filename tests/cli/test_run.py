@@ -9,6 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from skyflo_runbooks.cli.app import INTERRUPTED
 from skyflo_runbooks.cli.bench import Bench
 from skyflo_runbooks.cli.run import onward
 from skyflo_runbooks.replay.run import RunResult
@@ -39,7 +40,10 @@ def interrupted(process: "subprocess.Popen[str]") -> None:
     """Send Ctrl-C, and see that our line is all that comes of it."""
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    assert err.splitlines() == ["Interrupted.", "Nothing was approved by that; 'approvals' shows what waits."]
+    assert err.splitlines() == [
+        "Interrupted.",
+        INTERRUPTED,
+    ]
     assert "Traceback" not in out
     assert process.returncode == 130
 

@@ -6,7 +6,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from skyflo_runbooks.model.errors import SkyfloError
+from skyflo_runbooks.gateway.redaction import Redactor
+from skyflo_runbooks.gateway.verifier import Task
+from skyflo_runbooks.model.check import build
+from skyflo_runbooks.model.errors import BadInput, SkyfloError
 from skyflo_runbooks.model.json import Json
 from tests.gateway.world import KERNEL, World
 from tests.red_team.house import Between, besieged, everything, somebody
@@ -123,3 +126,52 @@ async def tried(world: World, tool: str, arguments: Json) -> str:
     except SkyfloError as error:
         return str(error)
     return msgspec.json.encode(world.gateway.view(row)).decode()
+
+
+async def test_a_verify_check_does_not_tell_a_secret_value(tmp_path: Path) -> None:
+    """A verify step over no change is anybody's to ask: it neither shows a masked value nor says whether it is one."""
+    async with besieged(tmp_path) as (world, _):
+        await the_mark(world)
+        place = "/spec/template/spec/containers/payment-service/env/DB_PASSWORD/value"
+        for guess in ("x", SECRET):
+            arguments: dict[str, object] = {"namespace": "checkout", "path": place, "value": guess}
+            check = build("field_equals", ["Deployment", "payment-service"], arguments)
+            judgement, _final = await world.gateway.verify(Task("peek", (), (check,), "1s"), (), 20)
+
+            assert judgement.verdict == "INCONCLUSIVE"
+            assert [one.result for one in judgement.checks] == ["UNKNOWN"]
+            assert f"is {SECRET!r}" not in msgspec.json.encode(judgement).decode()
+
+
+async def test_a_read_takes_no_masked_value(tmp_path: Path) -> None:
+    """What a read asks, and whom, would carry the value out."""
+    async with besieged(tmp_path) as (world, _):
+        mark = await the_mark(world)
+        asked: list[tuple[str, Json]] = [
+            ("k8s_get", {**BASE, "name": mark}),
+            ("k8s_http_get", {"namespace": "checkout", "name": "storefront", "path": f"/{mark}"}),
+        ]
+        for tool, arguments in asked:
+            with pytest.raises(BadInput, match="takes no masked value"):
+                await world.gate.read(tool, arguments, KERNEL)
+
+
+def test_the_beginning_of_a_value_in_a_cut_message_is_masked() -> None:
+    """A message that quotes its first characters, or quotes it as Python does, gives no part of it away."""
+    redactor = Redactor()
+    value = 'it\'s a "long" secret\\value that goes on and on'
+    mark = redactor.reference(value)
+    redactor.resolve(mark)
+    for said in (f"no such name {value[:20]!r}", f"no such name {value!r}", f"bad: {value[:12]}…"):
+        assert "secret" not in redactor.error(said)
+        assert "it's a" not in redactor.error(said)
+        assert mark in redactor.error(said)
+
+
+def test_what_somebody_calls_a_token_in_his_own_data_is_masked() -> None:
+    """Names of references are no values, but the keys of a ConfigMap are somebody's own."""
+    redactor = Redactor()
+    shown = str(redactor.mask({"kind": "ConfigMap", "data": {"token": "abc-123-def", "secret": "hunter2", "a": "b"}}))
+    assert "abc-123-def" not in shown
+    assert "hunter2" not in shown
+    assert "'a': 'b'" in shown

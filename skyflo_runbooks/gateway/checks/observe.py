@@ -10,8 +10,9 @@ from typing import Any
 from skyflo_mcp.kubernetes.errors import NotFound
 
 from skyflo_runbooks.gateway.checks.view import Holds, Observation, View, containers, is_ready, name_of
+from skyflo_runbooks.gateway.redaction import Redactor
 from skyflo_runbooks.model.check import Check
-from skyflo_runbooks.model.errors import BadInput, SkyfloError
+from skyflo_runbooks.model.errors import BadInput, SkyfloError, Unknown
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.quantity import format_memory, parse_quantity
 
@@ -171,10 +172,17 @@ async def pods_scheduled(view: View, *, kind: str, name: str, namespace: str) ->
 
 
 async def field_equals(view: View, *, kind: str, name: str, namespace: str, path: str, value: Any) -> Seen:
-    """JSON Pointer (RFC 6901); a list member may also be named, as in `/containers/payment-service/image`."""
+    """JSON Pointer (RFC 6901); a list member may also be named, as in `/containers/payment-service/image`.
+
+    A secret value is neither shown nor compared: who may ask again and again could guess it.
+    """
     found: Any = await view.get(kind, name, namespace)
+    shown: Any = Redactor().mask(found)
     for part in path.split("/")[1:]:
-        found = _member(found, part.replace("~1", "/").replace("~0", "~"))
+        key = part.replace("~1", "/").replace("~0", "~")
+        found, shown = _member(found, key), _member(shown, key)
+    if found != shown:
+        raise Unknown(f"{path} of {kind} {name} holds a secret value, which is neither shown nor compared.")
     return _seen(_same(found, value), f"{path} is {found!r}")
 
 

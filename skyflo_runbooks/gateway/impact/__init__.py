@@ -11,6 +11,7 @@ Rules:
 """
 
 from collections.abc import Iterable
+from types import ModuleType
 
 from skyflo_runbooks.gateway.impact import (
     access,
@@ -48,18 +49,26 @@ _QUESTIONS = (
 )
 
 
+# A command in a container changes nothing that lists tell of; what it does cannot be known.
+_OF_A_RUN = (ownership,)
+
+
 def needs(change: Change) -> set[Need]:
     """Return the lists that assessing a change takes."""
-    return {need for question in _QUESTIONS for need in question.needs(change)}
+    return {need for question in _asked(change) for need in question.needs(change)}
 
 
 def assess(change: Change, scene: Scene) -> Impact:
     """Return what a change does, from what was read around it."""
-    answers = [question.said(change, scene) for question in _QUESTIONS]
+    answers = [question.said(change, scene) for question in _asked(change)]
     found = joined([*answers, _unread(scene.problems(needs(change)))])
     if change.request.verb != "evict" and not found.also_touched:
         found = joined([found, Impact(also_touched=(NOTHING,))])
     return legible(found)
+
+
+def _asked(change: Change) -> tuple[ModuleType, ...]:
+    return _OF_A_RUN if change.request.verb == "run" else _QUESTIONS
 
 
 def _unread(problems: Iterable[str]) -> Impact:

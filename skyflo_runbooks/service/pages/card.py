@@ -87,11 +87,17 @@ def shown(view: Json, requires: Json | None = None, depth: int = 1) -> tuple[str
     said = (
         f'<header class="head"><h{depth} class="title">{text(view.get("title"), 200)}</h{depth}>'
         f'<span class="id">{text(view.get("id"), 20)}</span><span class="risk {level}">{RISKS[level]}</span></header>'
-        f'<p class="why">{text(view.get("why"), 2000)}</p>{change.html}'
+        f'<p class="why">{_asked_for(view)}</p>{change.html}'
         f'<div class="facts">{facts(before(view))}</div>'
         f"<details><summary>Same thing in kubectl, dry-run result, digest</summary>{_same(view)}</details>"
     )
     return said, change.whole
+
+
+def _asked_for(view: Json) -> str:
+    """Return why it was asked for, as a quotation on one line: whoever asks wrote it."""
+    why = " ".join(str(view.get("why") or "").split())
+    return f"“{text(why, 2000)}”" if why else ""
 
 
 def window_only(view: Json) -> bool:
