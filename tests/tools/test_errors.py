@@ -68,6 +68,22 @@ def test_a_refused_credential_and_a_refused_read_say_the_next_step() -> None:
     assert "RBAC" in answered(403, {}, doing="x").next_step
 
 
+@pytest.mark.parametrize(
+    ("said", "step"),
+    [
+        ('pods "a" is forbidden: User "bob" cannot get resource "pods" in API group "" in the namespace "b"', "RBAC"),
+        ('roles "a" is forbidden: user "bob" (groups=["x"]) is attempting to grant RBAC permissions', "RBAC"),
+        ('forbidden: User "system:anonymous" cannot get path "/"', "RBAC"),
+        ('pods "a" is forbidden: failed quota: q: must specify limits.memory for: main', "A rule of the cluster"),
+        ('pods "a" is forbidden: violates PodSecurity "restricted:latest": privileged', "A rule of the cluster"),
+        ('admission webhook "x.y" denied the request: not today', "A rule of the cluster"),
+    ],
+)
+def test_a_missing_permission_and_a_rule_that_refuses_are_told_apart(said: str, step: str) -> None:
+    """Both are 403; who asks for a permission that is there already waits in vain."""
+    assert step in answered(403, {"message": said}, doing="x").next_step
+
+
 @given(TOKEN_TEXT, st.sampled_from(["Bearer", "bearer", "Basic"]))
 def test_a_token_in_an_answer_is_masked(token: str, scheme: str) -> None:
     """A proxy that echoes the request does not publish the credential."""

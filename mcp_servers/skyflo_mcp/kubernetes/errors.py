@@ -59,6 +59,9 @@ __all__ = [
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}")
 _JWT = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
 _LONGEST = 2000
+# The authorizer's words and those of RBAC's guard against escalation name a user; an admission's name the rule.
+_ADMISSION = re.compile(r"is forbidden: (?!user )|^admission webhook ", re.IGNORECASE)
+_RULE = "A rule of the cluster refuses it, not a missing permission: ask for what it allows."
 
 
 class ApiError(SkyfloError):
@@ -153,6 +156,8 @@ def answered(status: int, body: object, *, doing: str) -> ApiError:
         # A disruption budget says which one it is, and why, only among the causes.
         causes = (str(cause.get("message", "")) for cause in at(detail, "details", "causes", default=[]))
         said = " ".join([said, *(cause for cause in causes if cause and cause not in said)]).strip()
+    if status == 403 and _ADMISSION.search(said):
+        next_step = _RULE
     message = f"{doing}: the cluster answered {status}" + (f": {said.rstrip('.')}." if said else ".")
     return kind(
         without_tokens(message)[:_LONGEST],
