@@ -31,7 +31,7 @@ from skyflo_runbooks.gateway.patrol import Patrol
 from skyflo_runbooks.gateway.permissions import admit_change, admit_operator, admit_proposal
 from skyflo_runbooks.gateway.policy.compose import Rules, compose
 from skyflo_runbooks.gateway.policy.file import PolicyFile
-from skyflo_runbooks.gateway.proposer import Proposer, Render, Wish
+from skyflo_runbooks.gateway.proposer import Admit, Proposer, Rehearsal, Render, Wish
 from skyflo_runbooks.gateway.redaction import Redactor
 from skyflo_runbooks.gateway.step import PATIENCE, Patience
 from skyflo_runbooks.gateway.store import Row, Store
@@ -123,17 +123,20 @@ class Gateway:
     async def propose(self, wish: Wish, who: Identity | None = None) -> Row:
         """Return the proposal for a wish, made now or still open. Where `who` asks, it must be theirs to ask."""
         wish = self._with_verification(wish)
-        admit = None if who is None else partial(admit_proposal, self.rules.roles, who)
-        row = await self.proposer.propose(wish, admit=admit)
+        row = await self.proposer.propose(wish, admit=None if who is None else self._admitting(who))
         self._tell(row)
         return row
+
+    async def rehearse(self, wish: Wish, who: Identity) -> Rehearsal:
+        """Say what a wish would do; it must be one that `who` could ask for."""
+        return await self.proposer.rehearse(wish, admit=self._admitting(who))
 
     async def modify(self, id_: str, changes: Json, who: Identity) -> Row:
         """Return the new proposal that replaces `id_`."""
         admit_change(self.rules.roles, who, self.store.get(id_).proposal)
         changes = self._placed(self.store.get(id_), changes)
         wish = self._with_values(self.proposer.modified(id_, changes, requester=str(who)))
-        row = await self.proposer.propose(wish, supersedes=id_)
+        row = await self.proposer.propose(wish, supersedes=id_, admit=self._admitting(who))
         self._tell(row)
         self._tell(self.store.get(id_))
         return row
@@ -142,16 +145,17 @@ class Gateway:
         """Return the new proposal that carries what an operator typed, as references, in place of its open entries."""
         admit_operator(who, "types a value")
         admit_change(self.rules.roles, who, self.store.get(id_).proposal)
-        row = await self.proposer.propose(self.proposer.entered(id_, values, requester=str(who)), supersedes=id_)
+        wish = self.proposer.entered(id_, values, requester=str(who))
+        row = await self.proposer.propose(wish, supersedes=id_, admit=self._admitting(who))
         self._tell(row)
         self._tell(self.store.get(id_))
         return row
 
-    async def again(self, id_: str, changes: Json, requester: str) -> Row:
-        """Return a new proposal of a change that was made before, with other values."""
+    async def again(self, id_: str, changes: Json, who: Identity) -> Row:
+        """Return a new proposal of a change that was made before, with other values. It is `who` that asks for it."""
         row = self.store.get(id_)
-        wish = self._with_values(self.proposer.wish_with(row, self._placed(row, changes), requester=requester))
-        row = await self.proposer.propose(wish)
+        wish = self._with_values(self.proposer.wish_with(row, self._placed(row, changes), requester=str(who)))
+        row = await self.proposer.propose(wish, admit=self._admitting(who))
         self._tell(row)
         return row
 
@@ -238,6 +242,10 @@ class Gateway:
             return db.execute("INSERT OR IGNORE INTO leases VALUES (?, ?)", (key[:400], until)).rowcount == 1
 
     # Behind the scenes
+
+    def _admitting(self, who: Identity) -> Admit:
+        """Return what raises where the objects of a change are not for `who` to ask for."""
+        return partial(admit_proposal, self.rules.roles, who)
 
     def _with_verification(self, wish: Wish) -> Wish:
         """Take the verify step from the registered runbook, with the run's parameters, where the wish brings none."""

@@ -2,7 +2,9 @@
 
 Rules:
   1. An operator proposes where a binding makes them a requester or more, whatever the risk; it is decided by others.
-  2. Modifying is for who asked, and for who could approve. What was modified is asked for by who modified it.
+  2. Modifying is for who asked, and for who could approve. What was modified is asked for by who modified it, and is
+     admitted as their proposal: other values may name other objects. A program modifies what it asked for itself, or
+     what the operator did whose program it is.
   3. A program's token (kernel, agent) proposes and reads as far as the namespaces that it is narrowed to. One that is
      narrowed sees nothing that lies in no namespace.
 """
@@ -32,15 +34,22 @@ def admit_proposal(roles: Roles, who: Identity, requests: Iterable[Request]) -> 
 def admit_change(roles: Roles, who: Identity, proposal: Proposal) -> None:
     """Raise `NotAllowed` where `who` may not modify a proposal."""
     admit_proposal(roles, who, proposal.requests)
-    own = who.role != "operator" or person(proposal.binding.requester) == who.name
     level = weight(proposal)
     places = {request.target.namespace for request in proposal.requests}
-    decides = all(RANKS.index(roles.at(who, place, level)) >= RANKS.index("approver") for place in places)
-    if not own and not decides:
+    decides = who.role == "operator" and all(
+        RANKS.index(roles.at(who, place, level)) >= RANKS.index("approver") for place in places
+    )
+    if not _asked(who, proposal.binding.requester) and not decides:
         raise NotAllowed(
             f"{who.name} may modify what they asked for, and {proposal.id} is {proposal.binding.requester}'s.",
             next_step="Propose your own change, or ask an approver.",
         )
+
+
+def _asked(who: Identity, requester: str) -> bool:
+    """Return whether it was `who` that asked, or for a program its operator."""
+    behind = who.name if who.role == "operator" else who.owner
+    return requester == str(who) or (bool(behind) and person(requester) == behind)
 
 
 def admit_operator(who: Identity, does: str) -> None:

@@ -53,6 +53,7 @@ from skyflo_runbooks.model.request import Rendered, Request
 ROLLBACK = "rollback"
 LONGEST_LIFE = timedelta(hours=24)
 Render = Callable[[str, Json], Awaitable[Rendered]]
+Admit = Callable[[tuple[Request, ...]], None]
 
 
 class Wish(msgspec.Struct, frozen=True):
@@ -111,9 +112,7 @@ class Proposer:
         self._making = asyncio.Lock()
         self.secret_key = key_file(store.directory, "digest.key")
 
-    async def propose(
-        self, wish: Wish, *, supersedes: str = "", admit: Callable[[tuple[Request, ...]], None] | None = None
-    ) -> Row:
+    async def propose(self, wish: Wish, *, supersedes: str = "", admit: Admit | None = None) -> Row:
         """Return the stored proposal for a wish, by rule 1 and 2. `admit` raises where it is not the asker's to ask."""
         rendered = await self._render(wish.tool, wish.arguments)
         if admit is not None:
@@ -198,10 +197,12 @@ class Proposer:
         references = {pointer: self._redactor.reference(value) for pointer, value in values.items()}
         return wish_of(row.proposal, filled(row.proposal.arguments, references), requester=requester)
 
-    async def rehearse(self, wish: Wish) -> Rehearsal:
+    async def rehearse(self, wish: Wish, *, admit: Admit | None = None) -> Rehearsal:
         """Dry-run a wish and say what it would do, without proposing it (a replay, a plan being made)."""
         try:
             rendered = await self._render(wish.tool, wish.arguments)
+            if admit is not None:
+                admit(rendered.requests)
             prepared = await self._prepare(rendered)
         except (BadInput, NotFound, Invalid, Conflict) as error:
             return Rehearsal("not_applicable", "", self._redactor.text(str(error)))

@@ -19,11 +19,16 @@ Option = Literal["retry", "rollback", "escalate"]
 OPTIONS: tuple[Option, ...] = ("retry", "rollback", "escalate")
 
 
+# Who asks, as the gateway wrote it down; the graph hands it on.
+Asker = dict[str, Any]
+
+
 class Choice(TypedDict, total=False):
-    """What a person chose; `set` holds other argument values for a retry."""
+    """What a person chose; `set` holds other argument values for a retry, `by` who it was."""
 
     option: Option
     set: dict[str, Any]
+    by: Asker
 
 
 class State(TypedDict, total=False):
@@ -33,7 +38,7 @@ class State(TypedDict, total=False):
     text: str
     namespaces: list[str]
     parameters: dict[str, Any]
-    requester: str
+    requester: Asker
     runbook: str
     proposals: list[str]
     done: Annotated[list[str], operator.add]
@@ -49,11 +54,14 @@ class Hands(Protocol):
     async def discover(self, session: str, text: str, namespaces: list[str]) -> tuple[str, str, str]:
         """Diagnose and write the runbook; return its id (empty: no plan), an outcome, and a message."""
 
-    async def plan(self, session: str, runbook: str, parameters: dict[str, Any], requester: str) -> list[str]:
+    async def plan(self, session: str, runbook: str, parameters: dict[str, Any], requester: Asker) -> list[str]:
         """Propose the runbook's changes with these parameters; return the proposals' ids."""
 
-    async def again(self, choice: Choice, before: str, requester: str) -> list[str]:
-        """Propose what was chosen after the verify step of `before` did not succeed; return the proposals' ids."""
+    async def again(self, choice: Choice, before: str) -> list[str]:
+        """Propose what was chosen after the verify step of `before` did not succeed; return the proposals' ids.
+
+        Who chose is who asks for it.
+        """
 
     async def current(self, proposal: str) -> tuple[str, str]:
         """Return the id that stands for a proposal now (a modification replaces it) and its state."""
@@ -87,7 +95,7 @@ class Agent:
         choice = state.get("choice", {})
         self._hands.tell(state["session"], "model", f"proposing {choice.get('option', 'the plan')}")
         if choice:
-            ids = await self._hands.again(choice, state["done"][-1], state["requester"])
+            ids = await self._hands.again(choice, state["done"][-1])
         else:
             given = state.get("parameters", {})
             ids = await self._hands.plan(state["session"], state["runbook"], given, state["requester"])

@@ -90,7 +90,7 @@ async def propose(desk: Desk, request: Request, who: Identity) -> Response:
     )
     if asked.replay:
         admit_read(who, asked.arguments)
-        return answer(await desk.gateway.proposer.rehearse(wish))
+        return answer(await desk.gateway.rehearse(wish, who))
     row = await desk.gateway.propose(wish, who)
     return answer(desk.view(row.proposal.id))
 

@@ -1,6 +1,7 @@
 """What the agent graph asks of the gateway, answered by the gateway in this process.
 
-The agent's role is `agent`: it reads, proposes and asks. It has no way to decide.
+The agent's role is `agent`: it reads, proposes and asks. It has no way to decide. What it proposes is asked for by who
+started the session, or by who chose how it goes on, and must be theirs to ask.
 """
 
 from typing import Any
@@ -13,7 +14,7 @@ from skyflo_runbooks.model.errors import BadInput, SkyfloError
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.plan import bind
 from skyflo_runbooks.model.proposal import Origin
-from skyflo_runbooks.planning.graph import Choice
+from skyflo_runbooks.planning.graph import Asker, Choice
 from skyflo_runbooks.service.desk import Desk
 from skyflo_runbooks.service.incidents import Case, open_case
 
@@ -41,23 +42,24 @@ class GatewayHands:
         unknown = case.diagnosis.unknown
         return "", "unknown" if unknown else "healthy", "; ".join(unknown or case.diagnosis.healthy)
 
-    async def plan(self, session: str, runbook: str, parameters: dict[str, Any], requester: str) -> list[str]:
+    async def plan(self, session: str, runbook: str, parameters: dict[str, Any], requester: Asker) -> list[str]:
         """Propose every change step of the plan."""
+        who = msgspec.convert(requester, Identity)
         values = self._values(session, parameters)
         made = []
         for step in self._steps(runbook, "change"):
             arguments: Any = bind(step["arguments"], values)
-            origin = Origin(requester=requester, runbook=runbook, step=step["id"], run=session)
+            origin = Origin(requester=str(who), runbook=runbook, step=step["id"], run=session)
             wish = Wish(step["tool"], arguments, origin, why=step.get("why", ""), parameters=values)
-            made.append(str((await self._desk.gateway.propose(wish)).proposal.id))
+            made.append(str((await self._desk.gateway.propose(wish, who)).proposal.id))
         return made
 
-    async def again(self, choice: Choice, before: str, requester: str) -> list[str]:
+    async def again(self, choice: Choice, before: str) -> list[str]:
         """Propose the way back, or the same change with other values."""
-        gateway = self._desk.gateway
+        gateway, who = self._desk.gateway, msgspec.convert(choice["by"], Identity)
         if choice.get("option") == "rollback":
-            return [(await gateway.proposer.roll_back(before, requester=requester)).proposal.id]
-        return [(await gateway.again(before, choice.get("set", {}), requester)).proposal.id]
+            return [(await gateway.roll_back(before, who)).proposal.id]
+        return [(await gateway.again(before, choice.get("set", {}), who)).proposal.id]
 
     async def current(self, proposal: str) -> tuple[str, str]:
         """Follow modifications to the proposal that stands now."""

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from skyflo_runbooks.gateway.identity import Identity
+from skyflo_runbooks.gateway.permissions import admit_proposal
 from skyflo_runbooks.model.errors import BadInput, Refused, SkyfloError
 from skyflo_runbooks.model.incident import read_text
 from skyflo_runbooks.model.json import Json
@@ -59,7 +60,7 @@ class Sessions:
             "text": self._desk.gateway.redactor.text(read_text(asked.text)),
             "namespaces": list(asked.namespaces),
             "parameters": asked.parameters,
-            "requester": str(who),
+            "requester": msgspec.to_builtins(who),
         }
         self._run(graph, session, given)
         return session
@@ -104,13 +105,16 @@ class Sessions:
             await self._desk.gateway.events.changed(min(left, 1.0))
         return view
 
-    async def choose(self, session: str, choice: Json) -> None:
-        """Go on as a person chose."""
+    async def choose(self, session: str, choice: Json, who: Identity) -> None:
+        """Go on as a person chose, who could have proposed what it is about."""
+        state = (await (await self.graph()).aget_state(_config(session))).values
         future = self._choices.get(session)
-        if future is None or future.done():
+        if future is None or future.done() or not state.get("done"):
             raise Refused(f"Session {session} does not wait for a choice.", next_step="Look where it stands.")
+        gateway = self._desk.gateway
+        admit_proposal(gateway.rules.roles, who, gateway.store.get(state["done"][-1]).proposal.requests)
         self._waiting.discard(session)
-        future.set_result(choice)
+        future.set_result({**choice, "by": msgspec.to_builtins(who)})
 
     async def graph(self) -> Any:
         """Return the compiled graph; the first call opens its checkpoints and takes up unfinished sessions."""
@@ -205,7 +209,7 @@ async def show(desk: Desk, request: Request, who: Identity) -> Response:
 async def choose(desk: Desk, request: Request, who: Identity) -> Response:
     """Choose how to go on after a verdict other than VERIFIED. It proposes; it applies nothing."""
     asked = await body(request, bodies.Choice)
-    await _sessions(request).choose(request.path_params["id"], msgspec.to_builtins(asked))
+    await _sessions(request).choose(request.path_params["id"], msgspec.to_builtins(asked), who)
     return answer({"chosen": asked.option})
 
 

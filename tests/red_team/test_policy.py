@@ -11,18 +11,20 @@ import pytest
 from skyflo_runbooks.gateway import identity
 from skyflo_runbooks.gateway.identity import Identity
 from skyflo_runbooks.gateway.policy.file import PolicyFile
+from skyflo_runbooks.gateway.proposer import Wish
 from skyflo_runbooks.gateway.store import Row
 from skyflo_runbooks.model.json import Json
+from skyflo_runbooks.model.proposal import Origin
 from tests.gateway.authenticator import Authenticator
 from tests.gateway.operator import Key
 from tests.gateway.test_approvals import ALICE, APPROVERS, BOB, paired
 from tests.gateway.test_passkeys import FROM_LOW, ORIGIN, ballot, register
 from tests.gateway.test_reviews import ADMIN, STRANGER, mapped
 from tests.gateway.world import OPERATOR, RAISE, World, signed, world
-from tests.red_team.house import at_rest, somebody, voted
+from tests.red_team.house import at_rest, somebody, tried, voted
 from tests.red_team.weakening import Gate, against
 from tests.red_team.weaknesses import ATTACKS
-from tests.service.running import Service, running
+from tests.service.running import FLAGSHIP, Service, running
 from tests.service.test_roles import BODY, Person
 
 MORE: Json = {**RAISE, "limits": {"memory": "600Mi"}}
@@ -273,10 +275,10 @@ async def test_several_of_which_one_was_revised(tmp_path: Path, gate: Gate) -> N
 # A narrowed token
 
 
-def narrowed(service: Service) -> httpx.AsyncClient:
-    """Return a client with a kernel's token that reaches the namespace payments and no other."""
+def narrowed(service: Service, place: str = "payments") -> httpx.AsyncClient:
+    """Return a client with a kernel's token that reaches one namespace and no other."""
     store = service.desk.gateway.store
-    token = identity.issue(store, "kernel", "narrow", timedelta(days=1), namespaces=("payments",), owner="on-call")
+    token = identity.issue(store, "kernel", "narrow", timedelta(days=1), namespaces=(place,), owner="on-call")
     return service.client(token)
 
 
@@ -294,6 +296,59 @@ async def test_a_narrowed_token_proposes(tmp_path: Path, gate: Gate) -> None:
     async with running(tmp_path) as service, narrowed(service) as client:
         await client.post("/api/v1/proposals", json=BODY)
         gate.bites(bool(service.desk.gateway.store.find()))
+
+
+@pytest.mark.parametrize("said", ["argument", "manifest"])
+@against(ATTACKS["token-moves-elsewhere"])
+async def test_a_narrowed_token_modifies(tmp_path: Path, gate: Gate, said: str) -> None:
+    """What it proposed in its own namespace becomes a change in checkout, by the argument or by the manifest."""
+    async with running(tmp_path) as service, narrowed(service, "default") as client:
+        arguments = {"content": [settings()], "namespace": "default"}
+        own = (await client.post("/api/v1/proposals", json={"tool": "k8s_apply", "arguments": arguments})).json()["id"]
+        set_ = {"namespace": "checkout"} if said == "argument" else {"content": [settings(namespace="checkout")]}
+        answer = await client.post(f"/api/v1/proposals/{own}/modify", json={"set": set_})
+        places = {one.target.namespace for row in service.desk.gateway.store.find() for one in row.proposal.requests}
+        gate.bites("checkout" in places, answer.text)
+
+
+def settings(**metadata: str) -> Json:
+    """Return a ConfigMap."""
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "probe", **metadata}, "data": {"a": "b"}}
+
+
+@against(ATTACKS["token-rehearses-elsewhere"])
+async def test_a_narrowed_token_rehearses(tmp_path: Path, gate: Gate) -> None:
+    """The argument says its own namespace, the manifest says checkout."""
+    async with running(tmp_path) as service, narrowed(service, "default") as client:
+        arguments = {"content": [settings(namespace="checkout")], "namespace": "default"}
+        asked = {"tool": "k8s_apply", "arguments": arguments, "replay": True}
+        answer = await client.post("/api/v1/proposals", json=asked)
+        gate.bites(bool(answer.json().get("diff")), answer.text)
+
+
+@against(ATTACKS["program-changes-others"])
+async def test_a_program_modifies_what_others_asked_for(tmp_path: Path, gate: Gate) -> None:
+    """Alice's notebook proposed; bob's puts in values of its own, and alice's card is gone."""
+    async with world(tmp_path) as here:
+        asked = Origin(requester=str(Identity("kernel", "alices", owner="alice")), step="raise_memory")
+        row = await here.gateway.propose(Wish("k8s_set_resources", RAISE, asked))
+        bobs = Identity("kernel", "bobs", "admin", owner="bob")
+        await tried(here.gateway.modify(row.proposal.id, {"limits.memory": "2Gi"}, bobs))
+        gate.bites(here.gateway.store.get(row.proposal.id).state == "superseded")
+
+
+@against(ATTACKS["session-asks-elsewhere"])
+async def test_a_session_for_who_may_not_ask(tmp_path: Path, gate: Gate) -> None:
+    """Bob proposes in default and nowhere else; the incident lies in checkout."""
+    bound = [{"role": "requester", "operators": ["bob"], "namespaces": ["default"]}]
+    async with running(tmp_path, policy=read(bindings=bound)) as service:
+        bob = Person(service, "bob")
+        asked = await bob.ask("POST", "/resolve", {"text": FLAGSHIP, "namespaces": ["checkout"]})
+        view = (await bob.ask("GET", f"/resolve/{asked.json()['session']}?wait=20")).json()
+        gate.bites(bool(service.desk.gateway.store.find()), view["error"])
+        if not gate.weakened:
+            assert (view["state"], view["proposals"]) == ("failed", [])
+            assert view["error"]["message"] == "bob may not propose changes in checkout."
 
 
 @against(ATTACKS["token-sees-elsewhere"])

@@ -330,6 +330,22 @@ ATTACKS: dict[str, Attack] = {
         "a token that is narrowed to one namespace proposes a change in another",
         (Guard(f"{GATEWAY}.permissions:admit_places", says(None)),),
     ),
+    "token-moves-elsewhere": Attack(
+        "a token that is narrowed to one namespace modifies its own proposal into another",
+        (Guard(f"{GATEWAY}.gateway:admit_proposal", says(None)),),
+    ),
+    "token-rehearses-elsewhere": Attack(
+        "a token that is narrowed to one namespace rehearses a manifest that names another, and reads the diff",
+        (Guard(f"{GATEWAY}.gateway:admit_proposal", says(None)),),
+    ),
+    "program-changes-others": Attack(
+        "a kernel's token modifies what another person's kernel asked for",
+        (Guard(f"{GATEWAY}.permissions:_asked", says(True)),),
+    ),
+    "session-asks-elsewhere": Attack(
+        "a requester of one namespace has a session of resolve propose in another",
+        (Guard(f"{GATEWAY}.gateway:admit_proposal", says(None)),),
+    ),
     "token-sees-elsewhere": Attack(
         "a token that is narrowed to one namespace sees the proposals of another",
         (Guard(f"{SERVICE}.api:sees_all", says(True)),),

@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+from skyflo_runbooks.gateway.policy.file import Binding, PolicyFile
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.practice import PracticeCluster
 from tests.service.running import FLAGSHIP, Service, running
+from tests.service.test_roles import Person
 
 
 async def start(service: Service, **parameters: Any) -> str:
@@ -75,6 +77,28 @@ async def test_a_failed_verify_offers_ways_and_repeats_nothing_by_itself(tmp_pat
         assert (view["node"], view["proposals"][0]["state"]) == ("gate", "proposed")
         await service.decide(view["proposals"][0]["id"])
         assert (await until(service, session, "done"))["outcome"] == "verified"
+
+
+async def test_who_chooses_is_who_asks(tmp_path: Path) -> None:
+    """Bob cannot approve the values that he chose for alice's session; carol may not choose what is not hers to ask."""
+    approvers = Binding(role="approver", operators=("alice", "bob"))
+    elsewhere = Binding(role="requester", operators=("carol",), namespaces=("default",))
+    policy = PolicyFile(not_the_requester=True, bindings=(approvers, elsewhere))
+    async with running(tmp_path, policy=policy) as service:
+        alice, carol = Person(service, "alice"), Person(service, "carol")
+        await service.login("bob")
+        body = {"text": FLAGSHIP, "namespaces": ["checkout"], "parameters": {"settle": "10s", "memory_limit": "300Mi"}}
+        session = (await alice.ask("POST", "/resolve", body)).json()["session"]
+        view = await until(service, session, "waiting")
+        assert (await service.decide(view["proposals"][0]["id"])).status_code == 200
+        assert (await until(service, session, "waiting"))["node"] == "choose"
+        for option in ("retry", "rollback", "escalate"):
+            refused = await carol.ask("POST", f"/resolve/{session}/choose", {"option": option})
+            assert refused.status_code == 403, refused.text
+        await choose(service, session, "retry", **{"limits.memory": "3Gi"})
+        (chosen,) = (await until(service, session, "waiting"))["proposals"]
+        assert chosen["requester"] == "operator:bob"
+        assert (await service.decide(chosen["id"])).status_code == 403
 
 
 async def test_a_rejection_ends_it(tmp_path: Path) -> None:
