@@ -26,7 +26,6 @@ def asked(
         (asked("delete"), {}, "high", "it deletes Deployment/shop/a"),
         (asked("run", "Pod", preview="none"), {}, "high", "it runs a program in Pod/shop/a"),
         (asked(preview="none"), {}, "high", "nothing can show beforehand what it does"),
-        (asked("apply", force=True), {}, "medium", "it may take fields that another field manager owns"),
         (asked(namespace="kube-system"), {}, "high", "kube-system is a system namespace"),
         (asked(namespace="gatekeeper-system"), {}, "high", "gatekeeper-system is a system namespace"),
         (asked(namespace="argocd"), {}, "high", "argocd is a system namespace"),
