@@ -59,16 +59,20 @@ def verify(envelope: dict, public: str) -> str:
         if said["seq"] != checkpoint["seq"] or hashes.get(said["seq"]) != said["hash"]:
             raise ValueError(f"the checkpoint at entry {checkpoint['seq']} is of another chain")
     last = max((one["seq"] for one in export["checkpoints"]), default=0)
-    what = (
-        "the whole chain from its first entry there" if export["of"] == "all" else f"single entries of {export['of']}"
-    )
+    if not hashes:
+        raise ValueError("the export holds no entry")
+    gone = "" if min(hashes) == 1 else f"; entries 1 to {min(hashes) - 1} are not in it"
+    chain = f"the chain from {min(hashes)} to {max(hashes)}{gone}"
+    what = chain if export["of"] == "all" else f"single entries of {export['of']}"
     return (
         f"{len(export['entries'])} entries hold ({what}), with checkpoints up to entry {last}; exported {export['at']}"
     )
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit("Usage: verify_ledger.py EXPORT PUBLIC_KEY (the key as 'skyflo-runbooks ledger key' prints it)")
     try:
         print(verify(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")), sys.argv[2]))
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         sys.exit(f"NOT VERIFIED: {error}")
