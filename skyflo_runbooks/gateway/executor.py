@@ -184,7 +184,7 @@ class Executor:
     async def _lost(self, row: Row, place: int, error: Unreachable) -> Row:
         """The cluster went away: before the request was sent nothing happened; afterwards it is unknown.
 
-        A stream that was not opened is known to have started nothing.
+        A stream to which no connection came about is known to have started nothing.
         """
         id_ = row.proposal.id
         never_began = row.proposal.requests[place].verb == "run" and not isinstance(error, OutcomeUnknown)
@@ -214,7 +214,7 @@ def _settled(proposal: Proposal, place: int, found: looking.Found) -> tuple[Even
     if total == 1 or (found.event == "settle_executed" and place + 1 == total):
         return found.event, found.message
     if found.event == "settle_executed":
-        return "settle_failed", f"{_list_message(proposal, place + 1, 'the gateway stopped')}; {found.message}"
+        return "settle_failed", f"{_list_message(proposal, place + 1, 'it ended there')}: {found.message}"
     return ("settle_failed" if place else found.event), _list_message(proposal, place, found.message)
 
 

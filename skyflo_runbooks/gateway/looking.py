@@ -43,7 +43,8 @@ def found(
         return _applied(request, now, before=before, as_approved=as_approved)
     if request.verb in ("delete", "evict"):
         if is_gone(bound, now):
-            said = f"{request.target} is gone; the answer that would say by whom was lost"
+            going = at(now, "metadata", "uid", default="") == bound.uid
+            said = f"{request.target} is {'going' if going else 'gone'}; the answer that would say by whom was lost"
             return Found("settle_executed", said, now)
     elif traces.manager(attempt) in traces.managers(now):
         return Found("settle_executed", "applied; the answer was lost and the live object shows our write", now)

@@ -6,8 +6,8 @@ Rules:
   2. An empty diff is `in_place`: there is nothing to decide.
   3. What is stored for showing is redacted; the real requests lie sealed beside the pre-images.
   4. A proposal names what it replaces (`modify`) or undoes (`rollback`); neither carries an approval over.
-  5. The way back of a list is that of what was applied, last first. What has no way back, or is back already, is left
-     out, and the proposal says so.
+  5. The way back of a list is that of what was applied, last first. What has no way back, is back already, or would
+     delete what may be somebody else's, is left out, and the proposal says so.
 """
 
 import asyncio
@@ -132,7 +132,9 @@ class Proposer:
         requests, left_out = await self._ways_back(row)
         if not requests:
             why = "; ".join(left_out) or "nothing of it was applied"
-            raise Refused(f"{id_} has no way back: {why}.", next_step=row.proposal.assessment.way_back)
+            raise Refused(
+                f"{id_} has no way back: {why}.", next_step="Look at what is there, and write your own change."
+            )
         names = ", ".join(str(request.target) for request in requests)
         rendered = Rendered(
             requests=tuple(requests),
@@ -155,6 +157,9 @@ class Proposer:
             way = sealed.way.request
             if way is None:
                 left_out.append(sealed.way.none)
+                continue
+            if way.verb == "delete" and answer.get("shared"):
+                left_out.append(f"{way.target} came into being at the same moment and may be somebody else's")
                 continue
             there = await live(self._cluster, way) is not None
             if way.verb in ("create", "delete") and there == (way.verb == "create"):

@@ -13,6 +13,10 @@ Rules:
   6. A disruption budget that lets a pod not go is an answer: nothing was done. The eviction is tried again for a
      bounded time, each try in the journal, and has failed then.
   7. What is run in a container is sent once and never again. An exit code other than 0, or none, is a failure.
+  8. Something on the way may deliver a request twice, and the answer is the second one's. So where the answer or the
+     object says after sending that it cannot be done, and the object looks as if it was, the outcome is unknown.
+  9. The API knows no "apply only if there is none". Where an apply that was to make an object found one, or others have
+     written to it since, it is noted as one that may be somebody else's.
 """
 
 import asyncio
@@ -20,8 +24,8 @@ import time
 
 import msgspec
 from skyflo_mcp.kubernetes.client import Cluster
-from skyflo_mcp.kubernetes.errors import BadRequest, Conflict, Forbidden, Invalid, NotFound, TimedOut, TooMany
-from skyflo_mcp.kubernetes.sending import Sent
+from skyflo_mcp.kubernetes.errors import BadRequest, Conflict, Forbidden, Invalid, NotFound, TooMany
+from skyflo_mcp.kubernetes.sending import APPLIER, Sent
 from skyflo_mcp.kubernetes.streams import Ran
 
 from skyflo_runbooks.gateway import prepare, traces
@@ -98,6 +102,8 @@ class Step:
         while moves < TRIES:
             now = await prepare.live(self._cluster, self._request)
             if self._gone_already(now):
+                if moves:
+                    raise _unclear(f"{self._request.target} is gone")
                 self._skip("gone already, nothing was sent", None)
                 return None
             stopped = await self.drift(now)
@@ -153,8 +159,9 @@ class Step:
         when = traces.written_at(seen.now, traces.writer(self._request, self._attempt.id))
         left = seen.now if self._request.verb in LEAVING else None
         by = rfc3339(when) if when else ""
-        said = "found in place after the answer was lost"
-        self._note(self._answered(200, left, by=by, message=said), self._after(left))
+        applied = self._answered(200, left, by=by, message=seen.message)
+        shared = self._makes_by_apply() and traces.writers(left) != {APPLIER}
+        self._note(msgspec.structs.replace(applied, shared=shared), self._after(left))
 
     def _found(self, now: Json | None) -> Found:
         before = self._store.sending(self._attempt.id, self._place + 1)
@@ -191,10 +198,12 @@ class Step:
                 uid=str(at(now, "metadata", "uid", default="")),
                 resource_version=version,
             )
-        except Conflict as error:
-            if self._request.verb == "create":
-                raise
-            raise Moved from error
+        except (Conflict, NotFound) as error:
+            if isinstance(error, Conflict) and self._request.verb != "create":
+                raise Moved from error
+            if (await self.look()).event != "settle_void":
+                raise _unclear(error.message) from error
+            raise
         except Invalid as error:
             # A failed `test` of a JSON Patch is a bare 422: read again to tell drift from a body that is invalid.
             again = await prepare.live(self._cluster, self._request)
@@ -207,10 +216,7 @@ class Step:
     async def _run(self) -> Stopped | None:
         """Run the command by rule 7, and note what came out of it."""
         began = await self._cluster.time_since(self._began)
-        try:
-            ran = await self._cluster.run(self._request, field_manager=traces.manager(self._attempt.id))
-        except TimedOut as error:
-            raise OutcomeUnknown(f"{error.message} Whether it was started is not known.") from error
+        ran = await self._cluster.run(self._request, field_manager=traces.manager(self._attempt.id))
         said = ran.message or ("answered" if ran.code is None else f"exit code {ran.code}")
         applied = self._answered(200, None, by=rfc3339(began), message=self._redactor.error(said))
         failed = ran.code not in (0, None) or bool(ran.message)
@@ -223,11 +229,12 @@ class Step:
         left = left_by(self._request, now, sent.object)
         other = self._bound.seen and self._body(left) != self._bound.body
         message = "the server's admission left something else than its dry run had shown" if other else ""
-        if self._request.verb == "apply" and not self._bound.uid and sent.status == 200:
-            # The API knows no "apply only if there is none".
-            message = "somebody made the object at the same moment, and this was merged into theirs"
+        shared = self._makes_by_apply() and sent.status == 200
+        if shared:
+            message = "the object came into being at the same moment, and this was merged into it"
         by = rfc3339(sent.at) if sent.at else ""
-        self._note(self._answered(sent.status, left, by=by, message=message), self._after(left))
+        applied = self._answered(sent.status, left, by=by, message=message)
+        self._note(msgspec.structs.replace(applied, shared=shared), self._after(left))
 
     def _skip(self, why: str, left: Json | None) -> None:
         """Note that nothing had to be sent."""
@@ -235,14 +242,16 @@ class Step:
 
     def _while_sending(self, stopped: Stopped, now: Json | None) -> Stopped:
         """Return what it means that the object is not as approved any more, after a first try to send."""
-        if self._request.verb in LEAVING and self._found(now).event != "settle_void":
-            # Something on the way sent it twice, and the answer is the second one's.
-            raise OutcomeUnknown("the answer says that the object moved, and the object shows our own write")
+        if self._found(now).event != "settle_void":
+            raise _unclear("the object moved")
         return Stopped(f"it moved while it was being sent: {stopped.message}")
 
     def _gone_already(self, now: Json | None) -> bool:
         """Return whether a pod that is to be evicted is gone, going, or another one by now."""
         return self._request.verb == "evict" and is_gone(self._bound, now)
+
+    def _makes_by_apply(self) -> bool:
+        return self._request.verb == "apply" and not self._bound.uid
 
     def _in_place(self) -> bool:
         return self._bound.seen and bool(self._bound.uid) and self._bound.desired_state == self._bound.body
@@ -275,6 +284,11 @@ class Step:
 
     def _state(self, manifest: Json | None) -> Digest:
         return prepare.state_of(manifest, ignored=self._sealed.ignored, secret_key=self._secret_key)
+
+
+def _unclear(said: str) -> OutcomeUnknown:
+    """Return what is raised by rule 8."""
+    return OutcomeUnknown(f"the answer says: {said.rstrip('.')}. The object looks as if it was done.")
 
 
 def ended_badly(said: str) -> Stopped:

@@ -40,6 +40,11 @@ def managers(manifest: Json | None) -> set[str]:
     return {str(entry.get("manager")) for entry in entries(manifest)}
 
 
+def writers(manifest: Json | None) -> set[str]:
+    """Return the field managers of the object itself, its status left aside."""
+    return {str(entry.get("manager")) for entry in entries(manifest) if entry.get("subresource") != "status"}
+
+
 def grip(manifest: Json | None) -> Json:
     """Return what shows afterwards whether an apply of ours was written: version, and a digest of our entry."""
     ours = [one for one in entries(manifest) if (one.get("manager"), one.get("operation")) == (APPLIER, "Apply")]

@@ -115,6 +115,7 @@ class Applied(msgspec.Struct, frozen=True):
 
     A status of 0 says that nothing was sent, because the object was in place already; `uid` is that of the object.
     `output` is what was printed by what ran in a container, secrets masked; `failed` says that it did not end well.
+    `shared` says that an apply which was to make the object may have been merged into somebody else's.
     """
 
     object: str
@@ -126,6 +127,7 @@ class Applied(msgspec.Struct, frozen=True):
     at: str = ""
     output: str = ""
     failed: bool = False
+    shared: bool = False
 
 
 class Receipt(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import httpx
 import pytest
 
 from skyflo_runbooks.gateway.step import Patience
@@ -9,6 +10,7 @@ from skyflo_runbooks.model.errors import Refused
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.objects import ObjectRef
 from skyflo_runbooks.model.request import Request
+from skyflo_runbooks.practice.kinds import POD
 from tests.gateway import requests as make
 from tests.gateway.world import OPERATOR, Rendering, World, world
 
@@ -120,6 +122,27 @@ async def test_a_pod_that_went_by_itself_is_no_obstacle(tmp_path: Path) -> None:
         assert done.state == "executed"
         assert done.attempt is not None
         assert [one["status"] for one in done.attempt.applied] == [0, 201]
+
+
+@pytest.mark.parametrize("code", [404, 409])
+async def test_a_second_answer_after_the_pod_went_is_not_taken_for_a_failure(tmp_path: Path, code: int) -> None:
+    """Delivered twice: the first one took the pod, and the answer is the second one's."""
+    there: list[World] = []
+
+    def front(request: httpx.Request) -> httpx.Response | None:
+        if not request.url.path.endswith("/eviction") or b"dryRun" in request.content:
+            return None
+        there[0].practice.store.remove(POD, "checkout", request.url.path.split("/")[-2])
+        return httpx.Response(code, json={"kind": "Status", "code": code, "message": "another, or none"})
+
+    async with world(tmp_path, HEALTHY, tools=drain(), front=front) as gate:
+        there.append(gate)
+        row = await gate.propose("drain", {"pods": (await running(gate))[:1]})
+        done = await gate.approve(row)
+        assert done.state == "executed"
+        assert done.attempt is not None
+        assert [one["status"] for one in done.attempt.applied] == [200]
+        assert "by whom was lost" in done.attempt.message
 
 
 async def test_a_pod_that_nobody_makes_again_is_evicted_for_ever(tmp_path: Path) -> None:

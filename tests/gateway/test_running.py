@@ -3,13 +3,14 @@
 from pathlib import Path
 
 import pytest
+from skyflo_mcp.kubernetes.streams import Streams
 
 from skyflo_runbooks.gateway.view import receipt
 from skyflo_runbooks.model.errors import Refused
 from skyflo_runbooks.model.json import Json
 from tests.gateway import requests as make
 from tests.gateway.world import OPERATOR, Rendering, world
-from tests.tools.podserver import STDERR, STDOUT, PodServer, Talk
+from tests.tools.podserver import MISHAPS, STDERR, STDOUT, PodServer, Talk, delivered
 
 FAILED: Json = {
     "kind": "Status",
@@ -86,6 +87,20 @@ async def test_a_lost_connection_is_never_taken_up_again(tmp_path: Path) -> None
         pod = (await make.pods(gate.gateway.cluster))[0]
         done = await gate.approve(await gate.propose("run", {"pod": pod, "command": ["migrate"]}))
         assert (done.state, len(server.talks)) == ("failed", 1)
+        assert done.attempt is not None
+        assert "cannot be known; it is not run again" in done.attempt.message
+
+
+@pytest.mark.parametrize("mishap", sorted(MISHAPS))
+async def test_a_command_that_was_delivered_is_never_said_not_to_have_been_sent(tmp_path: Path, mishap: str) -> None:
+    """The stream did not come to stand, and the command may run."""
+    async with (
+        delivered(MISHAPS[mishap]) as (url, taken),
+        world(tmp_path, tools=tool(), streams=Streams(url)) as gate,
+    ):
+        pod = (await make.pods(gate.gateway.cluster))[0]
+        done = await gate.approve(await gate.propose("run", {"pod": pod, "command": ["migrate"]}))
+        assert (done.state, len(taken)) == ("failed", 1)
         assert done.attempt is not None
         assert "cannot be known; it is not run again" in done.attempt.message
 

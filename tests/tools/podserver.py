@@ -1,5 +1,6 @@
 """A tiny API server for streams: it speaks the WebSocket protocols of exec and portforward as a script says."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -20,6 +21,16 @@ from skyflo_runbooks.model.json import Json
 
 STDOUT, STDERR, STATUS = 1, 2, 3
 SUCCESS: Json = {"kind": "Status", "status": "Success"}
+# What may come of a request to open a stream after it was delivered, besides silence.
+MISHAPS = {
+    "nothing": b"",
+    "a wrong key": (
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: AAAA\r\n\r\n"
+    ),
+    "502 of a proxy": b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n",
+    "200 of a proxy": b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+}
 Play: TypeAlias = Callable[["Talk"], Awaitable[None]]
 
 
@@ -99,6 +110,28 @@ class PodServer:
     def cluster(self, token: str | None = None) -> Cluster:
         """This server as a cluster that answers streams alone."""
         return Cluster(httpx.AsyncClient(base_url=self.url), streams=self.streams(token))
+
+
+@asynccontextmanager
+async def delivered(answer: bytes | None) -> AsyncIterator[tuple[str, list[str]]]:
+    """Something that takes the request to open a stream, says this and hangs up (None: neither); and what it took."""
+    taken: list[str] = []
+    ended = asyncio.Event()
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        taken.append((await reader.readuntil(b"\r\n\r\n")).decode())
+        if answer is None:
+            await ended.wait()
+        else:
+            writer.write(answer)
+        writer.close()
+
+    server = await asyncio.start_server(take, "127.0.0.1", 0)
+    async with server:
+        try:
+            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", taken
+        finally:
+            ended.set()
 
 
 async def forever(talk: Talk) -> None:

@@ -3,17 +3,18 @@
 import json
 import logging
 
+import httpx
 import pytest
 from skyflo_mcp.kubernetes import Cluster, Forbidden, NotAvailable, NotFound
-from skyflo_mcp.kubernetes.errors import OutcomeUnknown, ServerError, Unreachable
-from skyflo_mcp.kubernetes.streams import Ran
+from skyflo_mcp.kubernetes.errors import OutcomeUnknown, ServerError, TimedOut, TooMany, Unreachable
+from skyflo_mcp.kubernetes.streams import Ran, Streams
 
 from skyflo_runbooks.model.errors import OurBug
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.objects import ObjectRef
 from skyflo_runbooks.model.request import Request
 from tests.tools.apiserver import Reply, Scripted
-from tests.tools.podserver import STDERR, STDOUT, Play, PodServer, Talk, echo_port, forever
+from tests.tools.podserver import MISHAPS, STDERR, STDOUT, Play, PodServer, Talk, delivered, echo_port, forever
 
 POD = ObjectRef("Pod", "web-1", "shop", "v1")
 PATH = "/api/v1/namespaces/shop/pods/web-1"
@@ -133,7 +134,51 @@ async def test_binary_output_is_not_shown() -> None:
     assert found.stdout.startswith("(binary: 6 bytes, sha256:")
 
 
-@pytest.mark.parametrize(("status", "error"), [(403, Forbidden), (404, NotFound), (500, ServerError)])
+async def opened(streams: Streams) -> None:
+    """Run a command by these streams."""
+    async with Cluster(httpx.AsyncClient(), streams=streams) as cluster:
+        await cluster.run(command("migrate"))
+
+
+@pytest.mark.parametrize("mishap", sorted(MISHAPS))
+async def test_what_breaks_after_the_request_was_delivered_leaves_the_outcome_unknown(mishap: str) -> None:
+    """The command may run, whatever came back."""
+    async with delivered(MISHAPS[mishap]) as (url, taken):
+        with pytest.raises(OutcomeUnknown, match="whether it was started is not known"):
+            await opened(Streams(url))
+    assert len(taken) == 1
+
+
+async def test_silence_after_the_request_was_delivered_leaves_the_outcome_unknown() -> None:
+    """Silence of a proxy that was asked for a way does not: nothing was sent yet."""
+    async with delivered(None) as (url, taken):
+        with pytest.raises(OutcomeUnknown, match=r"no answer within 0\.3 s"):
+            await opened(Streams(url, opening=0.3))
+        with pytest.raises(TimedOut, match="opens no stream"):
+            await opened(Streams("http://cluster.invalid", proxy=url, opening=0.3))
+    assert [one.split()[0] for one in taken] == ["GET", "CONNECT"]
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "error"),
+    [
+        (500, {"message": 'Internal error occurred: failed calling webhook "a.example": refused'}, ServerError),
+        (429, {"message": "slow down", "reason": "TooManyRequests"}, TooMany),
+        (500, {"message": "error dialing backend"}, OutcomeUnknown),
+        (429, {"message": "slow down"}, OutcomeUnknown),
+    ],
+)
+async def test_only_the_api_servers_own_refusal_says_that_nothing_was_started(
+    code: int, said: Json, error: type[Exception]
+) -> None:
+    """What failed behind it may have started the command."""
+    server = PodServer(forever, refusal=(code, json.dumps({"kind": "Status", **said}).encode(), {}))
+    async with server.running(), server.cluster() as cluster:
+        with pytest.raises(error):
+            await cluster.run(command("ls"))
+
+
+@pytest.mark.parametrize(("status", "error"), [(403, Forbidden), (404, NotFound)])
 async def test_a_refusal_before_the_stream_stands_is_the_api_servers_answer(
     status: int, error: type[Exception]
 ) -> None:

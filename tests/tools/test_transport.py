@@ -136,12 +136,34 @@ async def test_a_write_that_failed_inside_the_server_has_an_unknown_outcome(code
     assert "Look at the object" in caught.value.next_step
 
 
-async def test_a_write_that_a_webhook_failed_was_not_applied() -> None:
+@pytest.mark.parametrize(
+    "said",
+    [
+        'Internal error occurred: failed calling webhook "a.example": connection refused',
+        'admission webhook "a.example" denied the request: not today',
+    ],
+    ids=["failed", "denied"],
+)
+async def test_a_write_that_a_webhook_failed_was_not_applied(said: str) -> None:
     """Admission runs before storage, so this 500 leaves nothing unknown."""
-    said = 'Internal error occurred: failed calling webhook "a.example": connection refused'
     server = Scripted(lambda _: status(500, said, "InternalError"))
-    with pytest.raises(ServerError, match="failed calling webhook"):
+    with pytest.raises(ServerError, match="webhook"):
         await server.cluster().send(PATCH, dry_run=False, field_manager="attempt-1")
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        status(504, "Timeout: request did not complete", "Timeout", name="payment-webhook", kind="deployments"),
+        status(500, 'conversion webhook for shop.example/v1 failed: admission webhook "a" denied the request'),
+        Reply(502, b'failed calling webhook "a.example"', {"content-type": "text/plain"}),
+    ],
+    ids=["a name", "later on", "a proxy"],
+)
+async def test_words_about_webhooks_elsewhere_leave_the_outcome_unknown(reply: Reply) -> None:
+    """Only the API server's own sentence, where its message begins, says that nothing was stored."""
+    with pytest.raises(OutcomeUnknown):
+        await Scripted(lambda _: reply).cluster().send(PATCH, dry_run=False, field_manager="attempt-1")
 
 
 async def test_a_dry_run_that_fails_leaves_nothing_unknown() -> None:

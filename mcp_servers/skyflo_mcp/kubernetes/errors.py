@@ -53,6 +53,7 @@ __all__ = [
     "Unauthorized",
     "Unreachable",
     "answered",
+    "may_have_been_done",
     "without_tokens",
 ]
 
@@ -62,6 +63,10 @@ _LONGEST = 2000
 # The authorizer's words and those of RBAC's guard against escalation name a user; an admission's name the rule.
 _ADMISSION = re.compile(r"is forbidden: (?!user )|^admission webhook ", re.IGNORECASE)
 _RULE = "A rule of the cluster refuses it, not a missing permission: ask for what it allows."
+# How the API server begins when admission failed or refused, in its own words; a webhook's come after them.
+_ADMISSION_FAILED = re.compile(
+    r'(Internal error occurred: )?(failed calling webhook "[^"]+"|admission webhook "[^"]+" denied the request)'
+)
 
 
 class ApiError(SkyfloError):
@@ -166,6 +171,19 @@ def answered(status: int, body: object, *, doing: str) -> ApiError:
         reason=str(at(detail, "reason", default="")),
         body=detail,
     )
+
+
+def may_have_been_done(status: int, body: object) -> bool:
+    """Return whether an answer that is no success leaves open whether what was asked for was done.
+
+    A 5xx does, unless the API server itself says that admission failed, which comes before anything is done. A 429 does
+    where it is not the API server's own: it says `TooManyRequests` (a budget that stands against an eviction, a queue
+    that is full) beforehand.
+    """
+    detail = body if isinstance(body, dict) else {}
+    if status == 429:
+        return detail.get("reason") != "TooManyRequests"
+    return status >= 500 and not _ADMISSION_FAILED.match(str(detail.get("message", "")))
 
 
 def without_tokens(text: str) -> str:

@@ -3,8 +3,9 @@
 Rules:
   1. A stream has a bound in seconds and one in bytes. Bytes beyond the bound are read and dropped, so that a command
      with much to say still comes to its end; beyond the seconds the stream is closed, and what runs may go on.
-  2. It is opened once. From the moment that it stands something may have run, so a stream that breaks without a status
-     is `OutcomeUnknown`; before, it is what the API server answered, or `Unreachable`.
+  2. It is opened once. Something may have run from the moment that the request to open it is on its way: what breaks
+     after that, without a status or a refusal of the API server's own, is `OutcomeUnknown`. `Unreachable`, and
+     `TimedOut`, say that no connection came about.
   3. Nothing is sent to the standard input of a command, and there is no terminal.
   4. The credential is the transport's own, and no error carries it.
 
@@ -26,11 +27,19 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from skyflo_mcp.kubernetes.errors import OutcomeUnknown, TimedOut, Unreachable, answered, without_tokens
+from skyflo_mcp.kubernetes.errors import (
+    OutcomeUnknown,
+    TimedOut,
+    Unreachable,
+    answered,
+    may_have_been_done,
+    without_tokens,
+)
+from skyflo_runbooks.model.errors import SkyfloError
 from skyflo_runbooks.model.json import Json, at
 
 if TYPE_CHECKING:
-    from websockets.asyncio.client import ClientConnection
+    from websockets.asyncio.client import ClientConnection, connect
 
 OPENING = 10.0
 _COMMAND = ("v5.channel.k8s.io", "v4.channel.k8s.io")
@@ -72,12 +81,14 @@ class Streams:
         tls: ssl.SSLContext | None = None,
         server_name: str = "",
         proxy: str | None = None,
+        opening: float = OPENING,
     ) -> None:
         self._server = server.rstrip("/")
         self._header = header
         self._tls = tls
         self._server_name = server_name
         self._proxy = proxy
+        self._opening = opening
 
     async def command(
         self,
@@ -179,30 +190,51 @@ class Streams:
         doing: str,
         headers: Sequence[tuple[str, str]],
     ) -> AbstractAsyncContextManager["ClientConnection"]:
-        """Return the standing connection, or raise what the API server said instead (rule 2)."""
-        from websockets.asyncio.client import connect
-        from websockets.exceptions import InvalidHandshake, InvalidStatus
-        from websockets.typing import Subprotocol
+        """Return the standing connection, or raise what it came to instead (rule 2)."""
+        from websockets.exceptions import InvalidStatus, WebSocketException
 
         authorization = await self._header() if self._header else None
         said = {name.lower(): value for name, value in headers}
         carried = [one for one in headers if one[0].lower() != "user-agent"]
         carried += [("Authorization", authorization)] if authorization else []
+        url = f"ws{self._server.removeprefix('http')}{path}?{urlencode(query)}"
+        attempt, connected = self._attempt(url, protocols, carried, said.get("user-agent"))
+        try:
+            async with asyncio.timeout(self._opening):
+                return await attempt
+        except InvalidStatus as error:
+            raise _refused(error.response.status_code, bytes(error.response.body or b""), doing) from None
+        except (OSError, WebSocketException) as error:  # TimeoutError is an OSError
+            raise self._broken(doing, error, sent=connected.is_set()) from None
+
+    def _attempt(
+        self, url: str, protocols: Sequence[str], headers: Sequence[tuple[str, str]], agent: str | None
+    ) -> tuple["connect", asyncio.Event]:
+        """Return one attempt at one address, and what is set when it has a connection to send its request on."""
+        from websockets.asyncio.client import connect
+        from websockets.typing import Subprotocol
+
         options: dict[str, Any] = {"ssl": self._tls} if self._server.startswith("https") else {}
         if self._server_name and options:
             options["server_hostname"] = self._server_name
+        connected = asyncio.Event()
 
         class Once(connect):
-            """One attempt at one address: a redirect would be a second one, somewhere else."""
+            """A redirect would be a second attempt, somewhere else."""
+
+            async def open_tcp_connection(self) -> "ClientConnection":
+                connection = await super().open_tcp_connection()
+                connected.set()
+                return connection
 
             def process_redirect(self, exc: Exception) -> Exception | str:
                 return exc
 
-        opening = Once(
-            f"ws{self._server.removeprefix('http')}{path}?{urlencode(query)}",
+        attempt = Once(
+            url,
             subprotocols=[Subprotocol(one) for one in protocols],
-            additional_headers=carried,
-            user_agent_header=said.get("user-agent", "skyflo-runbooks"),
+            additional_headers=headers,
+            user_agent_header=agent or "skyflo-runbooks",
             logger=_SILENT,
             compression=None,
             proxy=self._proxy or True,
@@ -212,20 +244,20 @@ class Streams:
             max_size=_LARGEST_MESSAGE,
             **options,
         )
-        try:
-            async with asyncio.timeout(OPENING):
-                return await opening
-        except InvalidStatus as error:
-            body = error.response.body or b""
-            raise answered(error.response.status_code, _decoded(bytes(body)), doing=doing) from None
-        except TimeoutError:
-            raise TimedOut(f"{doing}: no answer from {self._server} within {OPENING:g} s.") from None
-        except (OSError, InvalidHandshake) as error:
-            why = without_tokens(str(error)).rstrip(".") or type(error).__name__
-            raise Unreachable(
-                f"{doing}: the cluster at {self._server} opens no stream: {why}.",
-                next_step="Is it running, and does a proxy in between let WebSockets through?",
-            ) from None
+        return attempt, connected
+
+    def _broken(self, doing: str, error: Exception, *, sent: bool) -> Unreachable:
+        """Return what an opening that ended without an answer came to; `sent` says that its request was on its way."""
+        late = isinstance(error, TimeoutError)
+        why = without_tokens(str(error)).rstrip(".") or type(error).__name__
+        if late:
+            why = f"no answer within {self._opening:g} s"
+        if sent:
+            return _outcome_unknown(doing, why)
+        return (TimedOut if late else Unreachable)(
+            f"{doing}: the cluster at {self._server} opens no stream: {why}.",
+            next_step="Is it running, and does a proxy in between let WebSockets through?",
+        )
 
 
 class _Heard:
@@ -276,6 +308,22 @@ def _text(output: bytearray) -> str:
     if b"\0" in output:
         return f"(binary: {len(output)} bytes, sha256:{hashlib.sha256(output).hexdigest()})"
     return output.decode("utf-8", "replace")
+
+
+def _refused(status: int, body: bytes, doing: str) -> SkyfloError:
+    """Return what an answer means that is not the stream."""
+    said = _decoded(body)
+    # An answer below 300 is no refusal, and nothing that an API server says.
+    if status < 300 or may_have_been_done(status, said):
+        return _outcome_unknown(doing, f"the answer was {status}")
+    return answered(status, said, doing=doing)
+
+
+def _outcome_unknown(doing: str, why: str) -> OutcomeUnknown:
+    return OutcomeUnknown(
+        f"{doing}: it was sent, and whether it was started is not known ({why}).",
+        next_step="Look at what it was to do before anything else is done.",
+    )
 
 
 def _decoded(body: bytes) -> object:

@@ -19,7 +19,15 @@ from typing import Literal
 import httpx
 import msgspec
 
-from skyflo_mcp.kubernetes.errors import OutcomeUnknown, TimedOut, TooLarge, Unreachable, answered, without_tokens
+from skyflo_mcp.kubernetes.errors import (
+    OutcomeUnknown,
+    TimedOut,
+    TooLarge,
+    Unreachable,
+    answered,
+    may_have_been_done,
+    without_tokens,
+)
 from skyflo_runbooks.model.errors import BadInput, OurBug
 
 Method = Literal["GET", "POST", "PATCH", "DELETE"]
@@ -148,7 +156,7 @@ class Transport:
                 if dry_run:
                     raise
                 raise _outcome_unknown(doing, "the answer was too large to read") from None
-        if not dry_run and _may_have_been_stored(answer):
+        if not dry_run and may_have_been_done(answer.status, answer.decoded()):
             raise _outcome_unknown(doing, f"the answer was {answer.status}")
         return answer
 
@@ -249,18 +257,6 @@ def _outcome_unknown(doing: str, why: str) -> OutcomeUnknown:
         f"{doing}: it was sent, and whether it was applied is not known ({why}).",
         next_step="Look at the object before anything else is done.",
     )
-
-
-def _may_have_been_stored(answer: Answer) -> bool:
-    """Return whether an answer that is no success leaves open whether the write was stored.
-
-    A 5xx does, unless admission failed, which comes before storage. A 429 does where it is not the API server's own: it
-    says `TooManyRequests` (a budget that stands against an eviction, a queue that is full) before it stores anything.
-    """
-    said = answer.decoded()
-    if answer.status == 429:
-        return not isinstance(said, dict) or said.get("reason") != "TooManyRequests"
-    return answer.status >= 500 and not any(word in str(said) for word in ("webhook", "admission"))
 
 
 def _why(error: Exception) -> str:
