@@ -32,7 +32,8 @@ class Approvals:
 
     async def decide(self, id_: str, ballot: Ballot, who: Identity) -> Decision:
         """Record a signed decision that keeps every rule, or raise."""
-        await self._here(self._store.get(id_))
+        if ballot.decision == "approve":
+            await self._here(self._store.get(id_))
         access = await self._access(self._store.get(id_), [who.name]) if ballot.decision == "approve" else {}
         return decisions.decide(
             self._store,

@@ -94,6 +94,7 @@ async def test_credentials_of_a_restored_record_are_gone(tmp_path: Path) -> None
 async def test_it_is_said_once_and_the_record_goes_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The next start finds the witness as it should be; undecided proposals are still there to be decided."""
     async with world(tmp_path) as here:
+        uid = await here.gateway.cluster.uid()
         waiting = await here.propose(arguments=limited("300Mi"))
         here.gateway.store.catch_up()
         copy(tmp_path / "data", tmp_path / "yesterday")
@@ -103,7 +104,7 @@ async def test_it_is_said_once_and_the_record_goes_on(tmp_path: Path, caplog: py
         Store(tmp_path / "data").close()
         Store(tmp_path / "data").close()
     assert [record.message.partition(":")[0] for record in caplog.records] == ["This record was restored or cut off"]
-    async with world(tmp_path) as again:
+    async with world(tmp_path, cluster_uid=uid) as again:
         assert again.gateway.store.book.restored == ""
         row = again.gateway.store.get(waiting.proposal.id)
         await again.gateway.decide(row.proposal.id, again.ballot(row, "reject", "still no"), OPERATOR)

@@ -28,6 +28,7 @@ from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.proposal import Origin, Verification
 from skyflo_runbooks.model.request import Rendered
 from skyflo_runbooks.practice import PracticeCluster
+from skyflo_runbooks.practice.kinds import NAMESPACE
 from tests.gateway.operator import Key
 
 KERNEL = Identity("kernel", "notebook")
@@ -181,13 +182,17 @@ async def world(
     patience: Patience = PATIENCE,
     front: Front | None = None,
     policy: PolicyFile | None = None,
+    cluster_uid: str = "",
 ) -> AsyncIterator[World]:
     """Open a gateway over a practice cluster whose clock runs `speed` times as fast, under a configured policy.
 
     `tools` are change tools besides the catalogue's, by name: what they render goes through the same gate. `streams`
-    is the way into pods, and `front` answers requests instead of the practice cluster, where it does.
+    is the way into pods, and `front` answers requests instead of the practice cluster, where it does. With
+    `cluster_uid` it is a cluster that was there before.
     """
     practice = PracticeCluster(scenario, speed=speed)
+    if cluster_uid:
+        practice.store.get(NAMESPACE, "", "kube-system")["metadata"]["uid"] = cluster_uid
     async with practice.running():
         behind = httpx.ASGITransport(practice.app)
         client = httpx.AsyncClient(transport=Fronted(front, behind), base_url="http://practice")

@@ -50,7 +50,7 @@ _QUESTIONS = (
 
 
 # A command in a container changes nothing that lists tell of; what it does cannot be known.
-_OF_A_RUN = (ownership,)
+_OF_A_RUN = (admission, ownership)
 
 
 def needs(change: Change) -> set[Need]:
