@@ -96,7 +96,7 @@ def test_an_interruption_while_it_asks_decides_nothing(terminal: Terminal, flags
         somebody.waits_for("[y/N]")
         somebody.process.send_signal(signal.SIGINT)
         assert somebody.ends() == 130
-    assert "Nothing was approved" in somebody.seen
+    assert "Nothing more was decided" in somebody.seen
     assert flagship.kernel.proposal(str(view["id"]))["state"] == "proposed"
 
 
