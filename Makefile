@@ -9,6 +9,8 @@ BASE_PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 HEADLESS ?=
 STRICT ?=
 TESTS ?= tests
+# A file's tests stay on one worker; tests/conftest.py says what else does.
+WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 
@@ -45,7 +47,7 @@ test: $(STAMP) ## style, types, layers and tests; STRICT=1: a test that cannot r
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/mypy
-	STRICT=$(STRICT) $(VENV)/bin/pytest $(TESTS)
+	STRICT=$(STRICT) $(VENV)/bin/pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder $(TESTS)
 
 bench: $(STAMP) ## measure, and print JSON
 	@$(PYTHON) -m tests.benchmarks

@@ -1,10 +1,38 @@
-"""What holds for every test: what was skipped is told in one line for each missing thing."""
+"""What holds for every test: how they are shared among workers, and one line for each reason to skip."""
 
 from __future__ import annotations
 
 from collections import Counter
 
 import pytest
+
+# What takes longest is begun first, so that no worker is left alone with it in the end.
+_FIRST = (
+    "docs",
+    "real_node",
+    "story",
+    "control_plane",
+    "planning",
+    "faults",
+    "browser",
+    "benchmarks",
+    "reliability",
+    "binder",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests on one worker, and everything with a real node too: a machine has one at a time."""
+    with_node = {item.path for item in items if item.get_closest_marker("real_node")}
+    for item in items:
+        group = "real node" if item.path in with_node else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    folder = item.path.parent.name
+    return _FIRST.index(folder) if folder in _FIRST else len(_FIRST)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
