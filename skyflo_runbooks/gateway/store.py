@@ -27,11 +27,12 @@ from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.lifecycle import Event, State
 from skyflo_runbooks.model.proposal import Decision, Proposal, ProposalId
 
+# `+p.id` has no affinity: against a TEXT column SQLite passes by the index on what JSON holds and reads every entry.
 _WHOLE = """
 SELECT p.content, p.state, p.superseded_by, p.rolled_back_by, p.verification,
-  (SELECT min(seq) FROM entries WHERE json_extract(body, '$.proposal') = p.id),
-  (SELECT max(seq) FROM entries WHERE json_extract(body, '$.proposal') = p.id),
-  (SELECT json_extract(body, '$.message') FROM entries WHERE json_extract(body, '$.proposal') = p.id
+  (SELECT min(seq) FROM entries WHERE json_extract(body, '$.proposal') = +p.id),
+  (SELECT max(seq) FROM entries WHERE json_extract(body, '$.proposal') = +p.id),
+  (SELECT json_extract(body, '$.message') FROM entries WHERE json_extract(body, '$.proposal') = +p.id
    ORDER BY seq DESC LIMIT 1),
   a.id, a.started, a.ended, a.sent, a.applied, a.after, a.message, a.executor
 FROM proposals p LEFT JOIN attempts a ON a.proposal = p.id

@@ -38,6 +38,8 @@ def gateway(asked: dict[str, str]) -> None:
 def warm() -> None:
     """Import, by building once, all that a gateway needs; without that each fork takes a second of processor time."""
     import kubernetes.config  # noqa: F401
+    import langgraph.checkpoint.sqlite.aio
+    import langgraph.graph  # noqa: F401
     import uvicorn.lifespan.on
     import uvicorn.protocols.http.auto  # noqa: F401
 
