@@ -100,11 +100,13 @@ class Bench:
         self._child.process.wait(10)
         self._child.stop()
 
-    def propose(self, memory: str, step: str) -> Json:
-        """Propose another memory limit, as a kernel does."""
+    def propose(self, memory: str, step: str, *, run: str = "") -> Json:
+        """Propose another memory limit, as a kernel does, in a run."""
         arguments = {"kind": "Deployment", "namespace": NAMESPACE, "name": NAME, "container": NAME}
         body = {"tool": "k8s_set_resources", "arguments": {**arguments, "limits": {"memory": memory}}}
-        view: Json = self.kernel.post("/api/v1/proposals", {**body, "why": "a promise is tried", "step": step})
+        view: Json = self.kernel.post(
+            "/api/v1/proposals", {**body, "why": "a promise is tried", "step": step, "run": run}
+        )
         return view
 
     def decide(self, view: Json, decision: DecisionKind = "approve") -> Json:

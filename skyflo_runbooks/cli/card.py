@@ -14,6 +14,7 @@ from skyflo_runbooks.model.part import LATER, Part, outputs, parts, previews
 SIGNS = {"PASS": ("✓", "green"), "FAIL": ("✗", "red"), "UNKNOWN": ("?", "yellow")}
 VERDICT_STYLES = {"VERIFIED": "bold green", "FAILED": "bold red", "INCONCLUSIVE": "bold yellow"}
 RISK_STYLES = {"low": "green", "medium": "yellow", "high": "bold red"}
+_ANEW = "propose it again (the same 'run' or 'resolve' once more) and look at the new diff"
 
 
 class Line(NamedTuple):
@@ -166,10 +167,26 @@ def receipt(view: Json) -> list[Line]:
         ("replaced by", view.get("superseded_by")),
         ("rolled back by", view.get("rolled_back_by")),
         ("digest", view.get("digest")),
+        ("next", _next(view)),
     ]  # fmt: skip
     told = [Line(f"  {name:<15} {text}") for name, text in rows if text]
     return [*lines, *told, *([Line("  it wrote", "bold")] if written else []),
             *(Line(f"    {row}") for row in written.splitlines())]  # fmt: skip
+
+
+def _next(view: Json) -> str:
+    """Return what a person can do about a proposal that was not, or not yet, applied."""
+    id_, said = str(view["id"]), view.get("receipt") or {}
+    look = f"skyflo-runbooks show {id_}"
+    return {
+        "approved": f"it is applied without anybody's help; look again: {look}",
+        "executing": f"it goes on without anybody's help; look again: {look}",
+        "unknown": f"the gateway looks at the object, and sends nothing twice; look again: {look}",
+        "failed": f"take back what was applied: skyflo-runbooks rollback {id_}; or {_ANEW}" if said.get("applied")
+        else _ANEW,
+        "void": f"nothing was sent; {_ANEW}",
+        "expired": f"nobody decided in time; {_ANEW}",
+    }.get(str(view["state"]), "")  # fmt: skip
 
 
 def _check_words(check: str) -> str:

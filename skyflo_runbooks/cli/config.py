@@ -29,6 +29,7 @@ class File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     read_kubeconfig: str = ""
     context: str = ""
     jupyter_origin: str = ""
+    expires: str = ""
     policy: PolicyFile | None = None
 
 
@@ -44,8 +45,9 @@ def load(home: Path) -> File:
     try:
         return msgspec.convert(tomllib.loads(raw.decode()), File)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
-        known = ", ".join(File.__struct_fields__)
-        raise BadInput(f"{path} cannot be used: {error}.", next_step=f"It may say: {known}.") from None
+        from skyflo_runbooks.cli.config_help import next_step
+
+        raise BadInput(f"{path} cannot be used: {error}.", next_step=next_step(str(error), File)) from None
 
 
 def over(flags: File, file: File) -> File:

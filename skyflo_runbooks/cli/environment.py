@@ -4,7 +4,8 @@ Rules:
   1. `SKYFLO_HOME` is where data lies; without it the system's own place for application data.
   2. `SKYFLO_GATEWAY_URL` and `SKYFLO_KERNEL_TOKEN` name a gateway. A URL without a token takes the token of
      `home/run/gateway.json` where both name the same address, and no other token.
-  3. `SKYFLO_DEBUG` shows tracebacks. Nothing in the environment can approve anything.
+  3. `SKYFLO_EXPIRES` is how long a proposal waits for its decision (`30m`), where no flag says it.
+  4. `SKYFLO_DEBUG` shows tracebacks. Nothing in the environment can approve anything.
 """
 
 import os
@@ -24,6 +25,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     kernel_token: str = ""
     model: str = ""
     kubeconfig: str = ""
+    expires: str = ""
     debug: bool = False
 
     @property
@@ -50,6 +52,7 @@ def read(variables: Mapping[str, str]) -> Environment:
         kernel_token=variables.get("SKYFLO_KERNEL_TOKEN", ""),
         model=variables.get("SKYFLO_MODEL", ""),
         kubeconfig=variables.get("KUBECONFIG", ""),
+        expires=variables.get("SKYFLO_EXPIRES", ""),
         debug=bool(variables.get("SKYFLO_DEBUG")),
     )
 

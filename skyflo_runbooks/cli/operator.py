@@ -173,7 +173,8 @@ def _admit(requires: Json, view: Json, *, typed: str, waits: bool) -> None:
     """Raise where the policy asks for what this terminal did not bring, before anything is signed."""
     id_ = str(view["id"])
     if requires.get("refused"):
-        raise NotAllowed(str(requires["refused"]), next_step=f"Nothing was approved: skyflo-runbooks show {id_}")
+        step = str(requires.get("next_step") or f"Look at it: skyflo-runbooks show {id_}")
+        raise NotAllowed(f"{requires['refused']} Nothing was approved.", next_step=step)
     if requires.get("passkey"):
         raise NotAllowed(
             f"{id_} is approved with a passkey, and a terminal has none.", next_step=f"Decide at {view.get('url')}"

@@ -82,6 +82,8 @@ def ledger_show(
     else:
         entries = list(pages(client.find(current()), query))
     screen.json(entries)
+    if run and not entries:
+        screen.note(f"The record has no entry of a run {run}. 'skyflo-runbooks ledger show' lists all entries.")
     rows = [
         [str(entry["seq"]), str(entry["at"]), str(entry["kind"]), str(entry["hash"])[:19], _said(entry)]
         for entry in entries

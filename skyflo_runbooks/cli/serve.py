@@ -15,7 +15,7 @@ from skyflo_runbooks.cli.config import File
 from skyflo_runbooks.cli.environment import Environment, current
 from skyflo_runbooks.gateway.policy.file import PolicyFile
 from skyflo_runbooks.model.errors import BadInput, ExitCode
-from skyflo_runbooks.service.settings import Settings
+from skyflo_runbooks.service.settings import USUAL_LIFE, Settings, life
 
 PORT = 7717
 
@@ -34,6 +34,9 @@ def serve(
     jupyter_origin: Annotated[
         str, typer.Option("--jupyter-origin", help="The one origin that may frame the card.")
     ] = "",
+    expires: Annotated[
+        str, typer.Option("--expires", metavar="DURATION", help="How long a change waits; 1m to 24h, default 30m.")
+    ] = "",
     isolation: Annotated[str, typer.Option("--isolation", hidden=True)] = "not started here",
     as_json: Annotated[bool, typer.Option("--json", help='First line as {"url", "login"}.')] = False,
 ) -> ExitCode:
@@ -47,6 +50,7 @@ def serve(
         read_kubeconfig=read_kubeconfig,
         context=context,
         jupyter_origin=jupyter_origin,
+        expires=expires or environment.expires,
     )
     settings = settings_of(environment, config.over(flags, config.load(environment.home)), isolation)
     from skyflo_runbooks.service import server
@@ -75,6 +79,7 @@ def settings_of(environment: Environment, said: File, isolation: str) -> Setting
         context=said.context,
         jupyter_origin=said.jupyter_origin.rstrip("/"),
         isolation=isolation,
+        expires=life(said.expires) if said.expires else USUAL_LIFE,
         practice=is_practice(environment, kubeconfig),
         policy=said.policy or PolicyFile(),
     )

@@ -22,7 +22,7 @@ tokens = typer.Typer(
     no_args_is_help=True,
     help="Tokens, links, keys and passkeys: list, new, revoke.",
 )
-_COLUMNS = ("id", "kind", "name", "rank", "owner", "expires")
+_COLUMNS = ("id", "kind", "name", "may", "owner", "expires")
 
 
 @tokens.command("list")

@@ -35,12 +35,16 @@ _ENDINGS = {
 
 
 class Credential(msgspec.Struct, frozen=True):
-    """One credential as it is listed: nothing of it can be used."""
+    """One credential as it is listed: nothing of it can be used.
+
+    `rank` is what its link carried at most, `may` what the policy leaves of that.
+    """
 
     id: str
     kind: Literal["session", "link", "kernel", "agent", "key", "passkey"]
     name: str
     rank: str = ""
+    may: str = ""
     namespaces: tuple[str, ...] = ()
     owner: str = ""
     maker: str = ""
@@ -110,7 +114,7 @@ def new_token(
 def revoke(store: Store, roles: Roles, *, nonce: str, signature: str, id_: str, who: Identity) -> Credential:
     """End a credential that is listed, by rules 1 and 4; return it as it was."""
     maker = _signed(store, roles, REVOKE, nonce, signature, {"id": id_}, who)
-    found = next((one for one in listed(store) if one.id == id_), None)
+    found = next((one for one in _serving(store) if one.id == id_), None)
     if found is None:
         raise BadInput(f"There is no credential {id_[:80]!r}.", next_step="'skyflo-runbooks tokens list' lists them.")
     if who.name not in _owners(found) and maker != "admin":
@@ -124,8 +128,23 @@ def revoke(store: Store, roles: Roles, *, nonce: str, signature: str, id_: str, 
     return found
 
 
-def listed(store: Store) -> list[Credential]:
-    """Return every credential that still serves."""
+def listed(store: Store, roles: Roles) -> list[Credential]:
+    """Return every credential that still serves, and what each may do under the roles in force."""
+    return [msgspec.structs.replace(one, may=_may(one, roles)) for one in _serving(store)]
+
+
+def _may(one: Credential, roles: Roles) -> str:
+    if one.kind in ("kernel", "agent"):
+        return "reads and asks, decides nothing"
+    if one.kind == "passkey":
+        return "signs besides a key"
+    name = one.owner if one.kind == "link" else one.name
+    if not name:
+        return f"whoever logs in by it: at most {one.rank}"
+    return roles.says(Identity("operator", name, msgspec.convert(one.rank, Rank)))
+
+
+def _serving(store: Store) -> list[Credential]:
     tokens = store.all(
         "SELECT hash, role, name, rank, namespaces, owner, maker, made, expires FROM tokens WHERE expires >= ? "
         "ORDER BY made",

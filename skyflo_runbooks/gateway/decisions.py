@@ -16,7 +16,7 @@ Rules:
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 
 import msgspec
@@ -26,7 +26,7 @@ from skyflo_runbooks.gateway.database import RecordUnusable
 from skyflo_runbooks.gateway.identity import Identity, PairedKey
 from skyflo_runbooks.gateway.ledger import Entry
 from skyflo_runbooks.gateway.passkeys import Site
-from skyflo_runbooks.gateway.policy.base import Asked, Case, Policy
+from skyflo_runbooks.gateway.policy.base import HOUR, Asked, Case, Policy
 from skyflo_runbooks.gateway.signing import signed_by
 from skyflo_runbooks.gateway.store import Row, Store, rfc3339
 from skyflo_runbooks.model import entry, lifecycle
@@ -38,7 +38,6 @@ from skyflo_runbooks.model.request import Request
 
 SCHEMA = "skyflo.dev/decision/v1"
 LONGEST_REASON = 2000
-HOUR = timedelta(hours=1)
 Kind = Literal["approve", "reject"]
 # What Kubernetes refuses each operator who was asked about; one who is missing was not asked about.
 Access = Mapping[str, tuple[str, ...]]
@@ -57,13 +56,17 @@ class Ballot(msgspec.Struct, frozen=True):
 
 
 class Requires(msgspec.Struct, frozen=True):
-    """What a decision by this operator still takes; `refused` says why it would not count, whatever they signed."""
+    """What a decision by this operator still takes; `refused` says why it would not count, whatever they signed.
+
+    `next_step` says what can be done about that.
+    """
 
     typed: str
     passkey: bool
     needed: int
     have: int
     refused: str
+    next_step: str = ""
 
 
 def message(*, proposal: str, digest: str, decision: Kind, nonce: str, reason: str, typed: str = "") -> bytes:
@@ -128,14 +131,14 @@ def decide(
 def requires(store: Store, row: Row, *, policy: Policy, who: Identity, kind: Kind, access: Access) -> Requires:
     """Return what a decision by `who` would take; it is refused now where what they cannot change stands against it."""
     asked: Asked = policy.asks(row.proposal)
-    refused = ""
+    refused, next_step = "", ""
     case = _case(store, row, who, kind, asked.typed, _any_key(store, who), access)
     try:
         policy.admit(msgspec.structs.replace(case, passkey="to be asked"))
         if kind == "approve" and row.state == "proposed":
             _admit_first(row, who)
     except (NotAllowed, Refused) as error:
-        refused = error.message
+        refused, next_step = error.message, error.next_step
     approving = kind == "approve"
     return Requires(
         typed=asked.typed if approving else "",
@@ -143,6 +146,7 @@ def requires(store: Store, row: Row, *, policy: Policy, who: Identity, kind: Kin
         needed=asked.approvals if approving else 1,
         have=len(_approvers(row)),
         refused=refused,
+        next_step=next_step,
     )
 
 
@@ -280,9 +284,14 @@ def _case(
         kind=kind,
         typed=typed,
         key=key.thumbprint if key else "",
-        recent=max(0, store.count("approve", now - HOUR) - counted),
+        recent=_recent(store, now, counted=counted),
         access=access.get(who.name),
     )
+
+
+def _recent(store: Store, now: datetime, *, counted: bool) -> tuple[datetime, ...]:
+    times = store.times("approve", now - HOUR)
+    return tuple(times[:-1] if counted else times)
 
 
 def _admit_words(proposal: Proposal, ballot: Ballot) -> None:

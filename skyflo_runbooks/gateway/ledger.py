@@ -115,6 +115,16 @@ def page(database: Database, wanted: Wanted) -> list[Entry]:
     return [read(row) for row in rows]
 
 
+def runs(database: Database, most: int) -> list[str]:
+    """Return the runs that the record tells of, the latest first, at most `most`."""
+    rows = database.all(
+        "SELECT json_extract(body, '$.run') AS run FROM entries WHERE run != '' "
+        "GROUP BY run ORDER BY max(seq) DESC LIMIT ?",
+        (most,),
+    )
+    return [str(row[0]) for row in rows]
+
+
 def tip(database: Database) -> Entry | None:
     """Return the last entry."""
     row = database.one(f"{_ENTRIES} ORDER BY seq DESC LIMIT 1")

@@ -22,7 +22,7 @@ from skyflo_runbooks.gateway.database import Database, SqliteDatabase, Transacti
 from skyflo_runbooks.gateway.migrations import MIGRATIONS
 from skyflo_runbooks.model import lifecycle
 from skyflo_runbooks.model.digest import sha256
-from skyflo_runbooks.model.errors import BadInput, Refused
+from skyflo_runbooks.model.errors import BadInput, NotThere, Refused
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.lifecycle import Event, State
 from skyflo_runbooks.model.proposal import Decision, Proposal, ProposalId
@@ -143,10 +143,10 @@ class Store:
         )
         return [ledger.read(row) for row in rows]
 
-    def count(self, kind: str, since: datetime) -> int:
-        """Return how many entries of a kind there are since a time."""
-        row = self.one("SELECT count(*) FROM entries WHERE kind = ? AND at >= ?", (kind, rfc3339(since)))
-        return int(str(row[0])) if row else 0
+    def times(self, kind: str, since: datetime) -> list[datetime]:
+        """Return when there were entries of a kind since a time, oldest first."""
+        rows = self.all("SELECT at FROM entries WHERE kind = ? AND at >= ? ORDER BY seq", (kind, rfc3339(since)))
+        return [datetime.fromisoformat(str(row[0])) for row in rows]
 
     # Proposals
 
@@ -192,7 +192,10 @@ class Store:
         """Return one proposal, or raise `BadInput`."""
         rows = self._rows("WHERE p.id = ?", (id_,))
         if not rows:
-            raise BadInput(f"There is no proposal {id_[:40]!r}.", next_step="'skyflo-runbooks approvals' lists them.")
+            raise NotThere(
+                f"There is no proposal {id_[:40]!r}.",
+                next_step="'skyflo-runbooks history' lists the latest, 'skyflo-runbooks approvals' those that wait.",
+            )
         return rows[0]
 
     def find(

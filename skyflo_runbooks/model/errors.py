@@ -2,6 +2,7 @@
 
     SkyfloError                 what went wrong, and the next step for the person who reads it
     ├── BadInput          2     your input: text, names, parameters, files, a port in use, a full disk
+    │   └── NotThere            what was named is not there: a proposal, a session, a run, a page
     ├── NotAllowed        5     not logged in, or not allowed
     ├── Unknown           4     reads were refused or failed, so the answer is not known
     ├── Refused          13     a decision or an attempt that the rules refuse: expired, superseded, void, rejected
@@ -67,6 +68,10 @@ class BadInput(SkyfloError):
     """What was given cannot be used."""
 
     exit_code = ExitCode.BAD_INPUT
+
+
+class NotThere(BadInput):
+    """What was named is not there."""
 
 
 class NotAllowed(SkyfloError):

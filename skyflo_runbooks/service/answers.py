@@ -6,10 +6,12 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from skyflo_runbooks.gateway.decisions import Requires
 from skyflo_runbooks.model.errors import (
     BadInput,
     ExitCode,
     NotAllowed,
+    NotThere,
     OurBug,
     Refused,
     SkyfloError,
@@ -37,7 +39,12 @@ def answer(value: object, status: int = 200) -> Response:
 
 def failure(error: SkyfloError) -> Response:
     """Return the response for an error."""
-    return answer({"error": error_body(error)}, _STATUS.get(error.exit_code, 500))
+    return answer({"error": error_body(error)}, status_of(error))
+
+
+def status_of(error: SkyfloError) -> int:
+    """Return the HTTP status of an error."""
+    return 404 if isinstance(error, NotThere) else _STATUS.get(error.exit_code, 500)
 
 
 def error_body(error: SkyfloError) -> Json:
@@ -48,6 +55,17 @@ def error_body(error: SkyfloError) -> Json:
         "kind": kind,
         "message": error.message,
         "next_step": error.next_step,
+    }
+
+
+def required(asked: Requires) -> Json:
+    """Return what a decision takes, as `GET …/nonce` answers it."""
+    return {
+        "typed": asked.typed,
+        "passkey": asked.passkey,
+        "approvals": {"needed": asked.needed, "have": asked.have},
+        "refused": asked.refused,
+        "next_step": asked.next_step,
     }
 
 

@@ -112,8 +112,9 @@ async def _said(request: Request, error: SkyfloError) -> Response:
 
 
 async def _http(request: Request, error: HTTPException) -> Response:
-    response = failure(
-        BadInput(f"{request.method} {request.url.path[:200]}: {error.detail}.", next_step="See /openapi.json.")
-    )
+    if error.status_code == 404 and "text/html" in request.headers.get("accept", ""):
+        return site.missing(request.url.path)
+    routes = f"{request.method} {request.url.path[:200]}: {error.detail}."
+    response = failure(BadInput(routes, next_step="GET /openapi.json lists every route; a person begins at /."))
     response.status_code = error.status_code
     return response

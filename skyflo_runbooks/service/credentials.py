@@ -52,7 +52,7 @@ async def link(desk: Desk, request: Request, who: Identity) -> Response:
 
 async def listed(desk: Desk, request: Request, who: Identity) -> Response:
     """Every credential that still serves; nothing of it can be used."""
-    return answer(credentials.listed(desk.gateway.store))
+    return answer(credentials.listed(desk.gateway.store, desk.gateway.rules.roles))
 
 
 async def token(desk: Desk, request: Request, who: Identity) -> Response:

@@ -10,7 +10,7 @@ from skyflo_runbooks.model.errors import BadInput, SkyfloError
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.lifecycle import State
 from skyflo_runbooks.service import bodies
-from skyflo_runbooks.service.answers import answer, body, error_body
+from skyflo_runbooks.service.answers import answer, body, error_body, required
 from skyflo_runbooks.service.api import OPERATOR, route
 from skyflo_runbooks.service.desk import Desk
 
@@ -39,12 +39,7 @@ async def nonce(desk: Desk, request: Request, who: Identity) -> Response:
         "nonce": made,
         "digest": row.proposal.digest,
         "message": signed.decode(),
-        "requires": {
-            "typed": requires.typed,
-            "passkey": requires.passkey,
-            "approvals": {"needed": requires.needed, "have": requires.have},
-            "refused": requires.refused,
-        },
+        "requires": required(requires),
         "passkey": desk.gateway.approvals.asked(signed, who) if requires.passkey else None,
     }
     return answer(told)

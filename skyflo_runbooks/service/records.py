@@ -5,12 +5,15 @@ from starlette.responses import Response
 
 from skyflo_runbooks.gateway import checkpoints, whole
 from skyflo_runbooks.gateway.identity import Identity, Role
-from skyflo_runbooks.gateway.ledger import PAGE, Wanted, page
+from skyflo_runbooks.gateway.ledger import PAGE, Wanted, page, runs
 from skyflo_runbooks.gateway.store import rfc3339
+from skyflo_runbooks.model.errors import NotThere
 from skyflo_runbooks.service.answers import answer, number
 from skyflo_runbooks.service.api import ANYONE, Handle, Routed
 from skyflo_runbooks.service.desk import Desk
 from skyflo_runbooks.service.openapi import Described
+
+LATEST = 8
 
 
 async def entries(desk: Desk, request: Request, who: Identity) -> Response:
@@ -34,7 +37,18 @@ async def export(desk: Desk, request: Request, who: Identity) -> Response:
     """The ledger as a signed envelope (DSSE), whole or of one run."""
     store = desk.gateway.store
     asked = wanted(request)
+    _admit_run(desk, asked.run)
     return answer(await whole.exported(store.database, store.book.signer, at=rfc3339(store.now()), wanted=asked))
+
+
+def _admit_run(desk: Desk, run: str) -> None:
+    """Raise `NotThere` where an export is asked for of a run that the record does not know: it would hold nothing."""
+    database = desk.gateway.store.database
+    if not run or page(database, Wanted(run=run, limit=1)):
+        return
+    latest = runs(database, LATEST)
+    known = f"The latest are {', '.join(latest)}." if latest else "The record tells of no run yet."
+    raise NotThere(f"The record has no entry of a run {run[:80]!r}.", next_step=known)
 
 
 def wanted(request: Request) -> Wanted:

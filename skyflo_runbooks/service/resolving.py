@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from skyflo_runbooks.gateway.identity import Identity
 from skyflo_runbooks.gateway.permissions import admit_proposal
-from skyflo_runbooks.model.errors import BadInput, Refused, SkyfloError
+from skyflo_runbooks.model.errors import NotThere, Refused, SkyfloError
 from skyflo_runbooks.model.incident import read_text
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.planning.graph import build
@@ -71,7 +71,7 @@ class Sessions:
         snapshot = await graph.aget_state(_config(session))
         state: Json = snapshot.values
         if not state and session not in self._tasks:
-            raise BadInput(
+            raise NotThere(
                 f"There is no session {session[:40]!r}.", next_step="Start one with 'skyflo-runbooks resolve'."
             )
         node = snapshot.next[0] if snapshot.next else "report" if state else "discover"

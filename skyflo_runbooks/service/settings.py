@@ -8,6 +8,13 @@ from pathlib import Path
 import msgspec
 
 from skyflo_runbooks.gateway.policy.file import PolicyFile
+from skyflo_runbooks.model.errors import BadInput
+from skyflo_runbooks.model.quantity import format_duration, parse_duration
+
+# How long a proposal may wait for its decision; in seconds.
+USUAL_LIFE = 1800.0
+SHORTEST_LIFE = 60.0
+LONGEST_LIFE = 86_400.0
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,7 +24,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     `$SKYFLO_HOME`; the record lies in `data_dir`, `gateway.json` always in `home/run`. `jupyter_origin` is the one
     origin that may frame the card (`http://localhost:8888`), empty for none. `isolation` says how Jupyter is kept from
     the gateway's credentials (`other user`, `sandbox`, `none`, `not started here`). `expires` is the life of a proposal
-    in seconds (at most 24 h). `policy` is what the configuration adds to the conditions of an approval.
+    in seconds (`life`). `policy` is what the configuration adds to the conditions of an approval.
     """
 
     home: Path
@@ -29,6 +36,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     context: str = ""
     jupyter_origin: str = ""
     isolation: str = "not started here"
-    expires: float = 1800.0
+    expires: float = USUAL_LIFE
     practice: bool = False
     policy: PolicyFile = PolicyFile()
+
+
+def life(text: str) -> float:
+    """Return the life of a proposal in seconds, of a duration such as `45m`; `BadInput` outside of what is allowed."""
+    allowed = f"{format_duration(SHORTEST_LIFE)} to {format_duration(LONGEST_LIFE)}"
+    try:
+        seconds = parse_duration(text)
+    except BadInput:
+        seconds = 0.0
+    if not SHORTEST_LIFE <= seconds <= LONGEST_LIFE:
+        raise BadInput(
+            f"A proposal waits for its decision for {allowed}, got {text[:40]!r}.",
+            next_step=f"Say it like 2h; without it {format_duration(USUAL_LIFE)} is taken.",
+        )
+    return seconds

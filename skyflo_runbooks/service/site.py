@@ -10,10 +10,11 @@ from starlette.routing import Route
 from skyflo_runbooks.gateway import identity, passkeys
 from skyflo_runbooks.gateway.identity import Identity
 from skyflo_runbooks.gateway.store import Row
-from skyflo_runbooks.model.errors import SkyfloError
+from skyflo_runbooks.model.errors import NotThere, SkyfloError
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.lifecycle import STATES, State
 from skyflo_runbooks.service import pages
+from skyflo_runbooks.service.answers import required, status_of
 from skyflo_runbooks.service.desk import Desk
 
 LOOK = (
@@ -79,7 +80,6 @@ async def _several(desk: Desk, request: Request, rows: list[Row]) -> str:
         return pages.message(
             "Nothing to decide here",
             "No change was marked, or none waits any more.",
-            next_step="Look at the front page.",
         )
     status = await desk.status()
     return pages.together(
@@ -125,13 +125,7 @@ async def _requires(desk: Desk, row: Row, operator: Identity) -> Json:
     """What the policy asks of this operator before the proposal is approved, in the form of `GET …/nonce`."""
     if row.state != "proposed":
         return {}
-    asked = await desk.gateway.approvals.requires(row, operator, "approve")
-    return {
-        "typed": asked.typed,
-        "passkey": asked.passkey,
-        "approvals": {"needed": asked.needed, "have": asked.have},
-        "refused": asked.refused,
-    }
+    return required(await desk.gateway.approvals.requires(row, operator, "approve"))
 
 
 def _siblings(desk: Desk, view: Json) -> int:
@@ -155,6 +149,16 @@ async def login(desk: Desk, request: Request) -> str:
     )
 
 
+def _title(error: SkyfloError) -> str:
+    return "There is nothing here" if isinstance(error, NotThere) else "That did not work"
+
+
+def missing(path: str) -> Response:
+    """Return the page for an address that leads nowhere."""
+    said = f"{path[:200]} is no page of this gateway."
+    return HTMLResponse(pages.message("There is nothing here", said), status_code=404, headers=pages.security(""))
+
+
 def _page(
     desk: Desk, write: Callable[[Desk, Request], Awaitable[str]], *, framed: bool = False
 ) -> Callable[[Request], Awaitable[Response]]:
@@ -165,7 +169,7 @@ def _page(
             desk.door.check_host(request)
             text, status = await write(desk, request), 200
         except SkyfloError as error:
-            text, status = pages.message("That did not work", error.message, next_step=error.next_step), 400
+            text, status = pages.message(_title(error), error.message, next_step=error.next_step), status_of(error)
         return HTMLResponse(text, status_code=status, headers=pages.security(parent))
 
     return endpoint

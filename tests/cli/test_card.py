@@ -103,3 +103,22 @@ def test_findings_name_the_cause_first() -> None:
     assert said.startswith("Cause: OOM (CON-07)\n  object: Deployment/a/b   confidence: 96 %\n  > exit 137  [Pod/a/c]")
     assert "explains: 500s" in said
     assert "Also: OOM" in said
+
+
+@pytest.mark.parametrize(
+    ("state", "applied", "said"),
+    [
+        ("executing", [], "it goes on without anybody's help; look again: skyflo-runbooks show ap-7f3k9x"),
+        ("unknown", [], "sends nothing twice; look again: skyflo-runbooks show ap-7f3k9x"),
+        ("void", [], "nothing was sent; propose it again"),
+        ("expired", [], "nobody decided in time; propose it again"),
+        ("failed", [], "next            propose it again"),
+        ("failed", [{"object": "Pod/a/b", "status": 201}], "take back what was applied: skyflo-runbooks rollback ap-"),
+    ],
+)
+def test_a_receipt_says_what_to_do_next(state: str, applied: list[Json], said: str) -> None:
+    """Where something is left to be done; where all is done there is no such line."""
+    receipt = {"operator": "k.ops", "applied": applied}
+    assert said in text(card.receipt({**VIEW, "state": state, "receipt": receipt}))
+    for done in ("executed", "in_place", "rejected", "superseded", "rolled_back"):
+        assert "  next  " not in text(card.receipt({**VIEW, "state": done, "receipt": receipt}))

@@ -28,6 +28,7 @@ VARIABLES = {
     "SKYFLO_KERNEL_TOKEN",
     "SKYFLO_MODEL",
     "SKYFLO_DEBUG",
+    "SKYFLO_EXPIRES",
 }
 WEAK = re.compile(
     r"auto.?approve|no.?approv|skip|force|bypass|disable|insecure|unsafe|allow|trust|without|self|dry|policy|sudo|admin"
@@ -94,7 +95,8 @@ def test_every_member_of_the_policy_adds_or_names() -> None:
 def test_no_other_member_of_the_file_is_about_deciding() -> None:
     """Where things are, and nothing more."""
     assert set(File.__struct_fields__) - {"policy"} == {
-        "gateway_url", "model", "host", "port", "data_dir", "kubeconfig", "read_kubeconfig", "context", "jupyter_origin"
+        "gateway_url", "model", "host", "port", "data_dir", "kubeconfig", "read_kubeconfig", "context",
+        "jupyter_origin", "expires",
     }  # fmt: skip
 
 

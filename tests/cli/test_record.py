@@ -117,3 +117,17 @@ def test_entries_come_a_page_at_a_time() -> None:
     latest = pages(gateway, {"newest": 1})
     assert [next(latest)["seq"] for _ in range(3)] == [7, 6, 5]
     assert gateway.asked == 2
+
+
+def test_an_export_of_an_unknown_run_names_the_known_ones(terminal: Terminal, flagship: Bench) -> None:
+    """It would be a signed file that says nothing: no file is written."""
+    flagship.propose("1202Mi", "known-run", run="run-known")
+    said = terminal.at(flagship)("ledger", "export", "-o", "none.json", "--run", "run-unknown")
+    assert said.code == 2
+    assert "no entry of a run 'run-unknown'" in said.err
+    assert "run-known" in said.err.partition("The latest are ")[2]
+    assert not (terminal.folder / "none.json").exists()
+    assert terminal("ledger", "export", "-o", "one.json", "--run", "run-known").code == 0
+    shown = terminal("ledger", "show", "--run", "run-unknown", "--json")
+    assert (shown.code, shown.json) == (0, [])
+    assert "no entry of a run run-unknown" in shown.err

@@ -134,7 +134,12 @@ def test_a_deletion_is_approved_by_its_name_and_not_by_yes(terminal: Terminal, w
     ("requires", "kind", "said"),
     [
         ({"passkey": True}, NotAllowed, "a terminal has none"),
-        ({"refused": "You asked for it."}, NotAllowed, "You asked for it"),
+        (
+            {"refused": "You asked for it."},
+            NotAllowed,
+            "You asked for it. Nothing was approved. Look at it: .* show ap-abc",
+        ),
+        ({"refused": "You asked for it.", "next_step": "Ask bob."}, NotAllowed, "Nothing was approved. Ask bob."),
         ({"typed": "web"}, BadInput, "by typing web"),
         ({"approvals": {"needed": 2, "have": 1}}, Refused, "waits for another approver"),
     ],

@@ -43,3 +43,13 @@ def test_a_link_of_a_lower_role(terminal: Terminal, flagship: Bench) -> None:
     assert there("login", "--new-link").code == 5
     assert there("tokens", "new", "ci").code == 5
     assert there("login", "--role", "viewer", link).code == 2
+
+
+def test_a_list_says_what_each_may(terminal: Terminal, flagship: Bench) -> None:
+    """What the policy leaves of a rank, of programs that they decide nothing, of links whom they make."""
+    there = operator_at(terminal, flagship, "list-reader")
+    there("login", "--new-link", "--role", "viewer")
+    found = there("tokens", "list", "--json").json
+    said = {one["may"] for one in found}
+    assert {"admin everywhere", "reads and asks, decides nothing", "whoever logs in by it: at most viewer"} <= said
+    assert "admin everywhere" in there("tokens", "list").out

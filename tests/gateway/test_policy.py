@@ -1,6 +1,6 @@
 """Conditions one by one, and the law over all of them: whoever adds one admits nothing more."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -24,6 +24,7 @@ from skyflo_runbooks.model.request import Request, Verb
 WEDNESDAY = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
 BOB = Identity("operator", "bob", "admin")
 KEY = "a" * 64
+AGO = tuple(WEDNESDAY - timedelta(minutes=minutes) for minutes in (50, 40, 10))
 
 
 def proposal(
@@ -42,7 +43,7 @@ def proposal(
 
 def case(made: Proposal | None = None, **more: Any) -> Case:
     """Return a case with all evidence there is, but for what `more` says."""
-    given_: dict[str, Any] = {"who": BOB, "now": WEDNESDAY, "recent": 0, "access": (), "key": KEY, "passkey": "pk"}
+    given_: dict[str, Any] = {"who": BOB, "now": WEDNESDAY, "recent": (), "access": (), "key": KEY, "passkey": "pk"}
     return Case(proposal=made or proposal(), **{**given_, **more})
 
 
@@ -73,7 +74,7 @@ APPROVERS = [{"role": "approver", "operators": ["bob", "eve"], "namespaces": ["c
         ({"passkey_from": "medium"}, case(passkey=""), case(proposal(risk="medium"), passkey="")),
         ({"passkey_from": "high"}, case(passkey=""), case(proposal(irreversible="data is lost"), passkey="")),
         ({"irreversible": {"passkey": True}}, case(passkey=""), case(proposal(irreversible="lost"), passkey="")),
-        ({"approvals_per_hour": 3}, case(recent=2), case(recent=3)),
+        ({"approvals_per_hour": 3}, case(recent=AGO[:2]), case(recent=AGO)),
         ({"approvals_per_hour": 3}, case(), case(recent=None)),
         ({"windows": [WINDOW]}, case(), case(now=WEDNESDAY.replace(hour=17))),
         ({"windows": [{**WINDOW, "namespaces": ["prod"]}]}, case(now=WEDNESDAY.replace(hour=23)),
@@ -109,7 +110,7 @@ def test_no_can_always_be_said() -> None:
         windows=[{**WINDOW, "days": ["sun"]}], operators={"bob": {"kubernetes_user": "b"}},
     )  # fmt: skip
     made = proposal(asked="operator:bob", verb="delete")
-    compose(file).policy.admit(case(made, kind="reject", passkey="", recent=9, access=None))
+    compose(file).policy.admit(case(made, kind="reject", passkey="", recent=AGO * 3, access=None))
 
 
 def test_without_a_condition_nothing_is_admitted() -> None:
@@ -217,6 +218,69 @@ def test_a_link_caps_what_a_binding_gives(bound: Rank, carried: Rank) -> None:
     assert RANKS.index(held) == min(RANKS.index(bound), RANKS.index(carried))
 
 
+def refusal(policy: Policy, one: Case) -> NotAllowed:
+    """Return what a refused decision is told."""
+    with pytest.raises(NotAllowed) as error:
+        policy.admit(one)
+    return error.value
+
+
+@pytest.mark.parametrize(("most", "free"), [(3, "12:10:00"), (2, "12:20:00"), (1, "12:50:00")])
+def test_the_hourly_limit_says_when_the_next_slot_is(most: int, free: str) -> None:
+    """An hour after the approval that has to leave the hour; three were given at 11:10, 11:20 and 11:50."""
+    said = refusal(compose(read(approvals_per_hour=most)).policy, case(recent=AGO))
+    assert f"The next one can be given at {free} UTC." in said.next_step
+    assert "3 approvals were given in the last hour" in said.message
+
+
+def test_who_may_decide_is_named_to_who_may_not() -> None:
+    """With the names that the bindings give; where nobody is bound, what to do about it."""
+    policy = compose(read(bindings=APPROVERS)).policy
+    assert refusal(policy, case(who=Identity("operator", "mallory", "admin"))).next_step == (
+        "It may be decided by bob, eve."
+    )
+    assert "[[policy.bindings]]" in refusal(policy, case(proposal(namespace="payments"))).next_step
+    assert "link of an approver" in refusal(compose(read()).policy, case(who=Identity("operator", "v"))).next_step
+
+
+def test_where_nobody_else_is_left_the_card_says_so() -> None:
+    """Who asked must not approve: whoever is left is named, and nobody is said as nobody."""
+    bound = [{"role": "approver", "operators": ["alice", "bob"]}]
+    both = compose(read(bindings=bound, not_the_requester=True)).policy
+    assert both.asks(proposal()).says[-1] == "Not by who asked for it: operator:alice; that leaves bob."
+    alone = compose(read(bindings=[{**bound[0], "operators": ["alice"]}], not_the_requester=True)).policy
+    assert "that leaves nobody. Bind another approver" in alone.asks(proposal()).says[-1]
+    assert "Nobody else may approve it." in refusal(alone, case(who=Identity("operator", "alice", "admin"))).next_step
+    assert refusal(both, case(who=Identity("operator", "alice", "admin"))).next_step == "It may be approved by bob."
+    free = compose(read(not_the_requester=True)).policy
+    assert free.asks(proposal()).says == ("Not by who asked for it: operator:alice.",)
+    assert "--new-link" in refusal(free, case(who=Identity("operator", "alice", "admin"))).next_step
+
+
+def test_a_requester_without_a_person_is_said_on_the_card_with_the_way_out() -> None:
+    """The token that comes with the gateway is nobody's: nobody can approve what it asks for."""
+    policy = compose(read(bindings=APPROVERS, irreversible={"not_the_requester": True})).policy
+    made = proposal(asked="kernel:notebook", irreversible="lost")
+    said = policy.asks(made).says[-1]
+    assert said.startswith("Nobody can approve it: who asks must not, and kernel:notebook names no person.")
+    assert "tokens new notebook --role kernel" in said
+
+
+@pytest.mark.parametrize(
+    ("rank", "name", "said"),
+    [
+        ("admin", "bob", "approver in check* up to medium risk"),
+        ("requester", "bob", "requester in check* up to medium risk"),
+        ("admin", "mallory", "viewer: bound nowhere"),
+    ],
+)
+def test_what_the_policy_leaves_of_a_rank_is_said(rank: Rank, name: str, said: str) -> None:
+    """The lower of what the link carried and what is bound; without bindings the link's."""
+    roles = compose(read(bindings=APPROVERS)).roles
+    assert roles.says(Identity("operator", name, rank)) == said
+    assert Roles().says(Identity("operator", name, rank)) == f"{rank} everywhere"
+
+
 # Laws
 
 risks = st.sampled_from(["low", "medium", "high"])
@@ -234,7 +298,7 @@ cases = st.builds(
     st.tuples(st.sampled_from(["operator", "kernel"]), st.sampled_from(["alice", "bob", "eve"])),
     st.sampled_from(RANKS),
     moments, st.sampled_from(["approve", "reject"]), st.sampled_from(["", "web"]), st.sampled_from(["", KEY, "b" * 64]),
-    st.sampled_from(["", "pk"]), st.sampled_from([None, 0, 1, 5]), st.sampled_from([None, (), ("no",)]),
+    st.sampled_from(["", "pk"]), st.sampled_from([None, (), AGO[:1], AGO]), st.sampled_from([None, (), ("no",)]),
 )  # fmt: skip
 PASSKEY_OR_OTHERS = {"passkey": st.just(True), "not_the_requester": st.just(True)}
 PEOPLE = [{"kubernetes_user": "b"}, {"keys": [KEY]}, {"kubernetes_user": "b", "keys": [KEY]}]

@@ -101,7 +101,8 @@ async def test_the_card_says_the_conditions_to_everybody(tmp_path: Path) -> None
             assert (await person.ask("GET", f"/proposals/{view['id']}")).json()["conditions"] == view["conditions"]
         nonce = (await alice.ask("GET", f"/proposals/{view['id']}/nonce")).json()
         assert nonce["requires"] == {
-            "typed": "", "passkey": False, "approvals": {"needed": 2, "have": 0}, "refused": ""
+            "typed": "", "passkey": False, "approvals": {"needed": 2, "have": 0}, "refused": "",
+            "next_step": "",
         }  # fmt: skip
         assert "no role" in (await carol.ask("GET", f"/proposals/{view['id']}/nonce")).json()["requires"]["refused"]
 

@@ -1,7 +1,7 @@
 """A condition, the case it looks at, and how several become one. Pure."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
 import msgspec
@@ -10,16 +10,16 @@ from skyflo_runbooks.gateway.identity import Identity
 from skyflo_runbooks.model.errors import NotAllowed
 from skyflo_runbooks.model.proposal import Proposal, Risk
 
-LEVELS: tuple[Risk, ...] = ("low", "medium", "high")
+HOUR = timedelta(hours=1)
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
     """One decision, with the evidence that was gathered for it.
 
     `typed` is the name that was typed. `key` is the thumbprint of the key whose signature over this very decision was
-    verified, `passkey` the id of the passkey whose assertion was. `recent` counts the approvals of the last hour, this
-    one not among them; `access` says what Kubernetes refuses the approver, one sentence each. Both are None where they
-    were not gathered.
+    verified, `passkey` the id of the passkey whose assertion was. `recent` are the times of the approvals of the last
+    hour, oldest first, this one not among them; `access` says what Kubernetes refuses the approver, one sentence each.
+    Both are None where they were not gathered.
     """
 
     proposal: Proposal
@@ -29,7 +29,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     typed: str = ""
     key: str = ""
     passkey: str = ""
-    recent: int | None = None
+    recent: tuple[datetime, ...] | None = None
     access: tuple[str, ...] | None = None
 
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from skyflo_runbooks.gateway.identity import RANKS
-from skyflo_runbooks.gateway.policy.base import LEVELS, AllOf, Asked, Case, Policy
+from skyflo_runbooks.gateway.policy.base import AllOf, Asked, Case, Policy
 from skyflo_runbooks.gateway.policy.calendar import Freezes, Windows
 from skyflo_runbooks.gateway.policy.conditions import (
     KubernetesAccess,
@@ -24,7 +24,7 @@ from skyflo_runbooks.gateway.policy.conditions import (
     Quorum,
     TypedName,
 )
-from skyflo_runbooks.gateway.policy.file import Person, PolicyFile
+from skyflo_runbooks.gateway.policy.file import LEVELS, Person, PolicyFile
 from skyflo_runbooks.gateway.policy.roles import Roles
 from skyflo_runbooks.model.errors import BadInput
 from skyflo_runbooks.model.proposal import Proposal
@@ -73,7 +73,7 @@ def compose(file: PolicyFile) -> Rules:
     if needed != (1, 1, 1):
         found.append(Quorum(needed))
     if file.not_the_requester:
-        found.append(NotTheRequester())
+        found.append(NotTheRequester(roles))
     if file.passkey_from is not None:
         found.append(PasskeyFrom(file.passkey_from))
     if file.approvals_per_hour is not None:
@@ -82,7 +82,7 @@ def compose(file: PolicyFile) -> Rules:
         found.append(Windows(file.windows))
     if file.freezes:
         found.append(Freezes(file.freezes))
-    found += _without_a_way_back(file)
+    found += _without_a_way_back(file, roles)
     found += _kubernetes(file)
     pinned = sorted((name, person.keys) for name, person in file.operators.items() if person.keys)
     if pinned:
@@ -100,7 +100,7 @@ def _needed(file: PolicyFile) -> tuple[int, int, int]:
     return (counts[0], counts[1], counts[2])
 
 
-def _without_a_way_back(file: PolicyFile) -> list[Policy]:
+def _without_a_way_back(file: PolicyFile, roles: Roles) -> list[Policy]:
     said = file.irreversible
     found: list[Policy] = []
     if said.approvals > 1:
@@ -108,7 +108,7 @@ def _without_a_way_back(file: PolicyFile) -> list[Policy]:
     if said.passkey or file.passkey_from is not None:
         found.append(PasskeyFrom("low"))
     if said.not_the_requester:
-        found.append(NotTheRequester())
+        found.append(NotTheRequester(roles))
     return [IfIrreversible(one) for one in found]
 
 

@@ -1,11 +1,21 @@
 """The conditions, one small value each. Pure. What they mean to an operator stands in `file`."""
 
+from datetime import UTC
+
 import msgspec
 
 from skyflo_runbooks.gateway.identity import person
-from skyflo_runbooks.gateway.policy.base import LEVELS, Asked, Case, weight
+from skyflo_runbooks.gateway.policy.base import HOUR, Asked, Case, weight
+from skyflo_runbooks.gateway.policy.file import LEVELS
+from skyflo_runbooks.gateway.policy.roles import Roles
 from skyflo_runbooks.model.errors import NotAllowed
 from skyflo_runbooks.model.proposal import Proposal, Risk
+
+_ANEW = (
+    "Ask for it again with a token of your own: 'skyflo-runbooks tokens new notebook --role kernel', "
+    "in SKYFLO_KERNEL_TOKEN; then another operator approves."
+)
+_BIND = "Bind another approver under [[policy.bindings]] in skyflo.toml"
 
 
 class PairedOperator(msgspec.Struct, frozen=True):
@@ -53,7 +63,12 @@ class TypedName(msgspec.Struct, frozen=True):
 
 
 class NotTheRequester(msgspec.Struct, frozen=True):
-    """Who asked does not approve. Where it is not known which person asked, nobody approves."""
+    """Who asked does not approve. Where it is not known which person asked, nobody approves.
+
+    `roles` say who is left then; they are a condition of their own.
+    """
+
+    roles: Roles = Roles()
 
     @property
     def name(self) -> str:
@@ -62,7 +77,14 @@ class NotTheRequester(msgspec.Struct, frozen=True):
 
     def asks(self, proposal: Proposal) -> Asked:
         """See `Policy`."""
-        return Asked((f"Not by who asked for it: {proposal.binding.requester}.",))
+        requester = proposal.binding.requester
+        asked = person(requester)
+        if not asked:
+            return Asked((f"Nobody can approve it: who asks must not, and {requester} names no person. {_ANEW}",))
+        left = self._left(proposal, asked)
+        if left is None:
+            return Asked((f"Not by who asked for it: {requester}.",))
+        return Asked((f"Not by who asked for it: {requester}; that leaves {', '.join(left) or f'nobody. {_BIND}'}.",))
 
     def admit(self, case: Case) -> None:
         """See `Policy`."""
@@ -72,13 +94,24 @@ class NotTheRequester(msgspec.Struct, frozen=True):
         if not asked:
             raise NotAllowed(
                 f"Who asks may not approve, and {case.proposal.binding.requester} names no person.",
-                next_step="Give the notebook a token of somebody's: skyflo-runbooks tokens new --for NAME.",
+                next_step=_ANEW,
             )
         if asked == case.who.name:
             raise NotAllowed(
                 f"{asked} asked for {case.proposal.id}, and who asks may not approve.",
-                next_step="Somebody else has to approve it.",
+                next_step=self._others(case.proposal, asked),
             )
+
+    def _left(self, proposal: Proposal, asked: str) -> list[str] | None:
+        """Return who may decide it besides who asked; None where that is every other operator."""
+        bound = self.roles.deciders(proposal)
+        return None if bound is None else [name for name in bound if name != asked]
+
+    def _others(self, proposal: Proposal, asked: str) -> str:
+        left = self._left(proposal, asked)
+        if left is None:
+            return "Another operator has to approve it; 'skyflo-runbooks login --new-link' makes the link for one."
+        return f"It may be approved by {', '.join(left)}." if left else f"Nobody else may approve it. {_BIND}."
 
 
 class Quorum(msgspec.Struct, frozen=True):
@@ -144,10 +177,12 @@ class PerHour(msgspec.Struct, frozen=True):
             return
         if case.recent is None:
             raise NotAllowed("How many approvals the last hour had is not known.", next_step="Look at the record.")
-        if case.recent >= self.most:
+        if len(case.recent) >= self.most:
+            free = case.recent[-self.most] + HOUR
             raise NotAllowed(
-                f"{case.recent} approvals were given in the last hour; at most {self.most} are allowed.",
-                next_step="Wait, and look again whether all of it is still wanted.",
+                f"{len(case.recent)} approvals were given in the last hour; at most {self.most} are allowed.",
+                next_step=f"The next one can be given at {free.astimezone(UTC):%H:%M:%S} UTC. "
+                "Look again then whether all of it is still wanted.",
             )
 
 

@@ -17,13 +17,16 @@ Rank = Literal["viewer", "requester", "approver", "admin"]
 RANKS: tuple[Rank, ...] = ("viewer", "requester", "approver", "admin")
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-Clock = Annotated[str, msgspec.Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
-Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+LEVELS: tuple[Risk, ...] = ("low", "medium", "high")
+Clock = Annotated[str, msgspec.Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description='a time of day like "08:00"')]
+Moment = Annotated[datetime, msgspec.Meta(tz=True, description="a time with its zone, like 2026-12-20T00:00:00Z")]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=120)]
 Pattern = Annotated[str, msgspec.Meta(min_length=1, max_length=63)]
 Patterns = Annotated[tuple[Pattern, ...], msgspec.Meta(min_length=1)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
-Thumbprint = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+Thumbprint = Annotated[
+    str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$", description="a key's thumbprint in quotes, 64 hex digits")
+]
 
 
 class Binding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -15,8 +15,8 @@ from fnmatch import fnmatchcase
 import msgspec
 
 from skyflo_runbooks.gateway.identity import RANKS, Identity, Rank
-from skyflo_runbooks.gateway.policy.base import LEVELS, Asked, Case, weight
-from skyflo_runbooks.gateway.policy.file import Binding
+from skyflo_runbooks.gateway.policy.base import Asked, Case, weight
+from skyflo_runbooks.gateway.policy.file import LEVELS, Binding
 from skyflo_runbooks.model.digest import sha256
 from skyflo_runbooks.model.errors import NotAllowed
 from skyflo_runbooks.model.proposal import Proposal, Risk
@@ -36,11 +36,15 @@ class Roles(msgspec.Struct, frozen=True):
 
     def asks(self, proposal: Proposal) -> Asked:
         """See `Policy`."""
+        may = self.deciders(proposal)
+        return Asked() if may is None else Asked((f"May be decided by: {', '.join(may) or 'nobody'}.",))
+
+    def deciders(self, proposal: Proposal) -> list[str] | None:
+        """Return who may decide a proposal, by name; None where that is every operator."""
         if self.bindings is None:
-            return Asked()
+            return None
         names = sorted({name for binding in self.bindings for name in binding.operators})
-        may = [name for name in names if self._decides(Identity("operator", name, "admin"), proposal)]
-        return Asked((f"May be decided by: {', '.join(may) or 'nobody'}.",))
+        return [name for name in names if self._decides(Identity("operator", name, "admin"), proposal)]
 
     def admit(self, case: Case) -> None:
         """See `Policy`."""
@@ -50,7 +54,7 @@ class Roles(msgspec.Struct, frozen=True):
             )
             raise NotAllowed(
                 f"{case.who.name} has no role that decides a change of {weight(case.proposal)} risk in {places}.",
-                next_step="An approver has to decide it.",
+                next_step=_who_may(self.deciders(case.proposal)),
             )
 
     def anywhere(self, who: Identity) -> Rank:
@@ -73,6 +77,18 @@ class Roles(msgspec.Struct, frozen=True):
         ]
         return min(who.rank, max(held, key=RANKS.index, default="viewer"), key=RANKS.index)
 
+    def says(self, who: Identity) -> str:
+        """Return in words what an operator's rank comes to: the role, where, and up to which risk."""
+        if self.bindings is None:
+            return f"{who.rank} everywhere"
+        held = [
+            f"{min(binding.role, who.rank, key=RANKS.index)} in {', '.join(binding.namespaces)}"
+            + ("" if binding.up_to == "high" else f" up to {binding.up_to} risk")
+            for binding in self.bindings
+            if who.name in binding.operators
+        ]
+        return "; ".join(held) or "viewer: bound nowhere"
+
     def may_propose(self, who: Identity, namespaces: frozenset[str]) -> bool:
         """Return whether an operator may propose a change there, whatever its risk."""
         return bool(namespaces) and all(_reaches(self.at(who, one, "low"), "requester") for one in namespaces)
@@ -81,6 +97,15 @@ class Roles(msgspec.Struct, frozen=True):
         level = weight(proposal)
         places = {request.target.namespace for request in proposal.requests}
         return bool(places) and all(_reaches(self.at(who, place, level), "approver") for place in places)
+
+
+def _who_may(names: list[str] | None) -> str:
+    """Return what somebody who may not decide can do."""
+    if names is None:
+        return "Log in by the link of an approver."
+    if not names:
+        return "Nobody may: bind an approver for it under [[policy.bindings]] in skyflo.toml."
+    return f"It may be decided by {', '.join(names)}."
 
 
 def covers(pattern: str, namespace: str) -> bool:

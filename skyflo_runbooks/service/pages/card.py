@@ -186,7 +186,7 @@ def _decide(view: Json, whole: bool, operator: str | None, requires: Json) -> st
             f"In a terminal: <code>skyflo-runbooks show {text(view.get('id'), 20)}</code>"
         )
     if requires.get("refused"):
-        return _not_here(text(requires["refused"], 600))
+        return _not_here(text(f"{requires['refused']} {requires.get('next_step', '')}".strip(), 900))
     if view.get("entries"):
         return entries(view) + _foot(view, operator, "") + _REASON + STATUS
     inputs = fields(view)

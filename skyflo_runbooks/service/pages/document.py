@@ -48,7 +48,7 @@ def message(title: str, said: str, *, next_step: str = "") -> str:
     return page(
         title,
         f'<main><article><header><h1>{text(title, 200)}</h1></header><p class="why">{text(said, 2000)}</p>{step}'
-        "</article></main>",
+        '<p class="why"><a href="/" target="_top">All changes</a></p></article></main>',
     )
 
 

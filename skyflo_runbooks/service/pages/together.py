@@ -53,7 +53,7 @@ def _why_not(view: Json, requires: Json) -> str:
         return "It waits for a value that has to be typed on its own page."
     if not shown(view)[1]:
         return "It is too large to be read here."
-    return str(requires.get("refused") or "")
+    return f"{requires.get('refused') or ''} {requires.get('next_step') or ''}".strip()
 
 
 def _article(view: Json, place: int, count: int, requires: Json, why_not: str) -> str:
@@ -69,7 +69,7 @@ def _article(view: Json, place: int, count: int, requires: Json, why_not: str) -
     }
     attributes = " ".join(f'data-{key}="{attr(value)}"' for key, value in data.items())
     body = shown(view, requires, depth=2)[0].replace('id="diff" ', "", 1)
-    out = f'<p class="out">Not approved here: {text(why_not, 400)} <a href="{address(view)}">Its own page</a></p>'
+    out = f'<p class="out">Not approved here: {text(why_not, 700)} <a href="{address(view)}">Its own page</a></p>'
     under = out if why_not else typing(name, f"typed-{id_}")
     return (
         f'<article class="change" {attributes} aria-label="Change {place} of {count}">{body}{under}'

@@ -33,7 +33,9 @@ _STATES: dict[str, Said] = {
     "expired": Said("Expired", "soft", "Nobody decided in time, so nothing was applied. Run the change step again."),
     "superseded": Said("Replaced", "soft", "Nothing was applied. Another proposal took its place."),
     "void": Said(
-        "Void", "bad", "The object moved, so nothing was sent. Run the change step again and look at the new diff."
+        "Void",
+        "bad",
+        "What was approved no longer holds, so nothing was sent. Run the change step again and look at the new diff.",
     ),
     "rolled_back": Said("Rolled back", "soft", "It was applied, and then taken back by a change of its own."),
 }

@@ -41,7 +41,7 @@ export async function decide(key, shown, { decision, reason = "", typed = "", ex
   if (digest !== shown.digest) {
     throw new Problem("The change is no longer the one shown here.", "Load this page again.");
   }
-  if (requires.refused) throw new Problem(requires.refused);
+  if (requires.refused) throw new Problem(requires.refused, requires.next_step);
   expects(requires);
   // A name is signed where the policy asks for one.
   const name = requires.typed ? typed : "";
