@@ -6,10 +6,13 @@ Rules:
   2. A deletion is approved by its object's name: typed, or given with `--confirm`. `--yes` does not replace it.
   3. Several are decided in the order in which they are named; the first that is not applied ends it. One that waits
      for another approver ends it too, but for those that need another approver themselves.
+  4. While a change of several requests is applied, what is done and what is waited for is said. Ctrl-C ends the
+     waiting alone: the change goes on, and how to look at it is said.
 """
 
 import getpass
 import sys
+import time
 from collections.abc import Sequence
 
 from skyflo_runbooks.cli import card, operator
@@ -19,6 +22,7 @@ from skyflo_runbooks.cli.screen import Screen
 from skyflo_runbooks.model.entry import key
 from skyflo_runbooks.model.errors import BadInput, ExitCode, SkyfloError
 from skyflo_runbooks.model.json import Json
+from skyflo_runbooks.model.part import parts, standing
 
 _CODES: dict[str, ExitCode] = {
     "executed": ExitCode.DONE,
@@ -30,7 +34,8 @@ _CODES: dict[str, ExitCode] = {
     "approved": ExitCode.WAITING,
     "executing": ExitCode.WAITING,
 }
-_APPLY_SECONDS = 120
+# Each pod of a drain may wait two minutes for its disruption budget.
+_APPLY_SECONDS = 3600
 _LONGEST_VALUE = 1 << 20
 
 
@@ -128,7 +133,7 @@ def carry_out(
     after = gateway.proposal(id_)
     if after["state"] in ("approved", "executing"):
         with screen.progress(f"{id_} is approved; applying it…"):
-            after = _settled(gateway, id_)
+            after = settled(gateway, id_, screen)
     screen.line()
     if decision == "approve" and after["state"] == "proposed":
         screen.line(f"✓ Your approval of {id_} stands. It waits for another approver.", "yellow")
@@ -138,10 +143,25 @@ def carry_out(
     return after
 
 
-def _settled(gateway: Gateway, id_: str) -> Json:
-    waited = 0
-    view = gateway.proposal(id_)
-    while view["state"] in ("approved", "executing") and waited < _APPLY_SECONDS:
-        view = gateway.proposal(id_, wait=30)
-        waited += 30
+def settled(gateway: Gateway, id_: str, screen: Screen) -> Json:
+    """Wait until a change is applied, by rule 4, and return its view."""
+    told: set[str] = set()
+    until = time.monotonic() + _APPLY_SECONDS
+    try:
+        view = gateway.proposal(id_, wait=1)
+        while view["state"] in ("approved", "executing") and time.monotonic() < until:
+            _tell_progress(view, told, screen)
+            view = gateway.proposal(id_, wait=2)
+    except KeyboardInterrupt:
+        screen.note(f"{id_} goes on without this terminal. Look at it: skyflo-runbooks show {id_}")
+        raise
     return view
+
+
+def _tell_progress(view: Json, told: set[str], screen: Screen) -> None:
+    """Say what is done by now, and once for each request what it waits for."""
+    for one, line in zip(standing(view), card.progress(view), strict=True):
+        mark = f"{one.part.object} {one.state}"
+        if one.state in ("done", "waits") and len(parts(view)) > 1 and mark not in told:
+            told.add(mark)
+            screen.lines([line])

@@ -188,7 +188,7 @@ class Gateway:
     def view(self, row: Row) -> Json:
         """Return what clients see of a proposal."""
         judgement = self._judgement_of(row)
-        return {**view(row, judgement), "conditions": self.approvals.conditions(row.proposal)}
+        return {**view(row, judgement, self.store.waited(row)), "conditions": self.approvals.conditions(row.proposal)}
 
     # Verdicts
 

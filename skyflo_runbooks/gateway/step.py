@@ -38,6 +38,7 @@ from skyflo_runbooks.model.digest import BoundRequest, Digest, sent_digest
 from skyflo_runbooks.model.errors import OutcomeUnknown
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.proposal import Applied
+from skyflo_runbooks.model.quantity import format_duration
 from skyflo_runbooks.model.request import LEAVING
 
 TRIES = 8
@@ -121,10 +122,13 @@ class Step:
             except Moved:
                 moves += 1
             except TooMany as error:
-                if self._request.verb != "evict" or time.monotonic() >= until:
+                left = until - time.monotonic()
+                if self._request.verb != "evict":
                     raise
+                if left <= 0:
+                    return _held(error, self._patience.budget)
                 said = self._redactor.error(error.message)
-                told = {"attempt": self._attempt.id, "request": self._place + 1, "said": said}
+                told = {"attempt": self._attempt.id, "request": self._place + 1, "said": said, "left": round(left)}
                 self._store.record("waiting", told)
                 await asyncio.sleep(self._patience.budget_pause)
         raise Conflict(f"{self._request.target} kept moving: {TRIES} tries.", next_step="Run the change step again.")
@@ -284,6 +288,12 @@ class Step:
 
     def _state(self, manifest: Json | None) -> Digest:
         return prepare.state_of(manifest, ignored=self._sealed.ignored, secret_key=self._secret_key)
+
+
+def _held(error: TooMany, tried: float) -> Stopped:
+    """Return what ends a list where a disruption budget kept a pod to the end of our patience."""
+    then = "Have another of its pods ready, or the budget changed, and propose it again: what has gone stays gone"
+    return Stopped(f"{error.message.rstrip('.')}; it was tried for {format_duration(tried)}. {then}.", drift=False)
 
 
 def _unclear(said: str) -> OutcomeUnknown:

@@ -315,6 +315,23 @@ class Store:
         )
         return {} if found is None else msgspec.json.decode(_bytes(found[0]), type=dict)
 
+    def waited(self, row: Row) -> Json | None:
+        """Return since when an attempt waits for the request that it is at, and what was said last; None: not at all.
+
+        `{"since", "said", "left"}`: a time, the answer in words, and the seconds that it is tried for from then on.
+        """
+        if row.state != "executing" or row.attempt is None:
+            return None
+        found = self.all(
+            "SELECT at, body FROM entries WHERE kind = 'waiting' AND seq > ? AND json_extract(body, '$.attempt') = ? "
+            "AND json_extract(body, '$.request') = ? ORDER BY seq",
+            (row.ledger[0], row.attempt.id, len(row.attempt.applied) + 1),
+        )
+        if not found:
+            return None
+        last = msgspec.json.decode(_bytes(found[-1][1]), type=dict)
+        return {"since": str(found[0][0]), "said": str(last.get("said", "")), "left": last.get("left", 0)}
+
     def mark_applied(self, attempt: str, applied: list[Json], after: list[Json]) -> None:
         """Note what the API server answered so far; `after` holds the desired-state digests that we left.
 

@@ -13,8 +13,8 @@ from skyflo_runbooks.model.verdict import Judgement
 _SHOWN = ("tool", "title", "why", "diff", "digest", "equivalent", "warnings", "arguments", "unstable", "created")
 
 
-def view(row: Row, judgement: Judgement | None) -> Json:
-    """Return the view of a proposal (docs/architecture.md)."""
+def view(row: Row, judgement: Judgement | None, waits: Json | None = None) -> Json:
+    """Return the view of a proposal (docs/architecture.md); `waits` as `Store.waited` says it."""
     proposal = row.proposal
     plain = msgspec.to_builtins(proposal)
     return {
@@ -41,9 +41,17 @@ def view(row: Row, judgement: Judgement | None) -> Json:
         "rollback_of": proposal.rollback_of,
         "rolled_back_by": row.rolled_back_by,
         "approvers": [one.operator for one in row.approvals],
+        "progress": progress(row, waits),
         "receipt": None if row.decision is None else msgspec.to_builtins(receipt(row)),
         "judgement": None if judgement is None else msgspec.to_builtins(judgement),
     }
+
+
+def progress(row: Row, waits: Json | None) -> Json | None:
+    """Return how many requests of a change that is being applied are done, and what the next one waits for."""
+    if row.state != "executing" or row.attempt is None:
+        return None
+    return {"done": len(row.attempt.applied), "of": len(row.proposal.requests), "waits": waits}
 
 
 def parts(proposal: Proposal) -> list[Json]:

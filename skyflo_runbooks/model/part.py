@@ -3,13 +3,15 @@
 Rules:
   1. Each request is a part: its object, what happens to it, and the diff.
   2. What runs in a container is its argv, quoted as a shell would have to be told it, though no shell is asked.
-  3. What no dry run could show beforehand is said (`previews`).
+  3. While it is applied each request is done, waits for something that is named, is under way, or is ahead.
+  4. What no dry run could show beforehand is said (`previews`).
 """
 
 import shlex
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from skyflo_runbooks.model.json import Json, at
+from skyflo_runbooks.model.quantity import format_duration
 
 _VERBS = {"create": "Create", "patch": "Change", "apply": "Apply", "delete": "Delete", "evict": "Evict", "run": "Run"}
 LATER = "It cannot be previewed before those ahead of it were applied."
@@ -74,6 +76,42 @@ def previews(view: Json) -> list[str]:
         count = "One request" if later == 1 else f"{later} requests"
         said.append(f"{count} of {len(found)} cannot be previewed before those ahead of it were applied.")
     return said
+
+
+class Standing(NamedTuple):
+    """Where one request stands while a change is applied, and what was answered or is waited for."""
+
+    part: Part
+    state: Literal["done", "waits", "now", "ahead"]
+    said: str = ""
+
+
+def standing(view: Json) -> list[Standing]:
+    """Return where each request stands; nothing where the change is not being applied."""
+    progress = view.get("progress")
+    if not isinstance(progress, dict):
+        return []
+    done, waits = int(progress.get("done") or 0), progress.get("waits") or {}
+    answers = [str(one.get("message") or "") for one in at(view, "receipt", "applied", default=[]) or ()]
+    found = []
+    for place, part in enumerate(parts(view)):
+        if place < done:
+            found.append(Standing(part, "done", answers[place] if place < len(answers) else ""))
+        elif place > done:
+            found.append(Standing(part, "ahead"))
+        else:
+            found.append(Standing(part, "waits", waiting_for(waits)) if waits else Standing(part, "now"))
+    return found
+
+
+def waiting_for(waits: Json) -> str:
+    """Return what is waited for, for how long still, and what lets it go on."""
+    said = str(waits.get("said") or "").partition(" answered 429: ")[2] or str(waits.get("said") or "")
+    left = format_duration(float(waits.get("left") or 0))
+    return (
+        f"{said.rstrip('.')}. It is tried again for {left}, and goes on by itself once another of these pods is ready "
+        "or the budget allows it; else it fails, and what was done stays."
+    )
 
 
 def outputs(view: Json) -> str:

@@ -1,5 +1,6 @@
 """Evictions: the dry run leaves the pod, a disruption budget is an answer, and a drain waits for it a bounded time."""
 
+import asyncio
 from pathlib import Path
 
 import httpx
@@ -9,8 +10,9 @@ from skyflo_runbooks.gateway.step import Patience
 from skyflo_runbooks.model.errors import Refused
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.objects import ObjectRef
+from skyflo_runbooks.model.part import standing
 from skyflo_runbooks.model.request import Request
-from skyflo_runbooks.practice.kinds import POD
+from skyflo_runbooks.practice.kinds import BUDGET, POD
 from tests.gateway import requests as make
 from tests.gateway.world import OPERATOR, Rendering, World, world
 
@@ -93,6 +95,9 @@ async def test_a_budget_that_lets_nothing_go_ends_the_drain_in_its_own_words(tmp
         assert done.state == "failed"
         assert done.attempt is not None
         assert "The disruption budget pay needs 3 healthy pods and has 3 currently" in done.attempt.message
+        assert "it was tried for" in done.attempt.message
+        assert "Have another of its pods ready, or the budget changed" in done.attempt.message
+        assert "Try again in a moment" not in done.attempt.message
         assert journal(gate, "waiting") >= 2
         assert journal(gate, "sending") == journal(gate, "waiting") + 1
         assert set(names) <= set(await make.pods(gate.gateway.cluster))
@@ -110,6 +115,33 @@ async def test_a_drain_waits_until_the_budget_lets_the_next_one_go(tmp_path: Pat
         assert done.state == "executed", done.attempt.message
         assert journal(gate, "waiting") > 0
         assert not set(names[:2]) & set(await make.pods(gate.gateway.cluster))
+
+
+async def test_while_a_drain_waits_its_view_says_what_is_gone_and_what_for(tmp_path: Path) -> None:
+    """For which budget, since when and for how long still; before and afterwards there is no progress to tell."""
+    patience = Patience(budget=20, budget_pause=0.02)
+    async with world(tmp_path, HEALTHY, tools=drain(), patience=patience) as gate:
+        names = await running(gate)
+        alone = next(name for name in await make.pods(gate.gateway.cluster) if name.startswith("storefront"))
+        await put_budget(gate, len(names))
+        row = await gate.propose("drain", {"pods": [alone, names[0]]})
+        assert gate.gateway.view(row)["progress"] is None
+        approving = asyncio.create_task(gate.approve(row))
+        while not (view := gate.gateway.view(gate.gateway.store.get(row.proposal.id)))["progress"] or (
+            view["progress"]["waits"] is None
+        ):
+            await gate.gateway.events.changed(0.02)
+        assert (view["progress"]["done"], view["progress"]["of"]) == (1, 2)
+        waits = view["progress"]["waits"]
+        assert "The disruption budget pay needs 3 healthy pods and has 3 currently" in waits["said"]
+        assert 0 < waits["left"] <= 20
+        assert waits["since"] >= view["receipt"]["decided_at"]
+        stands = standing(view)
+        assert [(one.state, one.part.object.split("/")[-1]) for one in stands] == [("done", alone), ("waits", names[0])]
+        gate.practice.store.remove(BUDGET, "checkout", "pay")
+        done = await approving
+        assert done.state == "executed"
+        assert gate.gateway.view(done)["progress"] is None
 
 
 async def test_a_pod_that_went_by_itself_is_no_obstacle(tmp_path: Path) -> None:

@@ -258,6 +258,18 @@ def test_the_receipt_has_four_names() -> None:
     assert 'aria-label="What it wrote" tabindex="0">reloaded &lt;b&gt;</pre>' in page
 
 
+def test_while_it_is_applied_each_request_says_where_it_stands() -> None:
+    """Done, waiting and for what, and what comes then; the mark by which the page is drawn again follows it."""
+    parts = [{"object": f"Pod/shop/web-{place}", "verb": "evict", "diff": ""} for place in range(3)]
+    waits = {"since": "2026-07-01T02:14:07Z", "said": "The budget <b>web</b> is full.", "left": 60}
+    page = _card(view(state="executing", parts=parts, progress={"done": 1, "of": 3, "waits": waits}))
+    assert '<b class="ok">Done</b> Evict Pod/shop/web-0</div>' in page
+    assert '<b class="warn">Waits</b> Evict Pod/shop/web-1: The budget &lt;b&gt;web&lt;/b&gt; is full.' in page
+    assert '<b class="soft">Then</b> Evict Pod/shop/web-2</div>' in page
+    assert 'data-progress="1 2026-07-01T02:14:07Z"' in page
+    assert 'data-progress=""' in _card(view())
+
+
 def test_the_card_says_what_the_policy_asks() -> None:
     """Conditions in words, how many approved so far, and what the approval does not cover."""
     page = pages.card(

@@ -55,7 +55,7 @@ async def test_a_node_that_is_cordoned_is_not_cordoned_again() -> None:
     node = {**NODE, "spec": {"unschedulable": True}}
     change = await shelf.rendered("k8s_drain", {"name": "node-1"}, node, pod("web-1"))
     assert [one.verb for one in change.requests] == ["evict"]
-    assert change.title == "node/node-1: evict 1 pods"
+    assert change.title == "node/node-1: evict 1 pod"
 
 
 async def test_a_node_that_is_drained_has_nothing_left_to_do() -> None:

@@ -264,8 +264,10 @@ def _elsewhere(leaving: list[Json], scene: Scene) -> Lines:
     nodes = [node for node in scene.of("Node") if name_of(node) not in drained]
     moving = [pod for pod in leaving if controller(pod) is not None]
     free, nowhere = left(nodes, scene.of("Pod")), []
+    open_: set[str] = set()
     for pod in moving:
         spec = members(pod, "spec")
+        open_ |= {name_of(node) for node in nodes if takes(node, spec)}
         found = [free[name_of(node)] for node in nodes if takes(node, spec) and free[name_of(node)].holds(spec)]
         if not found:
             nowhere.append(pod)
@@ -278,4 +280,4 @@ def _elsewhere(leaving: list[Json], scene: Scene) -> Lines:
             "the other nodes have no room for all of its pods",
         )
     elif moving:
-        yield Line(f"Room for all {len(moving)} on {plural(len(nodes), 'other node')} (an estimate by requests)")
+        yield Line(f"Room for all {len(moving)} on {plural(len(open_), 'other node')} (an estimate by requests)")

@@ -148,10 +148,17 @@ def _data(view: Json, operator: str | None, framed: bool, parent: str, requires:
         "confirm": confirmation(view, requires),
         "passkey": "yes" if requires.get("passkey") else "",
         "approvals": len(view.get("approvers") or ()),
+        "progress": _progress(view),
         "parent": parent,
         "verdict": at(view, "judgement", "verdict", default=""),
         "verified": "yes" if at(view, "verification", "checks") else "",
     }
+
+
+def _progress(view: Json) -> str:
+    """Return what changes when a request is done or begins to wait, so that the page is drawn again."""
+    waits = at(view, "progress", "waits", "since", default="")
+    return f"{at(view, 'progress', 'done')} {waits}" if view.get("progress") else ""
 
 
 def _card(view: Json, operator: str | None, requires: Json) -> str:

@@ -107,6 +107,14 @@ def test_a_drain_is_told_once_with_its_first_eviction() -> None:
     assert told(again, Around(*pods, WEB, CART, *stays, node("n2"))).while_it_runs == ("1 pod leaves",)
 
 
+def test_only_nodes_that_take_one_of_the_pods_are_counted_as_room() -> None:
+    """A node that was cordoned before, or is not ready, is no other node to go to."""
+    pods = [pod("web-1", owner=WEB)]
+    away = {**node("n4"), "status": {"conditions": [{"type": "Ready", "status": "False"}]}}
+    said = drain(pods, node("n1"), node("n2"), node("n3", unschedulable=True), away).also_touched
+    assert said[-1] == "Room for all 1 on 1 other node (an estimate by requests)"
+
+
 def mounted(volume: Json) -> Json:
     """A pod specification with one volume."""
     return {"volumes": [{"name": "data", **volume}], "containers": [container()]}

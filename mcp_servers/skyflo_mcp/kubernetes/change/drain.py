@@ -71,9 +71,10 @@ async def k8s_drain(
     resource = await cluster.resource("Pod", "v1")
     evictions = [_eviction(pod, resource.path(*_where(pod)), grace_period) for pod in leave]
     cordon = [node.patch(changes)] if (changes := cordoning(node.manifest)) else []
+    evict = f"evict {len(leave)} pod{'' if len(leave) == 1 else 's'}"
     return Rendered(
         (*cordon, *evictions) or (node.patch(operations.same(node.manifest)),),
-        title=f"{node.kubectl_name}: {'cordon and ' if cordon else ''}evict {len(leave)} pods",
+        title=f"{node.kubectl_name}: {'cordon and ' if cordon else ''}{evict}",
         equivalent=node.kubectl("drain", name, *_flags(allowed)),
         irreversible=_lost(leave),
         notes=(*_who(leave), *_stay(fates)),

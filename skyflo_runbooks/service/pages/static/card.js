@@ -256,7 +256,7 @@ async function refresh() {
   const fresh = (await document_(location.pathname)).querySelector("main");
   if (!fresh?.dataset.id) throw new Problem("The gateway no longer shows this proposal.", "Look at the front page.");
   const same = (name) => fresh.dataset[name] === card[name];
-  if (same("state") && same("verdict") && same("approvals")) return;
+  if (same("state") && same("verdict") && same("approvals") && same("progress")) return;
   stopWatching();
   const main = document.adoptNode(fresh);
   document.querySelector("main").replaceWith(main);
@@ -275,16 +275,23 @@ async function follow() {
     if (document.hidden || against.has("busy")) continue;
     try {
       const moving = card.state === "approved" || card.state === "executing";
-      const view = await get(path(moving ? "?wait=30" : ""));
+      const view = await get(path(moving ? "?wait=3" : ""));
       const approvals = String(view.approvers?.length ?? 0);
       const moved = view.state !== card.state || approvals !== card.approvals;
-      if (moved || (view.judgement?.verdict ?? "") !== card.verdict) await refresh();
+      if (moved || progress(view) !== card.progress || (view.judgement?.verdict ?? "") !== card.verdict) {
+        await refresh();
+      }
       if (!waiting) idle += 1;
     } catch (problem) {
       if (!waiting) say(problem);
       await pause(5000);
     }
   }
+}
+
+/** What `data-progress` says of a change that is being applied. */
+function progress({ progress: said }) {
+  return said ? `${said.done} ${said.waits?.since ?? ""}` : "";
 }
 
 /** Tell the one origin that may frame this page, and nobody else. */
