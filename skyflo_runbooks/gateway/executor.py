@@ -26,7 +26,7 @@ from skyflo_runbooks.gateway import looking
 from skyflo_runbooks.gateway.approvals import Approvals
 from skyflo_runbooks.gateway.database import RecordUnusable
 from skyflo_runbooks.gateway.decisions import admit_sealed
-from skyflo_runbooks.gateway.hidden import values_of
+from skyflo_runbooks.gateway.hidden import learn
 from skyflo_runbooks.gateway.preimages import Tampered
 from skyflo_runbooks.gateway.proposer import Proposer, Sealed
 from skyflo_runbooks.gateway.redaction import Redactor
@@ -157,7 +157,7 @@ class Executor:
             return self._stopped(row, place, "fail", ended_badly(str(attempt.applied[-1]["message"])).message)
         for one in sealed:
             # An answer may repeat them, and an earlier process may have been the one that knew them.
-            self._redactor.learn(values_of(one.request))
+            learn(self._redactor, one.request)
         for place in range(len(attempt.applied), len(sealed)):
             try:
                 stopped = await self._step(row, attempt, sealed[place], place).apply()
@@ -190,7 +190,7 @@ class Executor:
         never_began = row.proposal.requests[place].verb == "run" and not isinstance(error, OutcomeUnknown)
         if never_began or _attempt(self._store.get(id_)).sent <= place:
             return self._stopped(row, place, "drift", f"nothing was sent: {error.message}")
-        self._store.move(id_, "lose", {"message": self._redactor.text(error.message)})
+        self._store.move(id_, "lose", {"message": self._redactor.error(error.message)})
         return await self.look(id_)
 
     def _step(self, row: Row, attempt: Attempt, sealed: Sealed, place: int) -> Step:

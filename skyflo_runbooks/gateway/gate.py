@@ -22,13 +22,14 @@ from skyflo_mcp.kubernetes.catalogue import TOOLS, Tool, call, tool
 from skyflo_mcp.kubernetes.change.manifests import unwritten
 from skyflo_mcp.kubernetes.client import Cluster
 
+from skyflo_runbooks.gateway import reach
 from skyflo_runbooks.gateway.events import Events
-from skyflo_runbooks.gateway.identity import EVERYWHERE, Identity
+from skyflo_runbooks.gateway.identity import Identity
 from skyflo_runbooks.gateway.permissions import admit_read
 from skyflo_runbooks.gateway.redaction import MARK, Redactor
 from skyflo_runbooks.gateway.store import rfc3339
 from skyflo_runbooks.model.entry import ENTRY
-from skyflo_runbooks.model.errors import BadInput, NotAllowed, Refused, SkyfloError, Unreachable
+from skyflo_runbooks.model.errors import BadInput, Refused, SkyfloError, Unreachable
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.request import Rendered
 
@@ -70,7 +71,8 @@ class Gate:
                 next_step="Use runbook.change(…), or POST /api/v1/proposals.",
             )
         _check_unmasked(name, arguments)
-        await self._admit(arguments, who)
+        admit_read(who, arguments)
+        await reach.admit_kind(self._cluster, who, arguments.get("kind"))
         started = time.monotonic()
         async with self._places[str(who)]:
             result = await self.limited(name, lambda: call(self._cluster, name, arguments))
@@ -91,15 +93,6 @@ class Gate:
         if self.events is not None:
             self.events.publish("tool", {"tool": name, "who": str(who), "elapsed_ms": answer.elapsed_ms})
         return answer
-
-    async def _admit(self, arguments: Json, who: Identity) -> None:
-        """Keep a narrowed token within its namespaces; a kind that lies in none is outside, whatever else is said."""
-        admit_read(who, arguments)
-        kind = arguments.get("kind")
-        if who.namespaces == EVERYWHERE or not isinstance(kind, str):
-            return
-        if not (await self._cluster.resource(kind)).namespaced:
-            raise NotAllowed(f"A {kind[:60]} lies in no namespace, and {who} reaches {', '.join(who.namespaces)}.")
 
     async def render(self, name: str, arguments: Json) -> Rendered:
         """Have a change tool render its requests, with the values that references stand for; nothing is sent."""

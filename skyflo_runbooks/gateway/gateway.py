@@ -18,7 +18,7 @@ from typing import Self
 import msgspec
 from skyflo_mcp.kubernetes.client import Cluster
 
-from skyflo_runbooks.gateway import identity
+from skyflo_runbooks.gateway import identity, reach
 from skyflo_runbooks.gateway.alarm import Alarm
 from skyflo_runbooks.gateway.approvals import Approvals
 from skyflo_runbooks.gateway.decisions import Ballot
@@ -122,13 +122,13 @@ class Gateway:
 
     async def propose(self, wish: Wish, who: Identity | None = None) -> Row:
         """Return the proposal for a wish, made now or still open. Where `who` asks, it must be theirs to ask."""
-        wish = self._with_verification(wish)
-        row = await self.proposer.propose(wish, admit=None if who is None else self._admitting(who))
+        row = await self._proposed(self._with_verification(wish), who)
         self._tell(row)
         return row
 
     async def rehearse(self, wish: Wish, who: Identity) -> Rehearsal:
         """Say what a wish would do; it must be one that `who` could ask for."""
+        await reach.admit(self.cluster, who, wish.tool, wish.arguments)
         return await self.proposer.rehearse(wish, admit=self._admitting(who))
 
     async def modify(self, id_: str, changes: Json, who: Identity) -> Row:
@@ -136,7 +136,7 @@ class Gateway:
         admit_change(self.rules.roles, who, self.store.get(id_).proposal)
         changes = self._placed(self.store.get(id_), changes)
         wish = self._with_values(self.proposer.modified(id_, changes, requester=str(who)))
-        row = await self.proposer.propose(wish, supersedes=id_, admit=self._admitting(who))
+        row = await self._proposed(wish, who, supersedes=id_)
         self._tell(row)
         self._tell(self.store.get(id_))
         return row
@@ -146,7 +146,7 @@ class Gateway:
         admit_operator(who, "types a value")
         admit_change(self.rules.roles, who, self.store.get(id_).proposal)
         wish = self.proposer.entered(id_, values, requester=str(who))
-        row = await self.proposer.propose(wish, supersedes=id_, admit=self._admitting(who))
+        row = await self._proposed(wish, who, supersedes=id_)
         self._tell(row)
         self._tell(self.store.get(id_))
         return row
@@ -155,7 +155,7 @@ class Gateway:
         """Return a new proposal of a change that was made before, with other values. It is `who` that asks for it."""
         row = self.store.get(id_)
         wish = self._with_values(self.proposer.wish_with(row, self._placed(row, changes), requester=str(who)))
-        row = await self.proposer.propose(wish, admit=self._admitting(who))
+        row = await self._proposed(wish, who)
         self._tell(row)
         return row
 
@@ -242,6 +242,13 @@ class Gateway:
             return db.execute("INSERT OR IGNORE INTO leases VALUES (?, ?)", (key[:400], until)).rowcount == 1
 
     # Behind the scenes
+
+    async def _proposed(self, wish: Wish, who: Identity | None, *, supersedes: str = "") -> Row:
+        """Return the proposal of a wish that is for `who` to ask: by its arguments, and by what they come to."""
+        if who is None:
+            return await self.proposer.propose(wish, supersedes=supersedes)
+        await reach.admit(self.cluster, who, wish.tool, wish.arguments)
+        return await self.proposer.propose(wish, supersedes=supersedes, admit=self._admitting(who))
 
     def _admitting(self, who: Identity) -> Admit:
         """Return what raises where the objects of a change are not for `who` to ask for."""

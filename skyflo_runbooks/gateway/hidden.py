@@ -7,6 +7,8 @@ Rules:
      apart from its name, in a line of a diff or in an operation of a patch, where nothing but the value tells.
   3. Wherever one of them stands in what is shown of the proposal it is replaced by its mark, as a whole word or within
      another text. The body of a request on a Secret shows no value at all, however short.
+  4. Admission, a webhook or the API server may quote any of them. So they are learnt as soon as the object was read
+     (`learn`), and whatever the cluster says goes through `Redactor.error`: into a card, a receipt, the record.
 """
 
 import base64
@@ -34,6 +36,11 @@ def values_of(request: Request, *manifests: Json | None) -> frozenset[str]:
             found.update(_texts([manifest.get("data"), manifest.get("stringData")]))
             found.update(_texts(at(manifest, "metadata", "annotations", _LAST_APPLIED)))
     return frozenset(found | {plain for text in found if (plain := _decoded(text))})
+
+
+def learn(redactor: Redactor, request: Request, *manifests: Json | None) -> None:
+    """Have the redactor know every secret value that a request and the manifests of its object hold, by rule 4."""
+    redactor.learn(values_of(request, *manifests) | redactor.secrets_in([request.body, *manifests]))
 
 
 def shown_body(request: Request, hide: "Hiding") -> Any:

@@ -9,9 +9,11 @@ Rules:
   4. A request is about the object that its target names, and about nothing else: its path and its body must say the
      same. `…/status` is never written.
   5. The way back is made and tried beforehand (`ways`).
+  6. The secret values of the object are learnt before the cluster is asked about them: its answer may quote one.
 """
 
 import asyncio
+from collections.abc import Callable
 
 import msgspec
 from skyflo_mcp.kubernetes.client import Cluster
@@ -19,7 +21,7 @@ from skyflo_mcp.kubernetes.errors import NotFound
 
 from skyflo_runbooks.gateway import diff, impact, ways
 from skyflo_runbooks.gateway.impact import Change, Scene
-from skyflo_runbooks.gateway.preview import Preview, preview, seen
+from skyflo_runbooks.gateway.preview import Preview, asked, preview, seen
 from skyflo_runbooks.gateway.ways import Way
 from skyflo_runbooks.model.digest import (
     BoundRequest,
@@ -37,6 +39,7 @@ from skyflo_runbooks.model.proposal import Impact
 from skyflo_runbooks.model.request import APPLY_PATCH, JSON_PATCH, LEAVING, Request
 
 Path = tuple[str, ...]
+Learn = Callable[..., None]
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -71,16 +74,21 @@ async def live(cluster: Cluster, request: Request) -> Json | None:
         return None
 
 
-async def prepare(cluster: Cluster, request: Request, *, scene: Scene, secret_key: bytes) -> Prepared:
+async def prepare(
+    cluster: Cluster, request: Request, *, scene: Scene, secret_key: bytes, learn: Learn = lambda *_: None
+) -> Prepared:
     """Return what approving `request` would mean now. Admission errors are raised as the API server said them.
 
-    `scene` is that of all requests of the proposal, so that nothing around them is read twice.
+    `scene` is that of all requests of the proposal, so that nothing around them is read twice. `learn` is told the
+    request and each manifest of its object, by rule 6.
     """
     request = explicit(request)
     now = await live(cluster, request)
     _fits(request, now)
+    learn(request, now, _wished(request, now))
     shown = await preview(cluster, request, now)
     request = shown.request
+    learn(request, shown.left)
     change = Change(request, now, shown.left)
     _, way = await asyncio.gather(scene.read(impact.needs(change)), ways.back(cluster, request, now, shown.left))
     unstable = _unstable(shown, created=now is None, secret_key=secret_key)
@@ -178,6 +186,14 @@ def _fits(request: Request, now: Json | None) -> None:
         raise BadInput(f"{target} exists already.", next_step="Change it with k8s_patch instead.")
     if request.verb not in ("create", "apply") and now is None:
         raise BadInput(f"There is no {target}.", next_step="List what is there with k8s_get.")
+
+
+def _wished(request: Request, now: Json | None) -> Json | None:
+    """Return the object as it is asked for, as far as that can be computed: a patch alone names no variable."""
+    try:
+        return asked(request, now)
+    except BadInput:
+        return None  # the server says what does not fit
 
 
 def _touches_replicas(request: Request) -> bool:

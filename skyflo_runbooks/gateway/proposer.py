@@ -16,6 +16,7 @@ import secrets
 import shlex
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Literal
 
 import msgspec
@@ -23,7 +24,7 @@ from skyflo_mcp.kubernetes.client import Cluster
 from skyflo_mcp.kubernetes.errors import Conflict, Invalid, NotFound
 
 from skyflo_runbooks.gateway import risk
-from skyflo_runbooks.gateway.hidden import Hiding, shown_body, values_of
+from skyflo_runbooks.gateway.hidden import Hiding, learn, shown_body, values_of
 from skyflo_runbooks.gateway.impact import Scene, together
 from skyflo_runbooks.gateway.impact.change import some
 from skyflo_runbooks.gateway.impact.reads import ClusterLister
@@ -210,7 +211,7 @@ class Proposer:
                 admit(rendered.requests)
             prepared = await self._prepare(rendered)
         except (BadInput, NotFound, Invalid, Conflict) as error:
-            return Rehearsal("not_applicable", "", self._redactor.text(str(error)))
+            return Rehearsal("not_applicable", "", self._redactor.error(str(error)))
         shown = self._hiding(prepared).text("\n".join(item.diff for item in prepared))
         if all(item.in_place for item in prepared):
             return Rehearsal("in_place", "", f"Already in place: {rendered.title}")
@@ -222,11 +223,12 @@ class Proposer:
 
     async def _prepare(self, rendered: Rendered) -> list[Prepared]:
         for request in rendered.requests:
-            self._redactor.learn(values_of(request))
+            learn(self._redactor, request)
+        known = partial(learn, self._redactor)
         scene = Scene(ClusterLister(self._cluster), rendered.requests)
         try:
             return [
-                await prepare(self._cluster, item, scene=scene, secret_key=self.secret_key)
+                await prepare(self._cluster, item, scene=scene, secret_key=self.secret_key, learn=known)
                 for item in rendered.requests
             ]
         except SkyfloError as error:
@@ -297,6 +299,7 @@ class Proposer:
             irreversible=rendered.irreversible,
         )
         mask = self._hiding(prepared)
+        assessed = Assessment(level, reasons, way_back(prepared, rendered), rendered.irreversible)
         return Proposal(
             id=new_id(self._store),
             tool=wish.tool,
@@ -308,11 +311,11 @@ class Proposer:
             binding=binding,
             digest=binding_digest(binding),
             diff=mask.text("\n".join(item.diff for item in prepared)),
-            impact=mask_impact(mask, together((item.request, item.impact) for item in prepared)),
-            assessment=Assessment(level, reasons, way_back(prepared, rendered), rendered.irreversible),
+            impact=mask_impact(mask, together((item.request, item.impact) for item in prepared), self._redactor),
+            assessment=said(assessed, self._redactor),
             equivalent=mask.text(rendered.equivalent),
             created=rfc3339(now),
-            warnings=tuple(mask.text(warning) for item in prepared for warning in item.warnings) + rendered.notes,
+            warnings=tuple(self._redactor.error(one) for item in prepared for one in item.warnings) + rendered.notes,
             unstable=tuple(".".join(path) for item in prepared for path in item.unstable),
             verification=wish.verification,
             parameters=mask.mask(wish.parameters),
@@ -346,9 +349,26 @@ def new_id(store: Store) -> ProposalId:
             return made
 
 
-def mask_impact(mask: Hiding, impact: Impact) -> Impact:
-    """Return an impact with secrets in it masked."""
-    return msgspec.convert(mask.mask(msgspec.to_builtins(impact)), Impact)
+def mask_impact(mask: Hiding, impact: Impact, redactor: Redactor) -> Impact:
+    """Return an impact with secrets in it masked; what is not known is said in the cluster's own words."""
+    return Impact(
+        while_it_runs=tuple(map(mask.text, impact.while_it_runs)),
+        also_touched=tuple(map(mask.text, impact.also_touched)),
+        ownership=tuple(map(mask.text, impact.ownership)),
+        unknown=tuple(map(redactor.error, impact.unknown)),
+        risks=tuple((level, mask.text(reason)) for level, reason in impact.risks),
+        irreversible=tuple(map(mask.text, impact.irreversible)),
+    )
+
+
+def said(assessment: Assessment, redactor: Redactor) -> Assessment:
+    """Return an assessment with what the cluster says of a way back, or of a risk, masked: it may quote a value."""
+    return msgspec.structs.replace(
+        assessment,
+        reasons=tuple(map(redactor.error, assessment.reasons)),
+        way_back=redactor.error(assessment.way_back),
+        irreversible=redactor.error(assessment.irreversible),
+    )
 
 
 def irreversible(rendered: Rendered, prepared: list[Prepared]) -> str:

@@ -80,7 +80,7 @@ class Redactor:
     def error(self, text: str) -> str:
         """Return what somebody else said, which may quote any value that was ever masked, with all of them masked."""
         whole = self.literally(text, {value: f"«masked:{mark}»" for mark, value in self._known.items()})
-        return self.text(_beginnings(whole, self._given))
+        return self.text(_cut_off(_beginnings(whole, self._given), self._known))
 
     def literally(self, text: str, marks: dict[str, str]) -> str:
         """Return text with each value replaced by its mark: as it is, as JSON writes it, and line by line."""
@@ -181,6 +181,16 @@ def _beginnings(text: str, marks: dict[str, str]) -> str:
                 end = start + _shared(form, text[start:])
                 text = text[:start] + mark + text[end:]
                 start = text.find(form[:_CUT], start + len(mark))
+    return text
+
+
+def _cut_off(text: str, known: dict[str, str]) -> str:
+    """Return text with a value's beginning masked where the text ends in the midst of it: what is long is cut."""
+    end = text.rstrip("….")
+    for mark, value in known.items():
+        start = end.rfind(value[:_CUT]) if len(value) > _CUT else -1
+        if start >= 0 and len(end) - start < len(value) and value.startswith(end[start:]):
+            return f"{end[:start]}«masked:{mark}»"
     return text
 
 

@@ -29,6 +29,7 @@ from skyflo_mcp.kubernetes.sending import APPLIER, Sent
 from skyflo_mcp.kubernetes.streams import Ran
 
 from skyflo_runbooks.gateway import prepare, traces
+from skyflo_runbooks.gateway.hidden import learn
 from skyflo_runbooks.gateway.looking import Found, found, is_gone
 from skyflo_runbooks.gateway.preview import dry_run, left_by, webhook
 from skyflo_runbooks.gateway.proposer import Sealed
@@ -101,7 +102,7 @@ class Step:
         moves = 0
         until = self._began + self._patience.budget
         while moves < TRIES:
-            now = await prepare.live(self._cluster, self._request)
+            now = await self._live()
             if self._gone_already(now):
                 if moves:
                     raise _unclear(f"{self._request.target} is gone")
@@ -155,8 +156,7 @@ class Step:
 
     async def look(self) -> Found:
         """Return what the live object says of the request, which was being sent."""
-        now = await prepare.live(self._cluster, self._request)
-        return self._found(now)
+        return self._found(await self._live())
 
     def note_found(self, seen: Found) -> None:
         """Write down that the request was found applied after its answer was lost."""
@@ -166,6 +166,12 @@ class Step:
         applied = self._answered(200, left, by=by, message=seen.message)
         shared = self._makes_by_apply() and traces.writers(left) != {APPLIER}
         self._note(msgspec.structs.replace(applied, shared=shared), self._after(left))
+
+    async def _live(self) -> Json | None:
+        """Return the object as it is; its secret values are known from then on, and so masked in what is said of it."""
+        now = await prepare.live(self._cluster, self._request)
+        learn(self._redactor, self._request, now)
+        return now
 
     def _found(self, now: Json | None) -> Found:
         before = self._store.sending(self._attempt.id, self._place + 1)
@@ -210,7 +216,7 @@ class Step:
             raise
         except Invalid as error:
             # A failed `test` of a JSON Patch is a bare 422: read again to tell drift from a body that is invalid.
-            again = await prepare.live(self._cluster, self._request)
+            again = await self._live()
             if str(at(again, "metadata", "resourceVersion", default="")) != version:
                 raise Moved from error
             raise

@@ -113,7 +113,7 @@ class Verifier:
                 started=started,
                 finished=rfc3339(self._store.now()),
                 window=format_duration(max(windows, default=0.0)),
-                reasons=tuple(self._redactor.text(reason) for reason in reasons),
+                reasons=tuple(self._redactor.error(reason) for reason in reasons),
             ),
         )
 
@@ -181,7 +181,17 @@ class Verifier:
         self, series: list[Series], begin: datetime | None, *, over: bool, late: bool = False
     ) -> tuple[Outcome, ...]:
         made = (watch.outcome(one, begin, over=over, late=late) for one in series)
-        return tuple(msgspec.convert(self._redactor.mask(msgspec.to_builtins(one)), Outcome) for one in made)
+        return tuple(self._said(one) for one in made)
+
+    def _said(self, outcome: Outcome) -> Outcome:
+        """Return an outcome with secrets masked: what was observed is in the words of the cluster and of its pods."""
+        return msgspec.structs.replace(
+            outcome,
+            check=self._redactor.text(outcome.check),
+            expected=self._redactor.text(outcome.expected),
+            observed=self._redactor.error(outcome.observed),
+            evidence=tuple(map(self._redactor.error, outcome.evidence)),
+        )
 
     def _record(self, task: Task, judgement: Judgement) -> Judgement:
         body = {**msgspec.to_builtins(judgement), "runbook": task.runbook, "run": task.run}

@@ -1,4 +1,8 @@
-"""JSON in and out: bodies are validated against a type, errors become `{"error": …}` with a fitting HTTP status."""
+"""JSON in and out: bodies are validated against a type, errors become `{"error": …}` with a fitting HTTP status.
+
+An error can hold the words of a cluster, which may quote any value that this gateway knows: none leaves it unmasked
+(`masked`), by whatever door.
+"""
 
 from typing import Any, TypeVar
 
@@ -7,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from skyflo_runbooks.gateway.decisions import Requires
+from skyflo_runbooks.gateway.redaction import Redactor
 from skyflo_runbooks.model.errors import (
     BadInput,
     ExitCode,
@@ -35,6 +40,12 @@ _KINDS = (BadInput, NotAllowed, Unknown, Refused, Unreachable, OurBug)
 def answer(value: object, status: int = 200) -> Response:
     """Return a JSON response."""
     return Response(msgspec.json.encode(value), status_code=status, media_type="application/json")
+
+
+def masked(error: SkyfloError, redactor: Redactor) -> SkyfloError:
+    """Return the error with secrets masked in what it says."""
+    error.message, error.next_step = redactor.error(error.message), redactor.error(error.next_step)
+    return error
 
 
 def failure(error: SkyfloError) -> Response:

@@ -17,7 +17,7 @@ from skyflo_runbooks.gateway.permissions import admit_rank, admit_whole
 from skyflo_runbooks.model.errors import BadInput, SkyfloError
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.service import api, credentials, deciding, metrics, records, resolving, site, stream
-from skyflo_runbooks.service.answers import answer, failure
+from skyflo_runbooks.service.answers import answer, failure, masked
 from skyflo_runbooks.service.desk import Desk
 from skyflo_runbooks.service.mcp import mounted
 from skyflo_runbooks.service.openapi import document
@@ -57,13 +57,17 @@ def build(desk: Desk) -> Starlette:
         Route("/openapi.json", openapi_document),
         Route("/healthz", healthy),
         *(Route(one.described.path, guarded(desk, one), methods=[one.described.method]) for one in ROUTED),
-        Route(credentials.PAIR.path, answering(pair), methods=["POST"]),
+        Route(credentials.PAIR.path, answering(desk, pair), methods=["POST"]),
         *site.routes(desk),
         Mount("/static", StaticFiles(directory=STATIC)),
         Route("/mcp", WithoutRedirect("/mcp", mcp_app)),
         Mount("/mcp", mcp_app),
     ]
-    handlers = {SkyfloError: _said, HTTPException: _http}
+
+    async def said(request: Request, error: SkyfloError) -> Response:
+        return failure(masked(error, desk.gateway.redactor))
+
+    handlers = {SkyfloError: said, HTTPException: _http}
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)  # type: ignore[arg-type]
 
 
@@ -92,23 +96,21 @@ def guarded(desk: Desk, routed: api.Routed) -> Callable[[Request], Awaitable[Res
             admit_whole(who)
         return await routed.handle(desk, request, who)
 
-    return answering(endpoint)
+    return answering(desk, endpoint)
 
 
-def answering(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
-    """Return an endpoint whose refusals are answers."""
+def answering(
+    desk: Desk, endpoint: Callable[[Request], Awaitable[Response]]
+) -> Callable[[Request], Awaitable[Response]]:
+    """Return an endpoint whose refusals are answers, without secrets."""
 
     async def answered(request: Request) -> Response:
         try:
             return await endpoint(request)
         except SkyfloError as error:
-            return failure(error)
+            return failure(masked(error, desk.gateway.redactor))
 
     return answered
-
-
-async def _said(request: Request, error: SkyfloError) -> Response:
-    return failure(error)
 
 
 async def _http(request: Request, error: HTTPException) -> Response:

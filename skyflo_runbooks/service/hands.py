@@ -15,6 +15,7 @@ from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.plan import bind
 from skyflo_runbooks.model.proposal import Origin
 from skyflo_runbooks.planning.graph import Asker, Choice
+from skyflo_runbooks.service.answers import masked
 from skyflo_runbooks.service.desk import Desk
 from skyflo_runbooks.service.incidents import Case, open_case
 
@@ -33,6 +34,7 @@ class GatewayHands:
         try:
             case = await open_case(self._desk, text=text, namespaces=tuple(namespaces), who=AGENT, always=False)
         except SkyfloError as error:
+            masked(error, self._desk.gateway.redactor)
             self._keep(session, {"error": {"code": int(error.exit_code), "message": str(error)}})
             return "", "error", str(error)
         self._keep(session, told(case))

@@ -11,10 +11,11 @@ from starlette.requests import Request
 from skyflo_runbooks.gateway.gate import Gate
 from skyflo_runbooks.gateway.identity import Identity
 from skyflo_runbooks.gateway.proposer import Wish
+from skyflo_runbooks.gateway.redaction import Redactor
 from skyflo_runbooks.model.errors import SkyfloError
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.proposal import Origin
-from skyflo_runbooks.service.answers import failure
+from skyflo_runbooks.service.answers import failure, masked
 from skyflo_runbooks.service.desk import Desk
 
 Propose = Callable[[str, Json, Identity], Awaitable[Json]]
@@ -24,7 +25,7 @@ def mounted(desk: Desk) -> Any:
     """Return the ASGI application that is mounted at `/mcp`."""
     from starlette.middleware import Middleware
 
-    served = server(desk.gate, desk_proposer(desk))
+    served = server(desk.gate, desk_proposer(desk), desk.gateway.redactor)
     return served.http_app(
         path="/",
         stateless_http=True,
@@ -52,7 +53,7 @@ def desk_proposer(desk: Desk) -> Propose:
     return propose
 
 
-def server(gate: Gate, propose: Propose) -> Any:
+def server(gate: Gate, propose: Propose, redactor: Redactor) -> Any:
     """Return a FastMCP server whose only way to a tool is the gate."""
     from fastmcp import FastMCP
     from fastmcp.exceptions import ToolError
@@ -72,7 +73,7 @@ def server(gate: Gate, propose: Propose) -> Any:
                     return ToolResult(structured_content={"result": answer.result, "at": answer.at})
                 return ToolResult(structured_content=await propose(self.name, arguments, who))
             except SkyfloError as error:
-                raise ToolError(str(error)) from None
+                raise ToolError(str(masked(error, redactor))) from None
 
     served: FastMCP[Any] = FastMCP("skyflo-runbooks")
     for tool in gate.tools():

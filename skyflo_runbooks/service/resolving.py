@@ -22,7 +22,7 @@ from skyflo_runbooks.model.incident import read_text
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.planning.graph import build
 from skyflo_runbooks.service import bodies
-from skyflo_runbooks.service.answers import answer, body, seconds
+from skyflo_runbooks.service.answers import answer, body, masked, seconds
 from skyflo_runbooks.service.api import ANYONE, LONGEST_WAIT, OPERATOR, route
 from skyflo_runbooks.service.desk import Desk
 from skyflo_runbooks.service.hands import GatewayHands, decided
@@ -181,6 +181,7 @@ class Sessions:
             return None
         error = task.exception()
         if isinstance(error, SkyfloError):
+            masked(error, self._desk.gateway.redactor)
             return {"code": int(error.exit_code), "message": error.message, "next_step": error.next_step}
         return None if error is None else {"code": 1, "message": type(error).__name__, "next_step": ""}
 

@@ -14,7 +14,7 @@ from skyflo_runbooks.model.errors import NotThere, SkyfloError
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.lifecycle import STATES, State
 from skyflo_runbooks.service import pages
-from skyflo_runbooks.service.answers import required, status_of
+from skyflo_runbooks.service.answers import masked, required, status_of
 from skyflo_runbooks.service.desk import Desk
 
 LOOK = (
@@ -169,6 +169,7 @@ def _page(
             desk.door.check_host(request)
             text, status = await write(desk, request), 200
         except SkyfloError as error:
+            masked(error, desk.gateway.redactor)
             text, status = pages.message(_title(error), error.message, next_step=error.next_step), status_of(error)
         return HTMLResponse(text, status_code=status, headers=pages.security(parent))
 

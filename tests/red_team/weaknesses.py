@@ -186,6 +186,7 @@ ANY_CALLER = Guard(f"{SERVICE}.auth:Doorkeeper.who", says(SOMEBODY))
 VOUCHED = Guard(f"{GATEWAY}.approvals:Approvals.admit", says_later(None))
 ANY_TIME = Guard(f"{GATEWAY}.decisions:_admit_time", says(None))
 NO_DRIFT = Guard(f"{GATEWAY}.step:Step.drift", says_later(None))
+ARGUMENTS = Guard(f"{GATEWAY}.reach:admit", says_later(None))
 
 ATTACKS: dict[str, Attack] = {
     "anonymous-approval": Attack("somebody without any credential approves", (ANY_CALLER, ANY_SIGNATURE)),
@@ -332,11 +333,15 @@ ATTACKS: dict[str, Attack] = {
     ),
     "token-moves-elsewhere": Attack(
         "a token that is narrowed to one namespace modifies its own proposal into another",
-        (Guard(f"{GATEWAY}.gateway:admit_proposal", says(None)),),
+        (ARGUMENTS, Guard(f"{GATEWAY}.gateway:admit_proposal", says(None))),
     ),
     "token-rehearses-elsewhere": Attack(
         "a token that is narrowed to one namespace rehearses a manifest that names another, and reads the diff",
-        (Guard(f"{GATEWAY}.gateway:admit_proposal", says(None)),),
+        (ARGUMENTS, Guard(f"{GATEWAY}.gateway:admit_proposal", says(None))),
+    ),
+    "token-learns-elsewhere": Attack(
+        "a token that is narrowed to one namespace reads what is in another out of a change tool's error",
+        (ARGUMENTS,),
     ),
     "program-changes-others": Attack(
         "a kernel's token modifies what another person's kernel asked for",
@@ -349,6 +354,10 @@ ATTACKS: dict[str, Attack] = {
     "token-sees-elsewhere": Attack(
         "a token that is narrowed to one namespace sees the proposals of another",
         (Guard(f"{SERVICE}.api:sees_all", says(True)),),
+    ),
+    "value-quoted": Attack(
+        "a webhook quotes a Secret's value in what it says against the way back, and the card and the record show it",
+        (Guard(f"{GATEWAY}.redaction:Redactor.error", given(1)),),
     ),
     # The doors
     "dns-rebinding": Attack(
