@@ -31,7 +31,8 @@ environment: $(STAMP) ## make the Python environment in .venv
 include kernel_ext/labextension/labextension.mk
 include tests/control_plane/control-plane.mk
 include tests/real_node/real-node.mk
-labextension control-plane real-node: $(STAMP)
+include tests/scoreboard/scoreboard.mk
+labextension control-plane real-node scoreboard k8sgpt: $(STAMP)
 
 demo: $(STAMP) ## the flagship incident in JupyterLab; HEADLESS=1 plays it in text
 ifeq ($(HEADLESS),)

@@ -52,6 +52,11 @@ class Case:
             yield deployment(self.namespace, self.app)
 
 
+def families() -> list[str]:
+    """Return the families that have a file."""
+    return sorted(path.stem for path in Path(__file__).parent.glob("*.yaml"))
+
+
 def cases(family: str) -> list[Case]:
     """Return the faults of a family's file."""
     path = Path(__file__).parent / f"{family}.yaml"
@@ -59,7 +64,7 @@ def cases(family: str) -> list[Case]:
 
 
 def deployment(namespace: str, app: Json) -> Json:
-    """Return a Deployment with one container, changed by what `app` says."""
+    """Return a Deployment with one container, changed by what `app` says: others `before` it and `beside` it."""
     name, given = app["name"], dict(app)
     container: dict[str, Any] = {
         "name": given.get("container", name),
@@ -71,7 +76,7 @@ def deployment(namespace: str, app: Json) -> Json:
     if "hostPort" in given:
         container["ports"][0]["hostPort"] = given["hostPort"]
     spec = {part: given[part] for part in _OF_THE_POD if part in given}
-    spec["containers"] = [container, *given.get("beside", [])]
+    spec["containers"] = [*given.get("before", []), container, *given.get("beside", [])]
     return {
         "apiVersion": "apps/v1",
         "kind": given.get("kind", "Deployment"),

@@ -1,0 +1,133 @@
+"""`make scoreboard`: stage every fault in drawn circumstances, diagnose, repair, judge, and print what came of it.
+
+`--page` also writes docs/scoreboard.md. The exit code is 0 whatever the scores are, and 1 where a round broke.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+
+from tests.benchmarks import machine
+from tests.control_plane import builds
+from tests.scoreboard import controls, gpt_build, report, run
+from tests.scoreboard.k8sgpt import K8sgpt
+from tests.scoreboard.result import Board, Trial
+from tests.scoreboard.run import Draw
+
+_ROOT = Path(__file__).parents[2]
+PAGE = _ROOT / "docs" / "scoreboard.md"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run, print, and return the exit code."""
+    given = _parser().parse_args(arguments)
+    binaries = builds.control_plane()
+    if isinstance(binaries, builds.Absent):
+        print(f"There is no control plane (no {', '.join(binaries.names)}): make control-plane", file=sys.stderr)
+        return 1
+    board = _board(given)
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="skyflo-scoreboard-") as folder:
+        broken = asyncio.run(_rounds(board, given, Path(folder), binaries))
+    board.seconds = time.monotonic() - began
+    board.not_measured += broken
+    print(report.as_json(board) if given.json else report.table(board))
+    if given.page:
+        PAGE.write_text(report.page(board))
+    return 1 if broken else 0
+
+
+def _board(given: argparse.Namespace) -> Board:
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=_ROOT, capture_output=True, text=True, check=False
+    )
+    looked = machine.look()
+    not_measured = [
+        "on a real node: these rounds run on played nodes; `tests/real_node` tells the flagship on a real one"
+    ]
+    return Board(
+        commit=commit.stdout.strip() or "unknown",
+        date=datetime.now(UTC).strftime("%Y-%m-%d"),
+        command=f"make scoreboard SEED={given.seed}{' K8SGPT=1' if given.k8sgpt else ''}",
+        machine=f"{looked.cores} cores, load average {os.getloadavg()[0]:.1f} at the start",
+        not_measured=not_measured,
+    )
+
+
+async def _rounds(board: Board, given: argparse.Namespace, folder: Path, binaries: builds.Binaries) -> list[str]:
+    """Run the rounds one after the other; return which of them broke, and why."""
+    draw = Draw(Random(given.seed))
+    other = _other(board, given)
+    found = run.cases(given.only)
+    broken: list[str] = []
+
+    async def faults(place: Path) -> None:
+        with run.plane(place, binaries, draw) as made:
+            drawn = run.alone(found, draw)
+            run.stage(made, drawn)
+            board.trials += await run.whole(made, place / "gateway", drawn, other)
+
+    async def scenarios(place: Path) -> None:
+        with run.plane(place, binaries, Draw(draw.random)) as made:
+            drawn = await run.played_scenarios(made, run.shipped(given.only))
+            board.trials += await run.whole(made, place / "gateway", drawn, other)
+
+    async def pairs(place: Path) -> None:
+        with run.plane(place, binaries, draw) as made:
+            drawn = run.in_pairs(found, draw, given.pairs)
+            run.stage(made, drawn)
+            board.pairs += await run.found(made, drawn)
+
+    async def quiet(place: Path) -> None:
+        with run.plane(place, binaries, Draw(draw.random)) as made:
+            board.controls += await run.controlled(made, controls.CONTROLS, other)
+
+    for name, do in (("faults", faults), ("scenarios", scenarios), ("pairs", pairs), ("controls", quiet)):
+        if given.rounds and name not in given.rounds:
+            board.not_measured.append(f"{name}: left out by --rounds")
+            continue
+        print(f"{name} …", file=sys.stderr, flush=True)
+        try:
+            await do(folder / name)
+        # The boundary of a round: one that breaks is named, and the others still run.
+        except Exception as error:  # noqa: BLE001
+            broken.append(f"{name}: broke with {type(error).__name__}: {str(error)[:300]}")
+    return broken
+
+
+def _other(board: Board, given: argparse.Namespace) -> K8sgpt | None:
+    if not given.k8sgpt:
+        board.not_measured.append("k8sgpt on the same namespaces: not asked for (--k8sgpt)")
+        return None
+    found = gpt_build.find()
+    if found is None:
+        board.not_measured.append("k8sgpt on the same namespaces: it is not built (make k8sgpt)")
+    return K8sgpt(found) if found else None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.scoreboard", description="Stage, diagnose, repair, judge.")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--page", action="store_true", help="also write docs/scoreboard.md")
+    parser.add_argument("--only", nargs="+", default=[], metavar="FAULT", help="these faults only")
+    parser.add_argument("--rounds", nargs="+", choices=("faults", "scenarios", "pairs", "controls"))
+    parser.add_argument("--seed", type=int, default=1, help="what everything is drawn from")
+    parser.add_argument("--pairs", type=int, default=15, help="how many times two faults at once")
+    parser.add_argument("--k8sgpt", action="store_true", help="also run k8sgpt on the same namespaces")
+    return parser
+
+
+__all__ = ["PAGE", "Trial", "main"]
+
+if __name__ == "__main__":
+    raise SystemExit(main())

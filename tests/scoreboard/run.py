@@ -1,0 +1,281 @@
+"""The rounds of a scoreboard: every case alone, the shipped scenarios, the controls, and two faults at once.
+
+Each round has a control plane of its own. On it everything is staged, then diagnosed, then (cases and scenarios) shaken
+and repaired. What breaks in one trial is written into that trial and ends no other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from random import Random
+
+import httpx
+from skyflo_mcp.kubernetes.client import Cluster
+
+from skyflo_runbooks.diagnosis import diagnose
+from skyflo_runbooks.diagnosis.take import take
+from skyflo_runbooks.model.incident import Incident
+from skyflo_runbooks.model.json import Json
+from skyflo_runbooks.practice import scenario
+from tests.control_plane import harness, played
+from tests.control_plane import stage as history
+from tests.control_plane.builds import Binaries
+from tests.control_plane.harness import ControlPlane
+from tests.control_plane.processes import wait_until
+from tests.faults import staging
+from tests.faults.staging import Case
+from tests.gateway.world import gated
+from tests.planning.test_renamed import renamed
+from tests.scoreboard import controls, names, state, trial, vary
+from tests.scoreboard.k8sgpt import K8sgpt
+from tests.scoreboard.result import Control, Said, Trial
+from tests.scoreboard.trial import Bench, Looked
+from tests.scoreboard.vary import Varied
+
+_AT_ONCE = 5  # trials side by side: more would make a small machine late
+
+
+@dataclass
+class Draw:
+    """What a run draws from: one random source, and the names that are given already."""
+
+    random: Random
+    taken: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Given:
+    """What one round stages: varied cases with what is expected of each."""
+
+    varied: Sequence[tuple[Varied, tuple[str, ...]]]
+
+
+def cases(only: Sequence[str]) -> list[Case]:
+    """Return the staged cases of these faults; of all where none is named."""
+    found = [case for family in staging.families() for case in staging.cases(family)]
+    return [case for case in found if not only or case.fault in only]
+
+
+def shipped(only: Sequence[str]) -> tuple[str, ...]:
+    """Return the shipped scenarios of these faults; of all where none is named."""
+    broken = [name for name in scenario.names() if scenario.load(name).expect.fault]
+    return tuple(name for name in broken if not only or scenario.load(name).expect.fault in only)
+
+
+def alone(found: list[Case], draw: Draw) -> Given:
+    """Return each case under circumstances of its own."""
+    now = datetime.now(UTC)
+    varied = [vary.vary(case, draw.random, draw.taken, now) for case in found]
+    return Given([(one, (f"{one.case.fault} {one.case.finds}",)) for one in varied])
+
+
+def in_pairs(found: list[Case], draw: Draw, count: int) -> Given:
+    """Return pairs of cases, each in one namespace; no case that closes its namespace or ends it can be one of two."""
+    now = datetime.now(UTC)
+    open_ = [case for case in found if not vary.closed(case) and case.fault != "DEL-01" and not case.nodes]
+    if len(open_) < 2:
+        return Given([])
+    pairs = []
+    for _ in range(count):
+        one, other = draw.random.sample(open_, 2)
+        pairs.append(_together(vary.vary(one, draw.random, draw.taken, now), other, draw))
+    return Given(pairs)
+
+
+def _together(first: Varied, other: Case, draw: Draw) -> tuple[Varied, tuple[str, ...]]:
+    second = vary.rename(other, draw.random, draw.taken)
+    moved = names.renamed(list(second.manifests())[1:], {second.namespace: first.case.namespace})
+    assert isinstance(moved, list)  # a list stays one
+    again = replace(second, namespace=first.case.namespace)
+    after = names.renamed(second.after, {second.namespace: first.case.namespace})
+    assert isinstance(after, list)
+    case = replace(first.case, fault=f"{first.case.fault}+{other.fault}", words="two things are wrong here")
+    case = replace(
+        case,
+        objects=[*case.objects, *moved],
+        after=[*case.after, *after],
+        delete=[*case.delete, *(path.replace(second.namespace, case.namespace) for path in second.delete)],
+    )
+    kind, _, name = second.finds.partition("/")
+    finds = f"{kind}/{name}" if "/" not in name else f"{kind}/{again.namespace}/{name.partition('/')[2]}"
+    expected = (f"{first.case.fault} {first.case.finds}", f"{other.fault} {finds}")
+    return Varied(case, (*first.drawn, f"with {other.fault} beside it")), expected
+
+
+@contextmanager
+def plane(folder: Path, binaries: Binaries, draw: Draw) -> Iterator[ControlPlane]:
+    """A control plane with played nodes under drawn names, and something broken where nobody asks."""
+    folder.mkdir(parents=True)
+    written = vary.nodes_file(folder / "nodes.yaml", draw.taken, draw.random)
+    (folder / "plane").mkdir()
+    with harness.running(folder / "plane", binaries) as made, played.playing(made, str(written)):
+        made.apply(vary.elsewhere())
+        yield made
+
+
+@asynccontextmanager
+async def bench(made: ControlPlane, folder: Path) -> AsyncIterator[Bench]:
+    """A gateway over the plane, and reads beside it."""
+    with made.http() as client:
+        async with (
+            Cluster.from_kubeconfig(str(made.kubeconfig("admin"))) as cluster,
+            Cluster.from_kubeconfig(str(made.kubeconfig("admin"))) as behind,
+            gated(behind, folder) as gate,
+        ):
+            gate.gateway.verifier.tick = 2.0
+            yield Bench(cluster, gate, client, state.collections(client), asyncio.Lock())
+
+
+async def each(items: Sequence[Looked], do: Callable[[Looked], Awaitable[None]]) -> None:
+    """Do it to all, a few at a time; what breaks is written into the trial."""
+    gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(item: Looked) -> None:
+        async with gate:
+            try:
+                await do(item)
+            # The boundary of a trial: one that breaks is shown as broken, and the others go on.
+            except Exception as error:  # noqa: BLE001
+                item.trial.broke = f"{type(error).__name__}: {error}"[:300]
+
+    await asyncio.gather(*(one(item) for item in items))
+
+
+async def looked(cluster: Cluster, given: Given) -> list[Looked]:
+    """Diagnose everything that was staged."""
+    gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(varied: Varied, expected: tuple[str, ...]) -> Looked:
+        async with gate:
+            return await trial.look(cluster, varied, expected)
+
+    return list(await asyncio.gather(*(one(*pair) for pair in given.varied)))
+
+
+def stage(made: ControlPlane, given: Given) -> None:
+    """Stage a round: everything once, then what comes after the first state."""
+    all_cases = [varied.case for varied, _ in given.varied]
+    staging.stage(made, all_cases)
+    staging.go_on(made, all_cases)
+
+
+async def played_scenarios(made: ControlPlane, wanted: Sequence[str]) -> Given:
+    """Play shipped scenarios under other names, each to its incident."""
+    found = []
+    for name in wanted:
+        other = renamed(name)
+        await asyncio.to_thread(history.play, made, other)
+        await asyncio.to_thread(history.wait_shown, made, other)
+        found.append(
+            (Varied(_case_of(other), ("everything renamed",)), (f"{other.expect.fault} {other.expect.object}",))
+        )
+    return Given(found)
+
+
+def _case_of(other: scenario.Scenario) -> Case:
+    target = other.expect.object.rpartition("/")[2]
+    replicas = [
+        item["spec"]["replicas"]
+        for step in other.history
+        for item in step.apply
+        if item["metadata"]["name"] == target and "replicas" in item.get("spec", {})
+    ]
+    app: Json = {"name": target, "replicas": replicas[-1] if replicas else 1}
+    return Case(other.expect.fault, other.namespace, other.expect.object, app=app, words=other.incident)
+
+
+async def whole(made: ControlPlane, folder: Path, given: Given, other: K8sgpt | None) -> list[Trial]:
+    """Diagnose, shake, compare and repair."""
+    async with bench(made, folder) as table:
+        seen = await looked(table.cluster, given)
+        for item in seen:
+            await asyncio.to_thread(trial.shake, item)
+            if item.trial.said:
+                await trial.timed(table, item)
+            if other:
+                item.trial.other = await asyncio.to_thread(other.look, made, item.case, item.trial.fault, item.noise)
+        await each(seen, lambda item: trial.repair(table, item))
+    return [item.trial for item in seen]
+
+
+async def found(made: ControlPlane, given: Given) -> list[Trial]:
+    """Diagnose only."""
+    async with Cluster.from_kubeconfig(str(made.kubeconfig("admin"))) as cluster:
+        return [item.trial for item in await looked(cluster, given)]
+
+
+# Controls
+
+
+async def controlled(made: ControlPlane, wanted: Sequence[controls.Staged], other: K8sgpt | None) -> list[Control]:
+    """Stage what is no fault, wait until it is well, and ask about it."""
+    for control in wanted:
+        made.apply(controls.manifests(control))
+    for control in wanted:
+        await asyncio.to_thread(wait_until, f"{control.id} is well", partial(_well, made, control), 120)
+    judged = []
+    async with Cluster.from_kubeconfig(str(made.kubeconfig("admin"))) as cluster:
+        for control in wanted:
+            if control.refused:
+                async with _stranger(made, control.namespace) as stranger:
+                    judged.append(await _asked(stranger, control))
+            else:
+                judged.append(await _asked(cluster, control))
+            if other:
+                judged[-1].other = await asyncio.to_thread(
+                    other.look, made, Case("", control.namespace, ""), "", frozenset()
+                )
+    return judged
+
+
+async def _asked(cluster: Cluster, control: controls.Staged) -> Control:
+    snapshot = control.edit(await take(cluster, [control.namespace]))
+    said = diagnose(snapshot, Incident(control.words, (control.namespace,)))
+    findings = tuple(Said(one.fault, str(one.object), one.confidence, False) for one in said.findings)
+    return Control(id=control.id, title=control.title, expected=control.expected, said=findings, unknown=said.unknown)
+
+
+def _well(made: ControlPlane, control: controls.Staged) -> bool:
+    namespaced = f"namespaces/{control.namespace}"
+    apps = [
+        item
+        for kind in ("deployments", "statefulsets")
+        for item in made.get(f"/apis/apps/v1/{namespaced}/{kind}")["items"]
+    ]
+    jobs = made.get(f"/apis/batch/v1/{namespaced}/jobs")["items"]
+    ready = all(item["status"].get("readyReplicas", 0) == item["spec"]["replicas"] for item in apps)
+    return ready and all(job["status"].get("succeeded", 0) == 1 for job in jobs)
+
+
+@asynccontextmanager
+async def _stranger(made: ControlPlane, namespace: str) -> AsyncIterator[Cluster]:
+    """The cluster as somebody who may list Services and nothing else."""
+    made.apply([
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "stranger", "namespace": namespace}},
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "Role",
+            "metadata": {"name": "services", "namespace": namespace},
+            "rules": [{"apiGroups": [""], "resources": ["services"], "verbs": ["list", "get"]}],
+        },
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "RoleBinding",
+            "metadata": {"name": "services", "namespace": namespace},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "services"},
+            "subjects": [{"kind": "ServiceAccount", "name": "stranger", "namespace": namespace}],
+        },
+    ])  # fmt: skip
+    with made.http() as admin:
+        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/stranger/token"
+        asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 3600}}
+        token = admin.post(path, json=asked).raise_for_status().json()["status"]["token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    async with Cluster(httpx.AsyncClient(base_url=made.server, verify=made.tls, headers=headers)) as cluster:
+        yield cluster

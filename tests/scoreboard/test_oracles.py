@@ -1,0 +1,132 @@
+"""An oracle allows what the catalogue allows, calls everything else a side effect, and sees what does not hold."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from skyflo_runbooks.model.json import Json
+from tests.faults.staging import Case
+from tests.scoreboard import oracles
+from tests.scoreboard.oracles import oracle
+
+QUOTA = Case("ADM-01", "shop", "Deployment/shop/web", app={"name": "web", "replicas": 2})
+
+
+def case(fault: str, finds: str = "Deployment/shop/web") -> Case:
+    """A case of a fault."""
+    return Case(fault, "shop", finds, app={"name": "web", "replicas": 2})
+
+
+@pytest.mark.parametrize(
+    ("fault", "line"),
+    [
+        ("SCH-01", "Deployment/shop/web: spec.template.spec.nodeSelector.disk"),
+        ("SCH-01", "Deployment/shop/web: spec.template.spec.nodeSelector.disk (removed)"),
+        ("SCH-06", "Deployment/shop/web: spec.replicas"),
+        ("ADM-01", "Deployment/shop/web: spec.template.spec.containers[web].resources.requests.cpu"),
+        ("ADM-01", "ResourceQuota/shop/team: spec.hard.requests.cpu"),
+        ("CON-07", "Deployment/shop/web: spec.template.spec.containers[web].resources.limits.memory"),
+        ("ADM-10", "created ServiceAccount/shop/runner"),
+    ],
+)
+def test_what_a_repair_may_change(fault: str, line: str) -> None:
+    """What the catalogue names as the remedy."""
+    assert oracle(fault).strange(case(fault), [line]) == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "line"),
+    [
+        ("SCH-01", "Deployment/shop/web: spec.replicas"),
+        ("SCH-01", "Deployment/shop/other: spec.template.spec.nodeSelector.disk"),
+        ("SCH-01", "Node/node-a: metadata.labels.disk"),
+        ("ADM-01", "ResourceQuota/elsewhere/team: spec.hard.requests.cpu"),
+        ("ADM-01", "deleted ResourceQuota/shop/team"),
+        ("CON-08", "Deployment/shop/web: spec.template.spec.containers[web].livenessProbe.httpGet.path (removed)"),
+        ("ADM-04", "Namespace/shop: metadata.labels.pod-security.kubernetes.io/enforce (removed)"),
+        ("DEL-02", "ConfigMap/shop/lease: metadata.finalizers[0] (removed)"),
+        ("NET-10", "deleted NetworkPolicy/shop/orders-in"),
+    ],
+)
+def test_what_is_a_side_effect(fault: str, line: str) -> None:
+    """Another object, another field, a probe, a quota, a label of admission, a finalizer, a policy taken away."""
+    assert oracle(fault).strange(case(fault), [line]) == [line]
+
+
+def app(**status: object) -> Json:
+    """A Deployment of two replicas, rolled out unless `status` says otherwise."""
+    whole = {"observedGeneration": 3, "updatedReplicas": 2, "availableReplicas": 2, **status}
+    return {"metadata": {"name": "web", "generation": 3}, "spec": {"replicas": 2}, "status": whole}
+
+
+def pod(ready: str = "True", phase: str = "Running") -> Json:
+    """A pod of it."""
+    conditions = [{"type": "Ready", "status": ready}]
+    statuses = [{"restartCount": 2}, {"restartCount": 1}]
+    status: Json = {"phase": phase, "conditions": conditions, "containerStatuses": statuses}
+    return {"metadata": {"name": "web-1"}, "status": status}
+
+
+def look(answers: dict[str, list[Json]], of: Case = QUOTA) -> oracles.Look:
+    """Reads of a cluster that holds these lists, and nothing else."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={"items": answers.get(request.url.path.rpartition("/")[2], [])})
+
+    return oracles.Look(httpx.Client(transport=httpx.MockTransport(answer), base_url="http://api"), of)
+
+
+@pytest.mark.parametrize(
+    ("deployment", "one", "why"),
+    [
+        (app(), pod(), ""),
+        (app(), pod(phase="Succeeded", ready="False"), ""),
+        (app(observedGeneration=2), pod(), "not observed yet"),
+        (app(availableReplicas=1), pod(), "wants 2"),
+        (app(), pod(ready="False"), "web-1 is not Ready"),
+    ],
+)
+def test_rolled_out_is_all_of_it(deployment: Json, one: Json, why: str) -> None:
+    """Observed, updated, available, and no pod that is not Ready; a pod that ended well is none."""
+    said = oracles.rolled_out(look({"deployments": [deployment], "pods": [one]}))
+
+    assert why in said
+    assert bool(said) == bool(why)
+
+
+def test_restarts_are_those_of_all_containers() -> None:
+    """Of every container of every pod."""
+    assert oracles.restarts(look({"pods": [pod(), pod()]})) == 6
+
+
+@pytest.mark.parametrize(("used", "kept"), [("900m", True), ("1", True), ("1100m", False)])
+def test_a_quota_is_kept_after_the_repair(used: str, kept: bool) -> None:
+    """What is used is not above what it allows."""
+    quota: Json = {"metadata": {"name": "team"}, "status": {"hard": {"cpu": "1"}, "used": {"cpu": used}}}
+    said = oracle("ADM-01").why_not(look({"deployments": [app()], "pods": [pod()], "resourcequotas": [quota]}))
+
+    assert (said == "") is kept
+
+
+def test_fewer_replicas_are_no_repair() -> None:
+    """A workload that wants none is rolled out, and serves nobody."""
+    none = app(updatedReplicas=0, availableReplicas=0) | {"spec": {"replicas": 0}}
+
+    assert oracle("SCH-01").why_not(look({"deployments": [none]})) == "it wants no replicas"
+
+
+@pytest.mark.parametrize(("target", "held"), [(8080, True), (9090, False)])
+def test_a_service_is_served_on_a_port_that_its_pods_declare(target: int, held: bool) -> None:
+    """Ready endpoints alone do not answer on a port that nobody listens on."""
+    ready = pod() | {"spec": {"containers": [{"ports": [{"containerPort": 8080}]}]}}
+    slice_: Json = {
+        "metadata": {"labels": {"kubernetes.io/service-name": "web"}},
+        "endpoints": [{"conditions": {"ready": True}}],
+        "ports": [{"port": target}],
+    }
+    said = oracle("NET-02").why_not(
+        look({"deployments": [app()], "pods": [ready], "endpointslices": [slice_]}, case("NET-02", "Service/shop/web"))
+    )
+
+    assert (said == "") is held

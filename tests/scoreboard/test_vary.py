@@ -1,0 +1,74 @@
+"""What is drawn leaves the fault as it is, and everything around it is new."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from skyflo_runbooks.practice import scenario
+from tests.faults import staging
+from tests.scoreboard import names, vary
+
+NOW = datetime(2026, 1, 5, 10, tzinfo=UTC)
+CASES = [case for family in staging.families() for case in staging.cases(family)]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.fault}-{case.namespace}")
+def test_nothing_keeps_its_name(case: staging.Case) -> None:
+    """No own word of the case is left, and the object that has to be found is renamed with it."""
+    drawn = vary.rename(case, Random(7), {})
+
+    kept = names.own(case.finds.split("/")[1:]) & set(drawn.finds.split("/"))
+    assert not kept
+    assert drawn.namespace != case.namespace
+    assert drawn.fault == case.fault
+    assert drawn.finds.partition("/")[0] == case.finds.partition("/")[0]
+    assert [item["kind"] for item in drawn.objects] == [item["kind"] for item in case.objects]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.fault}-{case.namespace}")
+def test_what_is_drawn_can_be_staged(case: staging.Case) -> None:
+    """Each object has a name; a count that the case states is kept; no two containers have one name."""
+    varied = vary.vary(case, Random(3), {}, NOW).case
+    for item in varied.manifests():
+        assert item["metadata"]["name"]
+    if "replicas" in case.app:
+        assert varied.app["replicas"] == case.app["replicas"]
+    if case.app:
+        made = staging.deployment(varied.namespace, varied.app)["spec"]["template"]["spec"]["containers"]
+        assert len({each["name"] for each in made}) == len(made)
+
+
+def test_a_seed_repeats_a_draw() -> None:
+    """The same seed gives the same case, another gives another."""
+    first = vary.vary(CASES[0], Random(5), {}, NOW)
+
+    assert first == vary.vary(CASES[0], Random(5), {}, NOW)
+    assert first != vary.vary(CASES[0], Random(6), {}, NOW)
+
+
+def test_a_closed_namespace_gets_no_further_pods() -> None:
+    """There every further pod would be part of the fault."""
+    quota = next(case for case in CASES if case.fault == "ADM-01")
+
+    assert vary.closed(quota)
+    assert {item["kind"] for item in vary.neighbours(quota, Random(1), {})} == {"ConfigMap"}
+
+
+def test_old_events_are_old_and_of_pods_that_are_gone() -> None:
+    """At least three quarters of an hour before now, about pods that nobody stages."""
+    events = list(vary.long_ago(CASES[0], Random(1), NOW))
+
+    assert events
+    assert all(str(event["lastTimestamp"]) < "2026-01-05T09:16:00Z" for event in events)
+
+
+def test_the_played_nodes_are_renamed(tmp_path: Path) -> None:
+    """As many as the healthy scenario has, none of its names, and the sidecar's image can be pulled."""
+    taken: dict[str, str] = {}
+    written = scenario.load(str(vary.nodes_file(tmp_path / "nodes.yaml", taken, Random(1))))
+
+    assert {node.name for node in written.nodes} == {taken[node.name] for node in scenario.load("healthy").nodes}
+    assert not {node.name for node in written.nodes} & set(taken)
+    assert vary.SIDECAR in written.registry
