@@ -12,6 +12,9 @@ TESTS ?= tests
 # A file's tests stay on one worker; tests/conftest.py says what else does.
 WORKERS ?= 2
 
+# Whatever the shell says: without compiled modules every start of a process compiles its libraries anew, for seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -23,7 +26,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@test -x $(PYTHON) || $(BASE_PYTHON) -m venv $(VENV)
 	@$(PYTHON) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m ensurepip >/dev/null
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check uv
-	@VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv pip install --quiet --constraint constraints.txt --editable '.[lab,dev]'
+	@VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv pip install --quiet --compile-bytecode --constraint constraints.txt --editable '.[lab,dev]'
 	@touch $@
 
 environment: $(STAMP) ## make the Python environment in .venv

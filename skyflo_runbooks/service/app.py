@@ -19,7 +19,7 @@ from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.service import api, credentials, deciding, metrics, records, resolving, site, stream
 from skyflo_runbooks.service.answers import answer, failure, masked
 from skyflo_runbooks.service.desk import Desk
-from skyflo_runbooks.service.mcp import mounted
+from skyflo_runbooks.service.mcp import Guard, Mounted
 from skyflo_runbooks.service.openapi import document
 
 STATIC = Path(__file__).parent / "pages" / "static"
@@ -37,7 +37,8 @@ def described() -> Json:
 def build(desk: Desk) -> Starlette:
     """Return the application over one desk. Its lifespan opens and closes the gateway."""
     openapi = answer(described())
-    mcp_app = mounted(desk)
+    mcp = Mounted(desk)
+    guarded_mcp = Guard(mcp, desk)
 
     async def openapi_document(request: Request) -> Response:
         return openapi
@@ -50,7 +51,7 @@ def build(desk: Desk) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, object]]:
-        async with desk.gateway, mcp_app.lifespan(app), resolving.running(desk) as sessions:
+        async with desk.gateway, mcp.running(), resolving.running(desk) as sessions:
             yield {"sessions": sessions}
 
     routes: list[BaseRoute] = [
@@ -60,8 +61,8 @@ def build(desk: Desk) -> Starlette:
         Route(credentials.PAIR.path, answering(desk, pair), methods=["POST"]),
         *site.routes(desk),
         Mount("/static", StaticFiles(directory=STATIC)),
-        Route("/mcp", WithoutRedirect("/mcp", mcp_app)),
-        Mount("/mcp", mcp_app),
+        Route("/mcp", WithoutRedirect("/mcp", guarded_mcp)),
+        Mount("/mcp", guarded_mcp),
     ]
 
     async def said(request: Request, error: SkyfloError) -> Response:

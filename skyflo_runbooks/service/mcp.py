@@ -1,9 +1,15 @@
 """MCP over HTTP at `/mcp`: the same tools, the same gate, the same credentials.
 
-The call of a change tool, by any client, answers with the proposal and where to decide it. It never executes.
+Rules:
+  1. The call of a change tool, by any client, answers with the proposal and where to decide it. It never executes.
+  2. Nobody gets past the guard without a credential, and until somebody does nothing of MCP is imported: its libraries
+     take longer to load than everything else of the gateway together.
 """
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -12,7 +18,7 @@ from skyflo_runbooks.gateway.gate import Gate
 from skyflo_runbooks.gateway.identity import Identity
 from skyflo_runbooks.gateway.proposer import Wish
 from skyflo_runbooks.gateway.redaction import Redactor
-from skyflo_runbooks.model.errors import SkyfloError
+from skyflo_runbooks.model.errors import OurBug, SkyfloError
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.proposal import Origin
 from skyflo_runbooks.service.answers import failure, masked
@@ -21,18 +27,57 @@ from skyflo_runbooks.service.desk import Desk
 Propose = Callable[[str, Json, Identity], Awaitable[Json]]
 
 
-def mounted(desk: Desk) -> Any:
-    """Return the ASGI application that is mounted at `/mcp`."""
-    from starlette.middleware import Middleware
+class Mounted:
+    """The ASGI application behind `/mcp`, which comes into being with its first message; see `running`."""
 
-    served = server(desk.gate, desk_proposer(desk), desk.gateway.redactor)
-    return served.http_app(
-        path="/",
-        stateless_http=True,
-        json_response=True,  # nothing streams here, and an event stream for each answer costs its time
-        middleware=[Middleware(Guard, desk=desk)],
-        host_origin_protection=False,  # Guard checks host, origin and credential, as everywhere else
-    )
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._wanted = asyncio.Event()
+        self._made: asyncio.Future[Any] | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Hand a message on, once there is somebody to hand it to."""
+        if self._made is None:
+            raise OurBug("The application at /mcp does not run.")
+        self._wanted.set()
+        app = await asyncio.shield(self._made)
+        await app(scope, receive, send)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Serve while the block lasts. What MCP keeps open is opened and closed by one task, as it has to be."""
+        self._made = asyncio.get_running_loop().create_future()
+        task = asyncio.create_task(self._live(self._made), name="mcp")
+        task.add_done_callback(partial(_ended, self._made))
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _live(self, made: "asyncio.Future[Any]") -> None:
+        await self._wanted.wait()
+        app = await asyncio.to_thread(self._built)
+        async with app.lifespan(app):
+            made.set_result(app)
+            await asyncio.Event().wait()
+
+    def _built(self) -> Any:
+        served = server(self._desk.gate, desk_proposer(self._desk), self._desk.gateway.redactor)
+        return served.http_app(
+            path="/",
+            stateless_http=True,
+            json_response=True,  # nothing streams here, and an event stream for each answer costs its time
+            host_origin_protection=False,  # Guard checks host, origin and credential, as everywhere else
+        )
+
+
+def _ended(made: "asyncio.Future[Any]", task: "asyncio.Task[None]") -> None:
+    """Tell who still waits for the application that it ended, or with which error it could not be made."""
+    if task.cancelled() or (error := task.exception()) is None:
+        made.cancel()
+    elif not made.done():
+        made.set_exception(error)
 
 
 def desk_proposer(desk: Desk) -> Propose:
