@@ -65,6 +65,10 @@ reliability: $(STAMP) ## a day of load with kills (PROPOSALS, KILLS, SEED), and 
 tools-doc: $(STAMP) ## write docs/tools.md from what the servers offer
 	@$(VENV)/bin/skyflo-runbooks tools --page > docs/tools.md.new && mv docs/tools.md.new docs/tools.md
 
+runbooks: $(STAMP) ## write the curated runbooks and docs/runbooks.md from their source
+	@$(PYTHON) -m skyflo_runbooks.planning.curated runbooks
+	@$(VENV)/bin/skyflo-runbooks runbooks --page > docs/runbooks.md.new && mv docs/runbooks.md.new docs/runbooks.md
+
 constraints: ## resolve the versions anew
 	uv pip compile --quiet --python-version 3.11 pyproject.toml --extra lab --extra dev --output-file constraints.txt \
 	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links
@@ -72,4 +76,4 @@ constraints: ## resolve the versions anew
 clean: ## remove what was made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis kernel_ext/skyflo_kernel/labextension
 
-.PHONY: help environment demo test bench reliability tools-doc constraints clean
+.PHONY: help environment demo test bench reliability tools-doc runbooks constraints clean

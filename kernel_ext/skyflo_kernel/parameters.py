@@ -5,7 +5,9 @@ Rules:
      The last declaration counts.
   2. Its value has the declared type exactly, but that an int is a float too. `"true"` and `"false"` for a bool are
      taken as meant, because `papermill -p flag true` injects the text.
-  3. A cell that papermill injected (its first line is `# Parameters`) may name declared parameters only: papermill
+  3. One whose help begins with `required:` has no default. A step that uses it is refused while it is empty or 0; the
+     steps that do without it run, so that one can look before one chooses.
+  4. A cell that papermill injected (its first line is `# Parameters`) may name declared parameters only: papermill
      itself only warns of others, and a mistyped name must not run with the default.
 """
 
@@ -15,7 +17,7 @@ import sys
 from collections.abc import Iterable, MutableMapping
 
 from skyflo_runbooks.model.errors import BadInput
-from skyflo_runbooks.model.plan import ParameterType
+from skyflo_runbooks.model.plan import Parameter, ParameterType
 
 INJECTED_HEAD = "# Parameters"
 _MEANT = {"true": True, "false": False}
@@ -56,7 +58,22 @@ def check(namespace: MutableMapping[str, object]) -> dict[str, str | int | float
                 next_step=_advice(name, type_),
             )
         values[name] = value
+    _check_given(_cells(namespace), values)
     return values
+
+
+def _check_given(sources: list[str], values: dict[str, str | int | float | bool]) -> None:
+    """Raise `BadInput` where the step of the cell that runs now uses a parameter which nobody gave (rule 3)."""
+    from skyflo_runbooks.model.plan import missing
+
+    left = missing([item for source in sources for item in _described(source)], values)
+    used = set(_used(sources[-1])) if left else set()
+    for item in left:
+        if item.name in used:
+            raise BadInput(
+                f"The parameter {item.name!r} has no value: {item.help}.",
+                next_step=f"Give it one in the parameters cell, or with -p {item.name}=….",
+            )
 
 
 def coerce(namespace: MutableMapping[str, object], types: dict[str, ParameterType]) -> None:
@@ -84,6 +101,31 @@ def _cells(namespace: MutableMapping[str, object]) -> list[str]:
     """The sources of the cells that were run, where IPython keeps them."""
     cells = namespace.get("In")
     return [cell for cell in cells if isinstance(cell, str)] if isinstance(cells, list) else []
+
+
+def _described(source: str) -> tuple[Parameter, ...]:
+    """The required parameters that a cell declares."""
+    from skyflo_runbooks.notebook.cell import REQUIRED, OutsideGrammar
+    from skyflo_runbooks.notebook.grammar import parse_cell
+    from skyflo_runbooks.notebook.parse import parameters_of
+
+    if REQUIRED not in source:
+        return ()
+    try:
+        return parameters_of(source, parse_cell(source).assignments)
+    except OutsideGrammar:
+        return ()
+
+
+def _used(source: str) -> tuple[str, ...]:
+    """The parameters that a step's cell uses."""
+    from skyflo_runbooks.notebook.cell import OutsideGrammar
+    from skyflo_runbooks.notebook.grammar import parse_cell
+
+    try:
+        return parse_cell(source).parameters
+    except OutsideGrammar:
+        return ()
 
 
 def _declared(source: str) -> dict[str, ParameterType]:

@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "new": ("new", "new", "Say what is wrong: diagnose and write a runbook."),
     "resolve": ("resolve", "resolve", "The whole story in this terminal: finding, plan, cards, verdict."),
     "run": ("run", "run", "Execute a runbook headless."),
+    "runbooks": ("runbooks", "runbooks", "The curated runbooks: list, what is in one, a copy of it."),
     "approvals": ("decide", "approvals", "List the proposals that wait for a decision."),
     "show": ("decide", "show", "Show one proposal: its card, or its receipt."),
     "approve": ("decide", "approve", "Approve proposals, after showing each diff."),

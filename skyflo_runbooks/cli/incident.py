@@ -5,6 +5,7 @@
 """
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -23,7 +24,16 @@ def summary(answer: Json, path: str | None) -> Json:
         "plan": steps(answer.get("plan")),
         "unknown": list(at(answer, "diagnosis", "unknown", default=[])),
         "elapsed_ms": answer.get("elapsed_ms"),
+        "runbooks": [{**offer, "command": command(offer)} for offer in answer.get("runbooks") or []],
     }
+
+
+def command(offer: Json) -> str:
+    """Return the line that runs a curated runbook as it was offered; what a person has to choose stands as `…`."""
+    given = [f"{name}={value}" for name, value in offer["parameters"].items()]
+    left = [f"{name}=…" for name in offer["missing"]]
+    words = ["skyflo-runbooks", "run", offer["runbook"], *(word for pair in given for word in ("-p", pair))]
+    return " ".join([shlex.join(words), *(f"-p {pair}" for pair in left)])
 
 
 def findings(answer: Json) -> list[Json]:

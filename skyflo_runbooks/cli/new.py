@@ -51,6 +51,7 @@ def new(
         screen.line()
         screen.line(f"Runbook: {path}", "green")
         screen.line(f"Open it in JupyterLab ('skyflo-runbooks lab {path}'), or 'skyflo-runbooks run {path}'.", "dim")
+    _offer(screen, answer.get("runbooks") or [])
     screen.json(incident.summary(answer, str(path) if path else None))
     return code
 
@@ -95,6 +96,19 @@ def tell(screen: Screen, answer: Json) -> None:
         if not any(step["kind"] == "change" for step in steps) and found:
             advice = at(diagnosis, "findings", 0, "advice") or "The runbook says what was left out, and why."
             screen.line(f"  No safe change is known. {advice}", "yellow")
+
+
+def _offer(screen: Screen, offers: list[Json]) -> None:
+    """Name the curated runbooks that fit, each with the line that runs it."""
+    if not offers:
+        return
+    screen.line()
+    screen.line(
+        "Curated runbooks that fit, or are worth reading ('skyflo-runbooks runbooks NAME' says what is in one):"
+    )
+    for offer in offers:
+        screen.line(f"  {offer['runbook']}: {offer['title']} ({offer['why']})")
+        screen.line(f"    {incident.command(offer)}", "dim")
 
 
 def _write(answer: Json, output: Path | None) -> Path | None:

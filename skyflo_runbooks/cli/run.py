@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skyflo_runbooks.cli import card, client, values
+from skyflo_runbooks.cli import card, client, shelf, values
 from skyflo_runbooks.cli.environment import current
 from skyflo_runbooks.cli.options import AsJson, Parameters
 from skyflo_runbooks.cli.screen import Screen
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def run(
-    file: Annotated[Path, typer.Argument(help="The runbook; it is never written.")],
+    file: Annotated[Path, typer.Argument(help="The runbook, or the name of a curated one; it is never written.")],
     sets: Parameters = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Default: a new file in $SKYFLO_HOME/runs.")
@@ -33,13 +33,12 @@ def run(
     screen = Screen(as_json)
     if replay and wait:
         raise BadInput("--wait and --replay exclude each other.", next_step="A replay proposes nothing to wait for.")
-    if not file.is_file():
-        raise BadInput(f"There is no runbook at {file}.", next_step="Make one with 'skyflo-runbooks new'.")
+    path = shelf.find(file)
     given, seconds = values.pairs(sets or []), parse_duration(wait) if wait else 0.0
     client.find(current())  # says how to start a gateway before papermill is imported, which takes seconds
     from skyflo_runbooks.replay.run import run as execute
 
-    result = execute(file, parameters=given, output=output, wait=seconds, replay=replay, say=screen.note)
+    result = execute(path, parameters=given, output=output, wait=seconds, replay=replay, say=screen.note)
     for judged in result.verdicts:
         screen.line()
         screen.lines(card.judgement(judged))
@@ -51,7 +50,10 @@ def run(
     if result.exit_code == ExitCode.WAITING:
         waiting = " ".join(str(made["id"]) for made in result.proposals if made["state"] == "proposed")
         screen.note(f"A change waits: skyflo-runbooks approve {waiting}".rstrip())
-        screen.note(f"Then: skyflo-runbooks run {file}   (or with --wait 10m, and approve meanwhile)")
+        again = shlex.join(
+            ["skyflo-runbooks", "run", str(file), *(word for pair in sets or [] for word in ("-p", pair))]
+        )
+        screen.note(f"Then: {again}   (or with --wait 10m, and approve meanwhile)")
     for step in onward(file, result):
         screen.note(step)
     screen.json(result.to_json())

@@ -34,6 +34,12 @@ _EXPECTED = {
     "pods_scheduled": "every pod has a node, no node is overcommitted",
     "field_equals": "{path} is {value}",
     "env_set": "{variable} is set",
+    "node_ready": "Ready, without pressure, schedulable: {schedulable}, for {window}",
+    "node_drained": "cordoned, only pods of DaemonSets left, and no pod waits for a node since",
+    "quota_kept": "nothing is used beyond the quota",
+    "below_maximum": "fewer replicas wanted than the maximum",
+    "claim_bound": "bound, with the size that is asked for",
+    "certificate_valid": "valid now and for {days} more days",
 }
 
 

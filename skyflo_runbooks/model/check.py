@@ -106,6 +106,36 @@ def env_set(kind: str, name: str, *, namespace: str, container: str, variable: s
     )
 
 
+def node_ready(name: str, *, schedulable: bool = True, window: str = "5m") -> Check:
+    """Steadily: the node is Ready, under no pressure, and takes pods (`schedulable`) or none."""
+    return Check("node_ready", {"name": name, "schedulable": schedulable, "window": window})
+
+
+def node_drained(name: str) -> Check:
+    """Eventually: the node is cordoned and empty but for its DaemonSets, and no newer pod anywhere waits for a node."""
+    return Check("node_drained", {"name": name})
+
+
+def quota_kept(name: str, *, namespace: str) -> Check:
+    """Eventually: the ResourceQuota counts by its present limits, and nothing is used beyond them."""
+    return Check("quota_kept", {"name": name, "namespace": namespace})
+
+
+def below_maximum(name: str, *, namespace: str) -> Check:
+    """Eventually: the HorizontalPodAutoscaler measures, and wants fewer replicas than its maximum."""
+    return Check("below_maximum", {"name": name, "namespace": namespace})
+
+
+def claim_bound(name: str, *, namespace: str) -> Check:
+    """Eventually: the PersistentVolumeClaim is bound to a volume that holds what it asks for."""
+    return Check("claim_bound", {"name": name, "namespace": namespace})
+
+
+def certificate_valid(secret: str, *, namespace: str, days: int = 14) -> Check:
+    """Steadily: every certificate in the Secret's tls.crt is valid now and for `days` more days."""
+    return Check("certificate_valid", {"secret": secret, "namespace": namespace, "days": days})
+
+
 CATALOGUE: dict[str, Callable[..., Check]] = {
     function.__name__: function
     for function in (
@@ -120,6 +150,12 @@ CATALOGUE: dict[str, Callable[..., Check]] = {
         pods_scheduled,
         field_equals,
         env_set,
+        node_ready,
+        node_drained,
+        quota_kept,
+        below_maximum,
+        claim_bound,
+        certificate_valid,
     )
 }
 

@@ -4,6 +4,7 @@ Arguments are JSON. Where an argument is one of the plan's parameters it is writ
 in a cell the same thing is the bare name `memory_limit`.
 """
 
+from collections.abc import Iterable, Mapping
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -19,12 +20,23 @@ PARAMETER = "$param"
 
 
 class Parameter(msgspec.Struct, frozen=True):
-    """One typed parameter with its default and a line of help."""
+    """One typed parameter with its default and a line of help.
+
+    A `required` one has no default: an empty text or 0 stands there until a person gives a value. Its help ends with an
+    example where the value has a form ("such as 512Mi").
+    """
 
     name: str
     type: ParameterType
     default: str | int | float | bool
     help: str = ""
+    required: bool = False
+
+    @property
+    def form(self) -> str | int | float | bool:
+        """What a value is written like: the default, or the example where there is no default."""
+        _, such, example = self.help.rpartition("such as ")
+        return example.split()[0].rstrip(",;:)") if self.required and such and example else self.default
 
 
 class ReadStep(msgspec.Struct, frozen=True, tag="read", tag_field="kind"):
@@ -161,6 +173,15 @@ def place_of(template: object, name: str) -> str:
             if below:
                 return f"{key}.{below}"
     return ""
+
+
+def missing(parameters: Iterable[Parameter], values: Mapping[str, str | int | float | bool]) -> tuple[Parameter, ...]:
+    """Return the required parameters that neither `values` nor a default gives."""
+    return tuple(
+        item
+        for item in parameters
+        if item.required and values.get(item.name, item.default) in ("", 0) and item.type != "bool"
+    )
 
 
 def defaults(plan: Plan) -> dict[str, str | int | float | bool]:

@@ -27,6 +27,8 @@ AUTO_RUN: frozenset[CellKind] = frozenset({"import", "parameters", "read"})
 MODULE = "skyflo_kernel"
 ID_NAME = "runbook_id"
 CLUSTER_NAME = "runbook_cluster"
+# How the help of a parameter begins that has no default: what stands in its place only says the type.
+REQUIRED = "required:"
 CALLS = ("read", "gather", "change", "verify", "rollback", "record")
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")

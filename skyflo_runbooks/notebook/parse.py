@@ -8,6 +8,7 @@ A cell outside the grammar stays what it is: free code, named with its reason, a
 import io
 import json
 import tokenize
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,8 +19,8 @@ from skyflo_runbooks.model.errors import BadInput
 from skyflo_runbooks.model.finding import Finding
 from skyflo_runbooks.model.incident import Incident
 from skyflo_runbooks.model.json import Json, at
-from skyflo_runbooks.model.plan import Alternative, Parameter, Plan, ProseStep, Step, Target
-from skyflo_runbooks.notebook.cell import CLUSTER_NAME, ID_NAME, Assignment, CellKind, OutsideGrammar, Scalar
+from skyflo_runbooks.model.plan import Alternative, Parameter, ParameterType, Plan, ProseStep, Step, Target
+from skyflo_runbooks.notebook.cell import CLUSTER_NAME, ID_NAME, REQUIRED, Assignment, CellKind, OutsideGrammar, Scalar
 from skyflo_runbooks.notebook.digest import INJECTED, SCHEMA, is_foreign, runbook_digest, source, tags
 from skyflo_runbooks.notebook.grammar import parse_cell
 
@@ -167,12 +168,18 @@ def _parameters(cells: list[CodeCell]) -> tuple[Parameter, ...]:
     cell = next((cell for cell in cells if "parameters" in cell.tagged and cell.kind == "parameters"), None)
     if cell is None:
         return ()
-    help_ = _comments(cell.source)
-    return tuple(
-        Parameter(item.name, item.type, item.value, help_.get(item.line, ""))
-        for item in cell.assignments
-        if item.type is not None
-    )
+    return parameters_of(cell.source, cell.assignments)
+
+
+def parameters_of(said: str, assignments: Iterable[Assignment]) -> tuple[Parameter, ...]:
+    """Return the parameters that a cell declares: name, type and default from its code, the rest from the comments."""
+    help_ = _comments(said)
+    return tuple(_parameter(item, item.type, help_.get(item.line, "")) for item in assignments if item.type is not None)
+
+
+def _parameter(item: Assignment, type_: ParameterType, help_: str) -> Parameter:
+    required = help_.startswith(REQUIRED)
+    return Parameter(item.name, type_, item.value, help_.removeprefix(REQUIRED).strip(), required)
 
 
 def _comments(said: str) -> dict[int, str]:

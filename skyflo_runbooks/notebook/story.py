@@ -1,5 +1,7 @@
 """What happened, in Markdown: the incident, the cause with its evidence and times, and the objects it concerns.
 
+A curated runbook has no incident yet: it says which one it is for.
+
 Everything that came from a cluster or from the operator's words is escaped, so that it can look like nothing else.
 """
 
@@ -11,6 +13,11 @@ from skyflo_runbooks.model.plan import Plan
 from skyflo_runbooks.notebook.text import label, markdown, shorten
 
 MAX_TEXT = 600
+CURATED = "curated"
+_CURATED = (
+    "*A curated runbook. Give the parameters that are marked `required`; the others have sound defaults. Cells that "
+    "read run by themselves; each change waits for a person's approval in the gateway; verify cells measure.*"
+)
 
 # From what a customer meets to what a pod needs: an arrow goes from the earlier to the later kind.
 _RANKS = {
@@ -31,6 +38,8 @@ _RANKS = {
 
 def what_happened(plan: Plan, graph: str = "") -> str:
     """Return the first cell of a plan's notebook; `graph` is Mermaid source to use in place of our own drawing."""
+    if plan.generator == CURATED:
+        return f"# {markdown(plan.incident.text)}\n\n{_CURATED}"
     first = plan.findings[0] if plan.findings else None
     title = first.title if first else "What was looked at"
     parts = [f"# {markdown(title)}", f"> {markdown(shorten(plan.incident.text, MAX_TEXT))}"]

@@ -24,7 +24,7 @@ from skyflo_runbooks.model.plan import (
     Step,
     VerifyStep,
 )
-from skyflo_runbooks.notebook.cell import CLUSTER_NAME, ID_NAME, MODULE, fits, is_name, step_id
+from skyflo_runbooks.notebook.cell import CLUSTER_NAME, ID_NAME, MODULE, REQUIRED, fits, is_name, step_id
 
 WIDTH = 100
 INDENT = "    "
@@ -201,4 +201,7 @@ def _parameter(parameter: Parameter) -> str:
         )
     line = f"{_name(parameter.name)}: {parameter.type} = {_line(parameter.default)}"
     said = " ".join(parameter.help.split())
+    if said.startswith(REQUIRED) and not parameter.required:
+        raise BadInput(f"The help of {parameter.name!r} says that it is required, and it has a default.")
+    said = f"{REQUIRED} {said}".rstrip() if parameter.required else said
     return f"{line}  # {said}" if said else line

@@ -23,7 +23,7 @@ from skyflo_kernel.gateway import Gateway
 
 from skyflo_runbooks.model.errors import BadInput, ExitCode, Refused
 from skyflo_runbooks.model.json import Json, at
-from skyflo_runbooks.model.plan import Parameter
+from skyflo_runbooks.model.plan import Parameter, missing
 from skyflo_runbooks.model.quantity import same_form
 from skyflo_runbooks.notebook.parse import Runbook, parse, read_notebook
 from skyflo_runbooks.replay.course import Course, Options
@@ -75,6 +75,7 @@ def run(
     runbook = parse(notebook)
     _check_form(runbook, file)
     values = typed(runbook.plan.parameters, parameters or {})
+    _check_given(runbook.plan.parameters, values)
     asked = gateway or Gateway()
     if any(cell.step for cell in runbook.cells):
         _check_target(runbook, asked.status())
@@ -99,6 +100,17 @@ def typed(parameters: tuple[Parameter, ...], given: Mapping[str, str]) -> dict[s
     return values
 
 
+def _check_given(parameters: tuple[Parameter, ...], values: Mapping[str, Value]) -> None:
+    """Raise `BadInput` that names what a person has to choose and did not."""
+    left = missing(parameters, values)
+    if left:
+        told = "; ".join(f"{item.name} ({item.help})" if item.help else item.name for item in left)
+        raise BadInput(
+            f"This runbook has no value for: {told}.",
+            next_step="Nothing was run. Give " + " ".join(f"-p {item.name}=…" for item in left),
+        )
+
+
 def _hint(name: str, known: Mapping[str, Parameter]) -> str:
     import difflib
 
@@ -117,14 +129,22 @@ def _typed(parameter: Parameter, text: str) -> Value:
     except (ValueError, KeyError):
         raise BadInput(
             f"The parameter {parameter.name!r} must be {parameter.type}, got {text[:80]!r}.",
-            next_step=f"Its default is {parameter.default!r}.",
+            next_step=_written_like(parameter),
         ) from None
-    if not same_form(str(parameter.default), text):
+    if parameter.required and not text:
+        return text  # which is as if it were not given
+    if not same_form(str(parameter.form), text):
         raise BadInput(
             f"The parameter {parameter.name!r} cannot be {text[:80]!r}.",
-            next_step=f"Write it as its default is written: {parameter.default!r}.",
+            next_step=_written_like(parameter),
         )
     return text
+
+
+def _written_like(parameter: Parameter) -> str:
+    if parameter.required:
+        return f"It is {parameter.help}." if parameter.help else f"It is of type {parameter.type}."
+    return f"Write it as its default is written: {parameter.default!r}."
 
 
 def _check_form(runbook: Runbook, file: Path) -> None:

@@ -53,6 +53,7 @@ async def incident(desk: Desk, request: Request, who: Identity) -> Response:
             "plan": case.plan,
             "notebook": case.notebook,
             "elapsed_ms": case.elapsed_ms,
+            "runbooks": case.offers,
         }
     )
 

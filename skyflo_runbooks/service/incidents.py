@@ -8,6 +8,8 @@ import time
 
 import msgspec
 
+from skyflo_runbooks.diagnosis.diagnose import located
+from skyflo_runbooks.diagnosis.graph import Graph
 from skyflo_runbooks.diagnosis.investigate import investigate
 from skyflo_runbooks.gateway.identity import Identity
 from skyflo_runbooks.gateway.proposer import Wish
@@ -29,6 +31,7 @@ from skyflo_runbooks.model.plan import (
 )
 from skyflo_runbooks.model.proposal import Origin
 from skyflo_runbooks.notebook.compile import Observed, compile_plan
+from skyflo_runbooks.planning.curated.offer import Offer, offers
 from skyflo_runbooks.planning.drawing import drawing
 from skyflo_runbooks.planning.planner import plan as make_plan
 from skyflo_runbooks.planning.way import DryRun
@@ -36,12 +39,13 @@ from skyflo_runbooks.service.desk import Desk
 
 
 class Case(msgspec.Struct, frozen=True):
-    """What came of an incident: the diagnosis, the plan, and the notebook, where there is one."""
+    """What came of an incident: the diagnosis, the plan, the notebook where there is one, curated ones that fit."""
 
     diagnosis: Diagnosis
     plan: Plan | None
     notebook: Json | None
     elapsed_ms: float
+    offers: tuple[Offer, ...] = ()
 
 
 async def open_case(desk: Desk, *, text: str, namespaces: tuple[str, ...], who: Identity, always: bool) -> Case:
@@ -59,7 +63,8 @@ async def open_case(desk: Desk, *, text: str, namespaces: tuple[str, ...], who: 
     notebook = None if plan is None else await _compile(desk, plan, graph, who)
     elapsed = round((time.monotonic() - started) * 1000, 1)
     masked = msgspec.convert(desk.gateway.redactor.mask(msgspec.to_builtins(found)), Diagnosis)
-    case = Case(masked, plan, notebook, elapsed)
+    fits = offers(masked, incident, plan, located(Graph(snapshot), incident).objects)
+    case = Case(masked, plan, notebook, elapsed, fits)
     if plan is not None and notebook is not None:
         desk.gateway.register(plan.id, registration(plan, notebook))
     desk.gateway.store.record("incident", desk.gateway.redactor.mask(_told(incident, case, who)))

@@ -17,7 +17,7 @@ GATEWAY = r"one-time link: http://\S+/login/\S+"
 # Every name of a block, and so every test below; `test` is `make test` itself.
 NAMES = {
     "demo", "test", "headless", "practice", "gateway", "login", "resolve", "notebook", "back", "lab", "control-plane",
-    "real-node", "promises",
+    "real-node", "promises", "curated",
 }  # fmt: skip
 
 
@@ -94,6 +94,11 @@ def test_the_notebook_and_jupyterlab(mine: Desk) -> None:
     run.until("Ctrl-C ends both", 120)
     run.interrupt()
     assert run.end(60) == 130
+
+
+def test_the_curated_runbooks_are_listed(mine: Desk) -> None:
+    """No gateway and no cluster are needed."""
+    assert "memory_limit" in mine.do(*readme.commands("curated"))
 
 
 def test_the_promises_hold(mine: Desk) -> None:

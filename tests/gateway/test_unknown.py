@@ -33,6 +33,12 @@ CHECKS: dict[str, Check] = {
     "pods_scheduled": check.pods_scheduled(*NAME, namespace=NS),
     "field_equals": check.field_equals(*NAME, namespace=NS, path="/spec/replicas", value=3),
     "env_set": check.env_set(*NAME, namespace=NS, container="payment-service", variable="X"),
+    "node_ready": check.node_ready("node-a"),
+    "node_drained": check.node_drained("node-a"),
+    "quota_kept": check.quota_kept("checkout-quota", namespace=NS),
+    "below_maximum": check.below_maximum("payment-service", namespace=NS),
+    "claim_bound": check.claim_bound("ledger", namespace=NS),
+    "certificate_valid": check.certificate_valid("payment-gateway", namespace=NS),
 }
 App = Callable[[Any, Any, Any], Awaitable[None]]
 

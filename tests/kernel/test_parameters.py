@@ -96,3 +96,46 @@ def test_annotations_declare_in_a_terminal() -> None:
         parameters.check(found)
     found["replicas"] = 3
     assert parameters.check(found) == {"replicas": 3}
+
+
+REQUIRED = """name: str = ""  # required: which workload
+limit: str = ""  # required: such as 1Gi
+most: int = 0  # required: how many"""
+READ = 'found = runbook.read("k8s_get", kind="Deployment", name=name)'
+CHANGE = 'raised = runbook.change("k8s_scale", name=name, replicas=most)'
+
+
+def kernel(*cells: str, **values: object) -> MutableMapping[str, object]:
+    """The namespace of a kernel whose last cell runs now."""
+    return {"In": ["", REQUIRED, *cells], "name": "", "limit": "", "most": 0, **values}
+
+
+def test_a_step_whose_parameter_nobody_gave_is_refused() -> None:
+    """The error names it and says what it is."""
+    with pytest.raises(BadInput, match="'name' has no value: which workload") as caught:
+        parameters.check(kernel(READ))
+    assert "-p name=" in caught.value.next_step
+
+
+def test_one_can_look_before_one_chooses() -> None:
+    """A step that does without the missing one runs; the one that uses it does not."""
+    assert parameters.check(kernel(READ, name="web"))["name"] == "web"
+    with pytest.raises(BadInput, match="'most'"):
+        parameters.check(kernel(READ, CHANGE, name="web"))
+
+
+def test_what_was_given_suffices() -> None:
+    """By papermill's cell, or in the parameters cell itself."""
+    injected = '# Parameters\nname = "web"\nmost = 3'
+    assert parameters.check(kernel(injected, CHANGE, name="web", most=3))["most"] == 3
+    edited: MutableMapping[str, object] = {
+        "In": ["", REQUIRED.replace('name: str = ""', 'name: str = "web"'), READ],
+        "name": "web",
+    }
+    assert parameters.check(edited)["name"] == "web"
+
+
+def test_free_code_is_not_read_for_parameters() -> None:
+    """What is outside the grammar uses what it likes; a step in it checks its own arguments."""
+    assert parameters.check(kernel("print(name)"))["name"] == ""
+    parameters.check({"In": ["", "import os  # required: nothing", READ], "name": ""})

@@ -12,7 +12,7 @@ from skyflo_runbooks.model.plan import ChangeStep, Parameter, ProseStep, ReadSte
 from skyflo_runbooks.notebook import write
 from skyflo_runbooks.notebook.compile import Observed, compile_plan
 from skyflo_runbooks.notebook.grammar import parse_cell
-from skyflo_runbooks.notebook.parse import parse
+from skyflo_runbooks.notebook.parse import parameters_of, parse
 from tests.notebook import examples
 
 
@@ -158,3 +158,24 @@ def test_a_default_of_another_type_is_refused() -> None:
     """A parameter's default has its declared type."""
     with pytest.raises(BadInput, match="declared int"):
         write.parameters_cell([Parameter("n", "int", "3")])
+
+
+def test_a_required_parameter_comes_back() -> None:
+    """Its cell has the empty value of its type, and says before the help that it is required."""
+    wanted = (
+        Parameter("limit", "str", "", "new limit, such as 512Mi", required=True),
+        Parameter("most", "int", 0, "", required=True),
+        Parameter("settle", "str", "5m", "how long"),
+    )
+    source = write.parameters_cell(wanted)
+    assert source.splitlines()[:2] == [
+        'limit: str = ""  # required: new limit, such as 512Mi',
+        "most: int = 0  # required:",
+    ]
+    assert parameters_of(source, parse_cell(source).assignments) == wanted
+
+
+def test_a_default_cannot_say_that_it_is_required() -> None:
+    """Its help would be read back as something else."""
+    with pytest.raises(BadInput, match="says that it is required"):
+        write.parameters_cell([Parameter("n", "int", 3, "required: no")])

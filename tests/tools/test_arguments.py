@@ -47,6 +47,7 @@ GOOD: dict[str, Json] = {
     "k8s_api_resources": {},
     "k8s_auth_can_i": {"verb": "get", "kind": "Pod", "namespace": "shop"},
     "k8s_explain": {"kind": "Deployment"},
+    "k8s_certificate": {"namespace": "shop", "name": "web-tls"},
     "k8s_environment": {"kind": "Deployment", "namespace": "shop", "name": "web"},
     "k8s_disk_usage": {"namespace": "shop"},
     "k8s_http_get": {"namespace": "shop", "name": "web", "port": 80},

@@ -46,6 +46,7 @@ from skyflo_mcp.kubernetes.change.tolerate import k8s_tolerate
 from skyflo_mcp.kubernetes.change.undo import k8s_rollout_undo
 from skyflo_mcp.kubernetes.client import Cluster
 from skyflo_mcp.kubernetes.read.access import k8s_auth_can_i
+from skyflo_mcp.kubernetes.read.certificate import k8s_certificate
 from skyflo_mcp.kubernetes.read.describe import k8s_describe
 from skyflo_mcp.kubernetes.read.disk import k8s_disk_usage
 from skyflo_mcp.kubernetes.read.environment import k8s_environment
@@ -109,6 +110,7 @@ _READS: tuple[Run, ...] = (
     k8s_explain,
     k8s_auth_can_i,
     k8s_environment,
+    k8s_certificate,
     k8s_disk_usage,
     k8s_http_get,
     k8s_wait,

@@ -1,4 +1,6 @@
-"""The checks, each observed once. A read that fails is `unknown`, never `yes`.
+"""The checks, each observed once: of workloads and what is in front of them here, the others in `platform`.
+
+A read that fails is `unknown`, never `yes`.
 
 Adding a check: its claim in `model/check.py`, its observer here, one test.
 """
@@ -9,14 +11,14 @@ from typing import Any
 
 from skyflo_mcp.kubernetes.errors import NotFound
 
-from skyflo_runbooks.gateway.checks.view import Holds, Observation, View, containers, is_ready, name_of
+from skyflo_runbooks.gateway.checks import platform
+from skyflo_runbooks.gateway.checks.view import Observation, Seen, View, containers, is_ready, name_of, seen
 from skyflo_runbooks.gateway.redaction import Redactor
 from skyflo_runbooks.model.check import Check
 from skyflo_runbooks.model.errors import BadInput, SkyfloError, Unknown
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.quantity import format_memory, parse_quantity
 
-Seen = tuple[Holds, str, tuple[str, ...]]
 Observer = Callable[..., Awaitable[Seen]]
 
 
@@ -29,17 +31,13 @@ async def observe(check: Check, view: View) -> Observation:
     return Observation(holds, observed, view.now, evidence)
 
 
-def _seen(ok: bool, observed: str, *evidence: str) -> Seen:
-    return ("yes" if ok else "no"), observed, evidence
-
-
 async def rollout_complete(view: View, *, kind: str, name: str, namespace: str) -> Seen:
     """https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#complete-deployment, and no old pod."""
     pods = await view.pods(kind, name, namespace)
     status: Json = pods.workload.get("status") or {}
     generation = at(pods.workload, "metadata", "generation", default=0)
     if status.get("observedGeneration", -1) < generation:
-        return _seen(False, f"generation {generation} is not observed yet ({status.get('observedGeneration')})")
+        return seen(False, f"generation {generation} is not observed yet ({status.get('observedGeneration')})")
     if kind == "DaemonSet":
         updated, available = status.get("updatedNumberScheduled", 0), status.get("numberAvailable", 0)
     else:
@@ -47,7 +45,7 @@ async def rollout_complete(view: View, *, kind: str, name: str, namespace: str) 
     total = len(pods.new) + len(pods.old)
     done = updated == available == pods.desired == total and not pods.old
     said = f"{updated} of {pods.desired} updated, {available} available, {len(pods.old)} old pods left"
-    return _seen(done, said, *_conditions(pods.workload))
+    return seen(done, said, *_conditions(pods.workload))
 
 
 async def pods_ready(view: View, *, kind: str, name: str, namespace: str, count: int | None) -> Seen:
@@ -57,7 +55,7 @@ async def pods_ready(view: View, *, kind: str, name: str, namespace: str, count:
     ready = [name_of(pod) for pod in pods.new if is_ready(pod)]
     ok = len(ready) == wanted and (wanted > 0 or count == 0)
     waiting = [f"{name_of(pod)}: {_state(pod)}" for pod in pods.new if not is_ready(pod)]
-    return _seen(ok, f"{len(ready)} of {wanted} pods ready", *waiting)
+    return seen(ok, f"{len(ready)} of {wanted} pods ready", *waiting)
 
 
 async def no_restarts(view: View, *, kind: str, name: str, namespace: str, window: str) -> Seen:
@@ -86,8 +84,8 @@ async def no_oom_kills(view: View, *, kind: str, name: str, namespace: str, wind
                     kills.append(f"{name_of(pod)}/{container.get('name')} OOMKilled at {ended.get('finishedAt')}")
     limits = ", ".join(sorted({_limit_of(pod, c["name"]) or "no limit" for pod in pods.new for c in containers(pod)}))
     if kills:
-        return _seen(False, f"{len(set(kills))} OOMKilled since the change, limit {limits}", *sorted(set(kills)))
-    return _seen(True, "no OOMKilled since the change")
+        return seen(False, f"{len(set(kills))} OOMKilled since the change, limit {limits}", *sorted(set(kills)))
+    return seen(True, "no OOMKilled since the change")
 
 
 async def memory_below(view: View, *, kind: str, name: str, namespace: str, percent: int, window: str) -> Seen:
@@ -110,7 +108,7 @@ async def memory_below(view: View, *, kind: str, name: str, namespace: str, perc
             worst = max(worst, (share, f"{_mebi(used)} of {limit} ({share:.0f} %)"))
     if missing:
         return "unknown", "memory use is not known: " + "; ".join((*missing, *usage.gaps))[:400], tuple(lines)
-    return _seen(worst[0] < percent, worst[1], *lines)
+    return seen(worst[0] < percent, worst[1], *lines)
 
 
 async def http_ok(view: View, *, service: str, namespace: str, path: str, port: int | None, window: str) -> Seen:
@@ -120,9 +118,9 @@ async def http_ok(view: View, *, service: str, namespace: str, path: str, port: 
         port = at(found, "spec", "ports", 0, "port")
     answer = await view.http(namespace, service, path, port)
     if answer.by == "service":
-        return _seen(200 <= answer.status < 400, f"{answer.status} on {path}")
+        return seen(200 <= answer.status < 400, f"{answer.status} on {path}")
     if "no endpoints available" in answer.text:
-        return _seen(False, f"service {service} has no ready endpoint", answer.text)
+        return seen(False, f"service {service} has no ready endpoint", answer.text)
     return "unknown", f"{path} could not be asked through the API server: {answer.text[:200]}", ()
 
 
@@ -144,7 +142,7 @@ async def endpoints_ready(view: View, *, service: str, namespace: str) -> Seen:
     points = [point for one in slices for point in one.get("endpoints") or []]
     ready = sum(at(point, "conditions", "ready", default=True) is not False for point in points)
     said = f"{ready} ready endpoints for {len(pods)} selected pods"
-    return _seen(bool(pods) and ready == len(pods), said, f"selector {selector}")
+    return seen(bool(pods) and ready == len(pods), said, f"selector {selector}")
 
 
 async def image_running(view: View, *, kind: str, name: str, namespace: str, container: str, image: str) -> Seen:
@@ -158,7 +156,7 @@ async def image_running(view: View, *, kind: str, name: str, namespace: str, con
     }
     right = [pod for pod, found in images.items() if found == image]
     lines = [f"{pod}: {found}" for pod, found in sorted(images.items())]
-    return _seen(bool(images) and len(right) == len(images), f"{len(right)} of {len(images)} pods run {image}", *lines)
+    return seen(bool(images) and len(right) == len(images), f"{len(right)} of {len(images)} pods run {image}", *lines)
 
 
 async def pods_scheduled(view: View, *, kind: str, name: str, namespace: str) -> Seen:
@@ -168,7 +166,7 @@ async def pods_scheduled(view: View, *, kind: str, name: str, namespace: str) ->
     waiting = [f"{name_of(pod)}: {_state(pod)}" for pod in pods.new if not at(pod, "spec", "nodeName")]
     over = await _overcommitted(view, {str(at(pod, "spec", "nodeName")) for pod in placed})
     ok = len(placed) == pods.desired > 0 and not over
-    return _seen(ok, f"{len(placed)} of {pods.desired} pods have a node", *waiting, *over)
+    return seen(ok, f"{len(placed)} of {pods.desired} pods have a node", *waiting, *over)
 
 
 async def field_equals(view: View, *, kind: str, name: str, namespace: str, path: str, value: Any) -> Seen:
@@ -183,7 +181,7 @@ async def field_equals(view: View, *, kind: str, name: str, namespace: str, path
         found, shown = _member(found, key), _member(shown, key)
     if found != shown:
         raise Unknown(f"{path} of {kind} {name} holds a secret value, which is neither shown nor compared.")
-    return _seen(_same(found, value), f"{path} is {found!r}")
+    return seen(_same(found, value), f"{path} is {found!r}")
 
 
 async def env_set(view: View, *, kind: str, name: str, namespace: str, container: str, variable: str) -> Seen:
@@ -192,7 +190,7 @@ async def env_set(view: View, *, kind: str, name: str, namespace: str, container
     for spec in at(workload, "spec", "template", "spec", "containers", default=[]):
         if spec.get("name") == container:
             names = [entry.get("name") for entry in spec.get("env") or []]
-            return _seen(variable in names, f"{variable} is {'set' if variable in names else 'not set'}")
+            return seen(variable in names, f"{variable} is {'set' if variable in names else 'not set'}")
     raise NotFound(f"{kind} {name} has no container {container}.")
 
 
@@ -211,7 +209,7 @@ OBSERVERS: dict[str, Observer] = {
         field_equals,
         env_set,
     )
-}
+} | platform.OBSERVERS
 
 
 async def _overcommitted(view: View, nodes: set[str]) -> list[str]:

@@ -15,6 +15,8 @@ from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
 
 Holds = Literal["yes", "no", "unknown"]
+# What one look at a check shows: whether it holds, in words, and the evidence.
+Seen = tuple[Holds, str, tuple[str, ...]]
 
 
 class Observation(msgspec.Struct, frozen=True):
@@ -131,6 +133,11 @@ def is_ready(pod: Json) -> bool:
         c.get("type") == "Ready" and c.get("status") == "True" for c in at(pod, "status", "conditions", default=[])
     )
     return ready and at(pod, "status", "phase") == "Running" and not at(pod, "metadata", "deletionTimestamp")
+
+
+def seen(ok: bool, observed: str, *evidence: str) -> Seen:
+    """Return what was seen where everything could be read."""
+    return ("yes" if ok else "no"), observed, evidence
 
 
 def name_of(manifest: Json) -> str:

@@ -90,4 +90,12 @@ _CHECKS: dict[str, Callable[[Json], str]] = {
     "pods_scheduled": lambda values: f"every pod of {values.get('name', 'the workload')} has a node",
     "field_equals": lambda values: f"{values.get('path', 'the field')} is {values.get('value')}",
     "env_set": lambda values: f"{values.get('variable', 'the variable')} is set",
+    "node_ready": lambda values: f"node {values.get('name')} Ready{_over(values)}",
+    "node_drained": lambda values: f"node {values.get('name')} empty, and its pods have places",
+    "quota_kept": lambda values: f"nothing used beyond quota {values.get('name')}",
+    "below_maximum": lambda values: f"autoscaler {values.get('name')} measures, and stays below its maximum",
+    "claim_bound": lambda values: f"claim {values.get('name')} is bound",
+    "certificate_valid": lambda values: (
+        f"certificate in {values.get('secret')} valid for {values.get('days', 14)} days"
+    ),
 }
