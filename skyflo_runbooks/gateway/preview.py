@@ -70,8 +70,8 @@ async def preview(cluster: Cluster, request: Request, now: Json | None) -> Previ
     """Return what can be seen of a request beforehand; what admission refuses is raised."""
     target = request.target
     if request.preview == "later":
-        said = f"{target} could not be tried: it needs what a request before it makes"
-        return Preview(request, asked(request, now), unknown=(said,))
+        # The card says it once for all of them (`model.part.previews`).
+        return Preview(request, asked(request, now))
     if request.preview == "none":
         said = (
             f"what is run in {target} cannot be tried beforehand" if request.verb == "run" else f"{target}: no dry run"

@@ -414,6 +414,7 @@ def kubectl(request: Request, redactor: Redactor) -> str:
     ref = request.target
     name = (ref.kind.lower(), ref.name)
     body = msgspec.json.encode(shown_body(request, Hiding(redactor))).decode()
+    part = (f"--subresource={request.subresource}",) if request.subresource else ()
     words = {"create": ("create", "-f", f"{ref.kind.lower()}-{ref.name}.yaml"), "delete": ("delete", *name)}
-    said = words.get(request.verb, ("patch", *name, "--type=json", "-p", body))
+    said = words.get(request.verb, ("patch", *name, *part, "--type=json", "-p", body))
     return shlex.join(("kubectl", *(("-n", ref.namespace) if ref.namespace else ()), *said))

@@ -14,6 +14,7 @@ from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.quantity import format_duration
 
 _VERBS = {"create": "Create", "patch": "Change", "apply": "Apply", "delete": "Delete", "evict": "Evict", "run": "Run"}
+_NAMED = 10
 LATER = "It cannot be previewed before those ahead of it were applied."
 NEVER = "Nothing can preview this: what it does is known when it has run."
 
@@ -69,12 +70,12 @@ def parts(view: Json) -> list[Part]:
 def previews(view: Json) -> list[str]:
     """Return in words what no dry run could show, unless the impact tells it by name."""
     found = parts(view)
-    later = sum(part.preview == "later" for part in found)
+    later = [part.object for part in found if part.preview == "later"]
     told = any("cannot be tried" in str(line) for line in at(view, "impact", "unknown", default=[]) or ())
     said = [NEVER] if not told and any(part.verb == "run" or part.preview == "none" for part in found) else []
     if later:
-        count = "One request" if later == 1 else f"{later} requests"
-        said.append(f"{count} of {len(found)} cannot be previewed before those ahead of it were applied.")
+        more = f" and {len(later) - _NAMED} more" if len(later) > _NAMED else ""
+        said.append(f"Not to be tried before what stands ahead was applied: {', '.join(later[:_NAMED])}{more}.")
     return said
 
 

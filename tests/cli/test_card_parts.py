@@ -23,7 +23,7 @@ def test_each_request_has_its_number_its_object_and_its_diff() -> None:
     assert "  1 of 3  Change Node/worker-2\n    @@ spec\n    +cordoned\n" in said
     assert "  2 of 3  Evict Pod/shop/web-0\n  3 of 3  Apply ConfigMap/demo/a\n" in said
     assert "    It cannot be previewed before those ahead of it were applied." in said
-    assert "not known       One request of 3 cannot be previewed" in said
+    assert "not known       Not to be tried before what stands ahead was applied: ConfigMap/demo/a." in said
 
 
 def test_a_command_is_its_argv_and_cannot_be_previewed() -> None:

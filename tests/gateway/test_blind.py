@@ -11,6 +11,7 @@ from skyflo_mcp.kubernetes.errors import BadRequest
 from skyflo_runbooks.gateway.step import Patience
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.objects import ObjectRef
+from skyflo_runbooks.model.part import previews
 from skyflo_runbooks.model.request import MERGE_PATCH, STRATEGIC_PATCH, Request
 from tests.gateway import requests as make
 from tests.gateway.world import OPERATOR, World, world
@@ -30,7 +31,10 @@ async def test_an_object_in_a_namespace_that_comes_first(tmp_path: Path) -> None
     """The card says what could not be tried; it is tried right before it is sent, and both are led back."""
     async with world(tmp_path, tools=make.tool(both())) as gate:
         row = await gate.propose("t", {})
-        assert any("needs what a request before it makes" in said for said in row.proposal.impact.unknown)
+        assert previews(gate.gateway.view(row)) == [
+            "Not to be tried before what stands ahead was applied: ConfigMap/fresh/settings."
+        ]
+        assert not any("tried" in said for said in (*row.proposal.impact.unknown, *row.proposal.warnings))
         assert [bound.seen for bound in row.proposal.binding.requests] == [True, False]
         assert "mode: slow" in row.proposal.diffs[1]
         assert (await gate.approve(row)).state == "executed"

@@ -64,8 +64,11 @@ def test_what_cannot_be_previewed_yet_says_so() -> None:
     later = {"object": "ConfigMap/demo/settings", "verb": "apply", "preview": "later", "diff": ""}
     given = view(parts=[{**NODE, "verb": "create"}, later])
     assert "It cannot be previewed before those ahead of it were applied." in changes(given).html
-    assert previews(given) == ["One request of 2 cannot be previewed before those ahead of it were applied."]
+    assert previews(given) == ["Not to be tried before what stands ahead was applied: ConfigMap/demo/settings."]
     assert previews(view()) == []
+    many = [{**later, "object": f"ConfigMap/demo/{place}"} for place in range(12)]
+    (said,) = previews(view(parts=[NODE, *many]))
+    assert said.endswith("ConfigMap/demo/9 and 2 more.")
 
 
 def test_what_is_not_shown_whole_is_not_whole() -> None:

@@ -673,7 +673,6 @@ MANIFESTS: list[Case] = [
         {"/metadata/name": "fresh-{ns}"},
         played=True,
         requests=3,
-        notes=("Cannot be tried before what stands in front of it is there",),
     ),
     Case(
         "apply a definition and its first object",

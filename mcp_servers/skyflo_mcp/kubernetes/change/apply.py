@@ -29,7 +29,7 @@ async def k8s_apply(cluster: Cluster, *, content: Content, namespace: str = "def
     return Rendered(
         tuple(_applied(one, force=force) for one in placed),
         title=f"apply {names}{more}",
-        equivalent=operations.kubectl(namespace, "apply", *flags),
+        equivalent=operations.kubectl(_one_namespace(placed), "apply", *flags),
         notes=notes,
     )
 
@@ -54,9 +54,13 @@ async def _placed(cluster: Cluster, found: list[Json], namespace: str) -> tuple[
         if gone:
             notes.append(f"{manifest['kind']} {manifest['metadata']['name']}: left out {', '.join(gone)}.")
     placed = await manifests.place(cluster, clean, namespace)
-    if later := [str(one.ref) for one in placed if one.preview == "later"]:
-        notes.append(f"Cannot be tried before what stands in front of it is there: {', '.join(later)}.")
     return placed, tuple(notes)
+
+
+def _one_namespace(placed: list[Placed]) -> str:
+    """Return the namespace that all of them lie in; none of several, because kubectl then refuses the others."""
+    found = {one.ref.namespace for one in placed if one.ref.namespace}
+    return found.pop() if len(found) == 1 else ""
 
 
 def _applied(one: Placed, *, force: bool) -> Request:
