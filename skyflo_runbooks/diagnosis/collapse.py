@@ -7,7 +7,9 @@ Rules:
   3. Two findings of one object are one: a pod that was OOMKilled and also ended with another exit code has the more
      certain cause. The other stands as a consequence, in words.
   4. A finding that only says that something fails (`_LAST_RESORT`) yields to any other of the same object.
-  5. A symptom that no cause explains stays: it is unknown, not healthy.
+  5. A cause that lies deeper (`_DEEPER`: the cluster's DNS, a webhook that rewrites pods, a kubelet's configuration)
+     speaks for what it explains: other findings of those objects are consequences, in words.
+  6. A symptom that no cause explains stays: it is unknown, not healthy.
 """
 
 from collections.abc import Sequence
@@ -20,12 +22,13 @@ from skyflo_runbooks.model.objects import ObjectRef
 
 # Faults whose evidence is a container's own end say more than those that are read from what surrounds it.
 _SAME_CONTAINER = "container"
-_LAST_RESORT = frozenset(("ROL-01", "CON-05"))
+_LAST_RESORT = frozenset(("ROL-01", "CON-05", "API-01"))
+_DEEPER = frozenset(("NET-12", "NOD-04", "ADM-08"))
 
 
 def collapse(findings: Sequence[Finding], visible: Sequence[Symptom]) -> tuple[list[Finding], list[Symptom]]:
     """Return the causes with their consequences, and the symptoms that none of them explains."""
-    causes = _one_per_place(_without_last_resorts(findings))
+    causes = _one_per_place(_spoken_for(_without_last_resorts(findings)))
     explained: set[int] = set()
     complete: list[Finding] = []
     for cause in causes:
@@ -52,7 +55,25 @@ def _without_last_resorts(findings: Sequence[Finding]) -> list[Finding]:
     return [
         one
         for one in findings
-        if one.fault not in _LAST_RESORT or (one.object not in told and first[one.object] is one)
+        if one.fault not in _LAST_RESORT or (not told & {one.object, *one.explains} and first[one.object] is one)
+    ]
+
+
+def _spoken_for(findings: Sequence[Finding]) -> list[Finding]:
+    """Return the findings without those of objects that a deeper cause explains; it names them as consequences."""
+    deeper = [one for one in findings if one.fault in _DEEPER]
+    reach = {id(one): {item for item in (one.object, *one.explains) if item.kind != "Namespace"} for one in deeper}
+    kept: list[Finding] = []
+    said: dict[int, list[str]] = {id(one): [] for one in deeper}
+    for one in findings:
+        above = next((cause for cause in deeper if cause is not one and one.object in reach[id(cause)]), None)
+        if above is None or one.fault in _DEEPER:
+            kept.append(one)
+        else:
+            said[id(above)].append(one.title)
+    return [
+        msgspec.structs.replace(one, consequences=(*one.consequences, *said[id(one)])) if said.get(id(one)) else one
+        for one in kept
     ]
 
 

@@ -23,7 +23,7 @@ from tests.planning.staged import dry_run_on, send
 from tests.planning.tries import prose_of
 
 pytestmark = pytest.mark.control_plane
-CASES = [case for family in ("scheduling", "admission", "routing", "rollout") for case in staging.cases(family)]
+CASES = [case for family in ("scheduling", "admission", "routing", "rollout", "reach") for case in staging.cases(family)]
 
 
 @pytest.fixture(scope="module")

@@ -5,18 +5,25 @@ A new rule is a function in its family's module and a line in that module's `RUL
 
 from skyflo_runbooks.diagnosis.rules import (
     admission,
+    aggregation,
     autoscaling,
     container,
     crash,
+    disruption,
+    environment,
     image,
+    names,
     network,
     nodes,
     probes,
+    reach,
     rollout,
     routing,
     scheduling,
+    sidecars,
     startup,
     storage,
+    volumes,
 )
 from skyflo_runbooks.diagnosis.rules.base import Rule
 
@@ -27,13 +34,20 @@ RULES: tuple[Rule, ...] = (
     *startup.RULES,
     *probes.RULES,
     *crash.RULES,
+    *environment.RULES,
     *admission.RULES,
     *network.RULES,
+    *reach.RULES,
     *routing.RULES,
+    *names.RULES,
     *rollout.RULES,
     *storage.RULES,
+    *volumes.RULES,
     *autoscaling.RULES,
+    *disruption.RULES,
+    *sidecars.RULES,
     *nodes.RULES,
+    *aggregation.RULES,
 )
 
 __all__ = ["RULES", "Rule"]

@@ -17,7 +17,7 @@ from skyflo_runbooks.model.finding import Evidence, Finding
 from skyflo_runbooks.model.json import Json
 
 # Labels that differ from one pod of a workload to the next, so that a Service must not choose by them.
-_PASSING = ("pod-template-hash", "controller-revision-hash", "statefulset.kubernetes.io/pod-name")
+PASSING = ("pod-template-hash", "controller-revision-hash", "statefulset.kubernetes.io/pod-name")
 # How alike (0 to 100) two words must be to be taken for a slip of the pen.
 _ALIKE = 70.0
 # The best candidate must lead the second by this much, or it is not clear which was meant.
@@ -56,7 +56,7 @@ def nothing_selected(graph: Graph) -> Iterator[Finding]:
 
 
 def _labels(workload: Json) -> dict[str, str]:
-    return {key: value for key, value in labels_of(template(workload)).items() if key not in _PASSING}
+    return {key: value for key, value in labels_of(template(workload)).items() if key not in PASSING}
 
 
 def _candidates(graph: Graph, service: Json, workloads: list[Json]) -> Iterator[Candidate]:
@@ -174,4 +174,4 @@ def written(labels: dict[str, str]) -> str:
 
 RULES = (Rule(fault="NET-01", needs=("Service", "Pod", "EndpointSlice"), find=nothing_selected),)
 
-__all__ = ["RULES", "nothing_selected", "written"]
+__all__ = ["PASSING", "RULES", "nothing_selected", "written"]

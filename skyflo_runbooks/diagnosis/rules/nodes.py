@@ -1,4 +1,4 @@
-"""Families I and J, nodes and deletion: NOD-01, NOD-02, NOD-03, DEL-01, DEL-02, DEL-03.
+"""Families I and J, nodes and deletion: NOD-01 to NOD-04, DEL-01, DEL-02, DEL-03.
 
 Source of the evidence: the node's conditions (Ready=Unknown once its lease is stale), the reason Evicted of a failed
 pod, the event FailedCreatePodSandBox, and for what is being deleted its deletionTimestamp, its finalizers, and for a
@@ -8,9 +8,10 @@ namespace its conditions.
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from decimal import Decimal
 
 from skyflo_runbooks.diagnosis.graph import Graph, ref
-from skyflo_runbooks.diagnosis.pods import condition, leaving, name_of, namespace_of, ready
+from skyflo_runbooks.diagnosis.pods import condition, leaving, name_of, namespace_of, quantity, ready
 from skyflo_runbooks.diagnosis.rules.base import Rule, culprit, event_time, evidence
 from skyflo_runbooks.diagnosis.snapshot import seconds_between
 from skyflo_runbooks.model.finding import Finding
@@ -21,6 +22,13 @@ _PRESSURES = ("MemoryPressure", "DiskPressure", "PIDPressure")
 _NETWORK = re.compile(r"(?i)cni|network plugin|no IP addresses available|failed to (?:set ?up|allocate).*network")
 # A deletion that has not ended after so many seconds does not end by itself.
 _STUCK = 60.0
+# What the kubelet writes to a pod that it evicts: k8s.io/kubernetes/pkg/kubelet/eviction/helpers.go.
+_EVICTED = re.compile(
+    r"The node was low on resource: (?P<resource>[a-z-]+)\. Threshold quantity: (?P<threshold>[^,]+), "
+    r"available: (?P<left>\S+?)\."
+)
+# The defaults evict below 100Mi of memory and 10 to 15 % of a disk.
+_SANE = Decimal("0.4")
 _GRACE = 30
 
 
@@ -109,6 +117,36 @@ def no_sandbox(graph: Graph) -> Iterator[Finding]:
             related=tuple(ref(pod) for pod, _, _ in items),
             explains=tuple(owners),
             advice="Restart the network plug-in's pod on that node; where addresses are used up, enlarge its range.",
+        )
+
+
+def evicts_too_soon(graph: Graph) -> Iterator[Finding]:
+    """Yield one finding for each node whose kubelet evicts pods while much of what it watches is free."""
+    nodes, told = {name_of(node): node for node in graph.all("Node")}, set()
+    for pod in graph.all("Pod"):
+        said = _EVICTED.search(str(at(pod, "status", "message", default="")))
+        node = nodes.get(str(at(pod, "spec", "nodeName", default="")))
+        if said is None or node is None or name_of(node) in told or at(pod, "status", "reason") != "Evicted":
+            continue
+        threshold, left = quantity(said["threshold"]), quantity(said["left"])
+        whole = quantity(at(node, "status", "capacity", said["resource"], default=""))
+        if not threshold or not whole or threshold < _SANE * whole:
+            continue
+        told.add(name_of(node))
+        share = f"{100 * threshold / whole:.0f} % of its {said['resource']}"
+        yield Finding(
+            fault="NOD-04",
+            title=f"The kubelet of {ref(node)} evicts pods as soon as less than {share} is free",
+            object=ref(node),
+            confidence=0.93,
+            evidence=(
+                evidence(pod, "status.message", graph.snapshot.time, said.group(0)),
+                evidence(node, "status.capacity", graph.snapshot.time, f"{said['resource']} {whole}, {left} were free"),
+            ),
+            related=(ref(pod),),
+            explains=(ref(node), ref(culprit(graph, pod))),
+            advice="Set evictionHard (and evictionSoft) in the node's kubelet configuration to what it is elsewhere "
+            "(100Mi of memory, 10 % of a disk by default), and restart the kubelet.",
         )
 
 
@@ -225,6 +263,7 @@ RULES = (
     Rule(fault="NOD-01", needs=("Node", "Pod"), find=node_not_ready),
     Rule(fault="NOD-02", needs=("Node", "Pod"), find=pressure),
     Rule(fault="NOD-03", needs=("Pod", "Event"), find=no_sandbox),
+    Rule(fault="NOD-04", needs=("Node", "Pod"), find=evicts_too_soon),
     Rule(fault="DEL-01", needs=("Pod",), find=namespace_stuck),
     Rule(fault="DEL-02", needs=("Pod",), find=finalizer_stuck),
     Rule(fault="DEL-03", needs=("Pod", "Node"), find=pod_stuck),

@@ -108,7 +108,7 @@ def scaled_to_zero(graph: Graph) -> Iterator[Finding]:
                 continue
             fronts = [graph.get(front) for front in services(graph, workload)]
             empty = [s for s in fronts if s and not graph.selected(here, texts(s, "spec", "selector"))]
-            last = _last_scale(graph, workload)
+            last = last_scale(graph, workload)
             if empty and last:  # without a trace of more it may be meant so
                 yield _zero(graph, workload, empty, last)
 
@@ -131,7 +131,7 @@ def _zero(graph: Graph, workload: Json, fronts: list[Json], last: tuple[int, Evi
     )
 
 
-def _last_scale(graph: Graph, workload: Json) -> tuple[int, Evidence] | None:
+def last_scale(graph: Graph, workload: Json) -> tuple[int, Evidence] | None:
     """Return how many replicas it had before, by the newest event that says so."""
     told = []
     for event in graph.events(workload):
@@ -317,4 +317,4 @@ RULES = (
     Rule(fault="ROL-07", needs=("DaemonSet", "Node"), find=not_everywhere),
 )
 
-__all__ = ["RULES"]
+__all__ = ["RULES", "last_scale"]

@@ -48,8 +48,8 @@ def wrong_port(graph: Graph) -> Iterator[Finding]:
             continue
         for port in each(service, "spec", "ports"):
             target = str(port.get("targetPort", port.get("port")))
-            behind = {key: number for pod in pods for key, number in _declared(pod).items()}
-            if not behind or target in behind or not all(_declared(pod) for pod in pods):
+            behind = {key: number for pod in pods for key, number in declared_ports(pod).items()}
+            if not behind or target in behind or not all(declared_ports(pod) for pod in pods):
                 continue
             meant = _meant(graph, service, port, pods)
             named = sorted(set(behind.values()))
@@ -63,8 +63,8 @@ def wrong_port(graph: Graph) -> Iterator[Finding]:
                         service, "spec.ports", graph.snapshot.time, f"port {port.get('port')} to targetPort {target}"
                     ),
                     *(
-                        evidence(pod, "spec.containers.ports", graph.snapshot.time, ", ".join(sorted(_declared(pod))))
-                        for pod in pods[:2]
+                        evidence(pod, "spec.containers.ports", graph.snapshot.time, ", ".join(sorted(held)))
+                        for pod, held in ((pod, declared_ports(pod)) for pod in pods[:2])
                     ),
                 ),
                 facts={"port": str(port.get("port")), "target": target, **({"meant": meant} if meant else {})},
@@ -75,7 +75,7 @@ def wrong_port(graph: Graph) -> Iterator[Finding]:
 
 def _served_otherwise(graph: Graph, service: Json, pod: Json) -> bool:
     """Return whether another Service sends to a declared port of the pod: this one may mean a port that is not."""
-    declared = _declared(pod)
+    declared = declared_ports(pod)
     return any(
         str(port.get("targetPort", port.get("port"))) in declared
         for other in graph.services(namespace_of(service), labels_of(pod))
@@ -84,7 +84,7 @@ def _served_otherwise(graph: Graph, service: Json, pod: Json) -> bool:
     )
 
 
-def _declared(pod: Json) -> dict[str, str]:
+def declared_ports(pod: Json) -> dict[str, str]:
     """Return the TCP ports that a pod's containers declare: number and name to number."""
     found: dict[str, str] = {}
     for container in each(pod, "spec", "containers"):
@@ -98,7 +98,7 @@ def _declared(pod: Json) -> dict[str, str]:
 
 def _meant(graph: Graph, service: Json, port: Json, pods: list[Json]) -> str:
     """Return the port that was meant: the probe's, the one of the same name or number, or the only one."""
-    behind = _declared(pods[0])
+    behind = declared_ports(pods[0])
     for candidate in (str(port.get("name", "")), str(port.get("port", ""))):
         if candidate in behind:
             return candidate
@@ -223,10 +223,10 @@ def blocked(graph: Graph) -> Iterator[Finding]:
         pods = [pod for pod in graph.selected(namespace_of(service), selector(service)) if ready(pod)]
         if not pods:
             continue
-        policies = [p for p in graph.all("NetworkPolicy") if _selects(p, pods[0]) and "Ingress" in _types(p)]
+        policies = [p for p in graph.all("NetworkPolicy") if selects(p, pods[0]) and "Ingress" in policy_types(p)]
         if not policies:
             continue
-        for client in _clients(graph, service):
+        for client in clients(graph, service):
             if any(_admits(graph, policy, client.workload, pods[0], service) for policy in policies):
                 continue
             yield _blocked(graph, service, pods, policies, client)
@@ -258,8 +258,8 @@ def _blocked(graph: Graph, service: Json, pods: list[Json], policies: list[Json]
     )
 
 
-def _clients(graph: Graph, service: Json) -> Iterator[Client]:
-    """Yield the workloads of the namespace whose environment names the Service's host."""
+def clients(graph: Graph, service: Json) -> Iterator[Client]:
+    """Yield the workloads of the Service's namespace whose environment names its host."""
     host = re.compile(rf"(?:^|[/@]){re.escape(name_of(service))}(?:[.:/]|$)")
     for kind in EDITABLE:
         for workload in graph.all(kind):
@@ -271,12 +271,14 @@ def _clients(graph: Graph, service: Json) -> Iterator[Client]:
                         yield Client(workload, str(variable.get("name")))
 
 
-def _types(policy: Json) -> list[str]:
+def policy_types(policy: Json) -> list[str]:
+    """Return the directions that a NetworkPolicy is about."""
     said = at(policy, "spec", "policyTypes")
     return [str(item) for item in said] if isinstance(said, list) else ["Ingress"]
 
 
-def _selects(policy: Json, pod: Json) -> bool:
+def selects(policy: Json, pod: Json) -> bool:
+    """Return whether a NetworkPolicy is about a pod."""
     return namespace_of(policy) == namespace_of(pod) and matches(
         at(policy, "spec", "podSelector", default={}), labels_of(pod)
     )
@@ -292,7 +294,7 @@ def _admits(graph: Graph, policy: Json, client: Json, pod: Json, service: Json) 
     """Return whether a policy lets the client's pods reach a port of the Service on the pod."""
     space = graph.get(ObjectRef("Namespace", namespace_of(client)))
     targets = {str(port.get("targetPort", port.get("port"))) for port in each(service, "spec", "ports")}
-    numbers = {_declared(pod).get(target, target) for target in targets}
+    numbers = {declared_ports(pod).get(target, target) for target in targets}
     for rule in each(policy, "spec", "ingress"):
         ports = each(rule, "ports")
         if ports and not any(str(p.get("port", "")) in targets | numbers | {""} or p.get("endPort") for p in ports):
@@ -380,4 +382,4 @@ RULES = (
     Rule(fault="NET-14", needs=("Service",), find=no_balancer),
 )
 
-__all__ = ["RULES"]
+__all__ = ["RULES", "Client", "clients", "declared_ports", "matches", "policy_types", "selects"]

@@ -27,7 +27,7 @@ def no_such_class(graph: Graph) -> Iterator[Finding]:
     for claim in _pending(graph):
         wanted = at(claim, "spec", "storageClassName")
         told = _event(graph, claim, "ProvisioningFailed")
-        if not wanted or wanted in classes or (told is None and not _used(graph, claim)):
+        if not wanted or wanted in classes or (told is None and not users(graph, claim)):
             continue
         near = [name for name in classes if fuzz.ratio(name, str(wanted)) >= 70]
         default = [name for name, item in classes.items() if _is_default(item)]
@@ -81,7 +81,8 @@ def _event(graph: Graph, claim: Json, reason: str) -> Evidence | None:
     return evidence(claim, f"event {reason}", event_time(newest), str(newest.get("message", ""))) if newest else None
 
 
-def _used(graph: Graph, claim: Json) -> list[Json]:
+def users(graph: Graph, claim: Json) -> list[Json]:
+    """Return the pods that mount a claim."""
     return [
         pod
         for pod in graph.all("Pod")
@@ -94,8 +95,8 @@ def _used(graph: Graph, claim: Json) -> list[Json]:
 def _finding(
     graph: Graph, claim: Json, fault: str, title: str, told: Evidence | None, facts: dict[str, str], advice: str
 ) -> Finding:
-    users = _used(graph, claim)
-    workloads: dict[ObjectRef, None] = {ref(culprit(graph, pod)): None for pod in users}
+    pods = users(graph, claim)
+    workloads: dict[ObjectRef, None] = {ref(culprit(graph, pod)): None for pod in pods}
     classes = ", ".join(sorted(name_of(item) for item in graph.all("StorageClass"))) or "none"
     return Finding(
         fault=fault,
@@ -108,7 +109,7 @@ def _finding(
             Evidence("StorageClasses", graph.snapshot.time, classes),
         ),
         facts=facts,
-        related=(*workloads, *(ref(pod) for pod in users)),
+        related=(*workloads, *(ref(pod) for pod in pods)),
         explains=(ref(claim), *workloads),
         advice=advice,
     )
@@ -120,4 +121,4 @@ RULES = (
     Rule(fault="STO-02", needs=_NEEDS, find=no_default_class),
 )
 
-__all__ = ["RULES"]
+__all__ = ["RULES", "users"]

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from skyflo_runbooks.planning.rules import (
     container,
     image,
+    keeping,
     network,
     placing,
+    reaching,
     scheduling,
     starting,
     steering,
@@ -24,6 +26,8 @@ REPAIRS: dict[str, Callable[[Case], Repair]] = {
     **placing.REPAIRS,
     **starting.REPAIRS,
     **steering.REPAIRS,
+    **reaching.REPAIRS,
+    **keeping.REPAIRS,
 }
 
 __all__ = ["REPAIRS"]

@@ -123,6 +123,35 @@ def endpoint_that_exists(case: Case) -> Repair:
     return Repair(ways=(way, *back), advice=_advice(case))
 
 
+def set_once(case: Case) -> Repair:
+    """Take the entry away that hides the other; or go back to the revision before."""
+    facts = case.finding.facts
+    back = roll_back(case, because=f"It set {facts['variable']} once.") if _set_once_before(case) else ()
+    found = template_container(case.workload, facts["container"])
+    if "index" not in facts or found is None:
+        return Repair(ways=back, advice=_advice(case))
+    base = f"/spec/template/spec/{found[0]}/{found[1]}/env/{facts['index']}"
+    patch: list[Json] = [
+        {"op": "test", "path": f"{base}/name", "value": facts["variable"]},
+        {"op": "remove", "path": base},
+    ]
+    arguments: Json = {**named(case), "patch": patch, "patch_type": "json"}
+    held = (check_of(case, "env_set", container=facts["container"], variable=facts["variable"]),)
+    if not facts["hidden"].startswith("env"):
+        held = ()
+    why = f"It hides {facts['hidden']}, which then counts again. Neither value is shown here."
+    title = f"Take the later {facts['variable']} away"
+    return Repair(ways=(one(case, "k8s_patch", arguments, title, why, checks=held), *back), advice=_advice(case))
+
+
+def _set_once_before(case: Case) -> bool:
+    """Return whether the revision before set the variable, and once."""
+    before = case.graph.previous(case.workload) if case.workload.get("kind") == "Deployment" else None
+    found = template_container(before, case.finding.facts["container"]) if before else None
+    named_so = [v for v in each(found[2], "env") if v.get("name") == case.finding.facts["variable"]] if found else []
+    return len(named_so) == 1
+
+
 REPAIRS = {
     "IMG-02": back_only,
     "IMG-04": pull_if_absent,
@@ -141,6 +170,7 @@ REPAIRS = {
     "CON-14": back_only,
     "CON-15": back_only,
     "CON-16": endpoint_that_exists,
+    "CON-17": set_once,
     "CON-20": back_only,
     "CON-22": back_only,
 }

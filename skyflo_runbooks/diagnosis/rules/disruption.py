@@ -1,0 +1,92 @@
+"""Family H, disruption: AUT-05, a budget that lets no pod be evicted although every pod is well.
+
+Source of the evidence: the status of the PodDisruptionBudget (`disruptionsAllowed`, `currentHealthy`,
+`desiredHealthy`), and a cordoned node with pods under it, which is what a drain leaves that cannot go on: the API
+answers its evictions with 429. A budget that allows nothing while nobody drains is somebody's wish; one that allows
+nothing because pods are not ready is a consequence of what ails them.
+"""
+
+from collections.abc import Iterator
+
+from skyflo_runbooks.diagnosis.graph import Graph, ref
+from skyflo_runbooks.diagnosis.pods import labels_of, leaving, name_of, namespace_of, ready, replicas, whole
+from skyflo_runbooks.diagnosis.rules.base import Rule, evidence
+from skyflo_runbooks.diagnosis.rules.routing import matches
+from skyflo_runbooks.model.finding import Finding
+from skyflo_runbooks.model.json import Json, at
+
+BUDGET = "PodDisruptionBudget"
+
+
+def no_eviction_allowed(graph: Graph) -> Iterator[Finding]:
+    """Yield one finding for each budget that keeps pods on a node which is to be emptied."""
+    cordoned = {name_of(node): node for node in graph.all("Node") if at(node, "spec", "unschedulable", default=False)}
+    if not cordoned:
+        return
+    for budget in graph.all(BUDGET):
+        chosen = at(budget, "spec", "selector")
+        wanted = whole(budget, "status", "desiredHealthy")
+        healthy = whole(budget, "status", "currentHealthy")
+        counted = whole(budget, "status", "expectedPods") > 0 and "status" in budget
+        if not chosen or not counted or whole(budget, "status", "disruptionsAllowed") > 0 or healthy < wanted:
+            continue
+        kept = [
+            pod
+            for pod in graph.all("Pod")
+            if namespace_of(pod) == namespace_of(budget)
+            and at(pod, "spec", "nodeName") in cordoned
+            and matches(chosen, labels_of(pod))
+            and ready(pod)
+            and not leaving(pod)
+            and graph.workload(pod).get("kind") != "DaemonSet"
+        ]
+        if kept:
+            yield _kept(graph, budget, kept, [cordoned[str(at(pod, "spec", "nodeName"))] for pod in kept])
+
+
+def _kept(graph: Graph, budget: Json, kept: list[Json], nodes: list[Json]) -> Finding:
+    now, workload = graph.snapshot.time, graph.workload(kept[0])
+    spec = at(budget, "spec", default={})
+    rule = next((f"{key} {spec[key]}" for key in ("minAvailable", "maxUnavailable") if key in spec), "no rule")
+    names = ", ".join(dict.fromkeys(name_of(node) for node in nodes))
+    return Finding(
+        fault="AUT-05",
+        title=f"{ref(budget)} ({rule}) lets no pod of {ref(workload)} leave {names}, which is to be emptied",
+        object=ref(budget),
+        confidence=0.92,
+        evidence=(
+            evidence(budget, "spec", now, f"{rule}; the workload wants {replicas(workload)} pods"),
+            evidence(
+                budget,
+                "status",
+                now,
+                f"disruptionsAllowed 0, {whole(budget, 'status', 'currentHealthy')} healthy, "
+                f"{whole(budget, 'status', 'desiredHealthy')} needed",
+            ),
+            *(evidence(node, "spec.unschedulable", now, "true") for node in nodes[:1]),
+            *(evidence(pod, "spec.nodeName", now, str(at(pod, "spec", "nodeName"))) for pod in kept[:3]),
+        ),
+        facts=_facts(graph, budget, workload),
+        related=(ref(workload), *(ref(pod) for pod in kept)),
+        explains=tuple(dict.fromkeys(ref(node) for node in nodes)),
+        advice="More pods, or a budget that allows one disruption, let the drain go on; the budget itself stays.",
+    )
+
+
+def _facts(graph: Graph, budget: Json, workload: Json) -> dict[str, str]:
+    """Return what a repair may set: as many pods that one may go, or the budget that allows one to."""
+    least, facts = at(budget, "spec", "minAvailable"), {"workload": str(ref(workload))}
+    scaled = any(
+        (at(item, "spec", "scaleTargetRef", "name"), namespace_of(item)) == (name_of(workload), namespace_of(workload))
+        for item in graph.all("HorizontalPodAutoscaler")
+    )
+    if isinstance(least, int) and workload.get("kind") in ("Deployment", "StatefulSet") and not scaled:
+        facts["replicas"] = str(least + 1)
+    if replicas(workload) > 1 or not isinstance(least, int):
+        facts["allow"] = "1"
+    return facts
+
+
+RULES = (Rule(fault="AUT-05", needs=("Node", "Pod"), find=no_eviction_allowed),)
+
+__all__ = ["RULES"]

@@ -1,0 +1,139 @@
+"""Repairs of families G, H and J beside those that steer a workload: volumes, budgets, Jobs and aggregated APIs."""
+
+from skyflo_runbooks.diagnosis.pods import each
+from skyflo_runbooks.model.check import build
+from skyflo_runbooks.model.json import Json, at
+from skyflo_runbooks.model.objects import ObjectRef
+from skyflo_runbooks.model.plan import Parameter, param
+from skyflo_runbooks.planning.rules.patches import merge, one, place
+from skyflo_runbooks.planning.way import Case, Repair, Way, check_of, named
+
+_JOB = "/spec/jobTemplate/spec/template/spec"
+
+
+def _advice(case: Case) -> tuple[str, ...]:
+    return (case.finding.advice,) if case.finding.advice else ()
+
+
+# Volumes --------------------------------------------------------------------------------------------------------------
+
+
+def one_at_a_time(case: Case) -> Repair:
+    """End the old pod before the new one starts, so that one node at a time has the volume."""
+    facts = case.finding.facts
+    if "strategy" not in facts:
+        return Repair(advice=_advice(case))
+    why = f"{facts['holder']} holds {facts['claim']}, which one node at a time may have, until the new pod is ready."
+    held = (check_of(case, "field_equals", path="/spec/strategy/type", value="Recreate"),)
+    patch: Json = {"spec": {"strategy": {"type": "Recreate", "rollingUpdate": None}}}
+    way = merge(case, patch, "Replace the pod instead of rolling (strategy Recreate)", why, checks=held)
+    beside = "The workload is away while its pod is replaced; with a claim that many nodes may have it need not be."
+    return Repair(ways=(way,), advice=(beside,))
+
+
+def give_again(case: Case) -> Repair:
+    """Free the released volume for the claim that waits; what is on it goes to that claim."""
+    facts = case.finding.facts
+    if "uid" not in facts:
+        return Repair(advice=_advice(case))
+    test: Json = {"op": "test", "path": "/spec/claimRef/uid", "value": facts["uid"]}
+    arguments: Json = {
+        "kind": "PersistentVolume",
+        "name": case.finding.object.name,
+        "patch": [test, {"op": "remove", "path": "/spec/claimRef"}],
+        "patch_type": "json",
+    }
+    where: dict[str, object] = {"namespace": param("namespace"), "path": "/spec/volumeName"}
+    bound = build(
+        "field_equals",
+        ["PersistentVolumeClaim", facts["claim"]],
+        {**where, "value": case.finding.object.name},
+    )
+    why = f"It belongs to a claim that is gone; {facts['claim']} waits for it, and gets the data that is on it."
+    way = one(case, "k8s_patch", arguments, f"Clear the claimRef of {case.finding.object}", why, checks=(bound,))
+    return Repair(ways=(way,), advice=_advice(case))
+
+
+def let_claims_grow(case: Case) -> Repair:
+    """Let claims of the class grow, where another class shows that its driver can do it."""
+    if case.finding.object.kind != "StorageClass":
+        return Repair(advice=_advice(case))
+    able = case.finding.facts["able"]
+    why = f"{able} has the same provisioner and lets claims grow, so the driver can do it."
+    arguments: Json = {**named(case), "patch": {"allowVolumeExpansion": True}, "patch_type": "merge"}
+    title = f"Let claims of {case.finding.object.name} grow"
+    held = (check_of(case, "field_equals", path="/allowVolumeExpansion", value=True),)
+    return Repair(ways=(one(case, "k8s_patch", arguments, title, why, checks=held),), advice=_advice(case))
+
+
+# Disruption, Jobs, APIs -----------------------------------------------------------------------------------------------
+
+
+def room_to_evict(case: Case) -> Repair:
+    """Have one pod more than must stay; or let the budget allow one disruption."""
+    facts, ways = case.finding.facts, list[Way]()
+    kind, namespace, name = facts["workload"].split("/")
+    subject = ObjectRef(kind, name, namespace)
+    if "replicas" in facts:
+        arguments: Json = {"kind": kind, "namespace": param("namespace"), "name": name, "replicas": param("replicas")}
+        title = f"Scale {subject} to {facts['replicas']}"
+        why = "Its budget wants as many pods as there are; with one more, one may leave."
+        count = Parameter("replicas", "int", int(facts["replicas"]), "pods, one more than the budget wants")
+        ways.append(one(case, "k8s_scale", arguments, title, why, parameters=(count,), subject=subject))
+    if "allow" in facts:
+        patch: Json = {"spec": {"maxUnavailable": 1, "minAvailable": None}}
+        why = "One pod at a time may leave; the others stay, as the budget is there for."
+        held = (check_of(case, "field_equals", path="/spec/maxUnavailable", value=1),)
+        ways.append(merge(case, patch, "Allow one disruption at a time", why, checks=held))
+    return Repair(ways=tuple(ways), advice=_advice(case))
+
+
+def helper_that_ends(case: Case) -> Repair:
+    """Make the helper a sidecar: an init container that runs beside the work and is ended with it."""
+    facts, spec = case.finding.facts, at(case.workload, "spec", "jobTemplate", "spec", "template", "spec", default={})
+    index = place(spec, "containers", {"name": facts.get("helper", "")})
+    if case.finding.object.kind != "CronJob" or index is None:
+        return Repair(advice=_advice(case))
+    before = len(each(spec, "initContainers"))
+    begin: list[Json] = [] if before else [{"op": "add", "path": f"{_JOB}/initContainers", "value": []}]
+    patch: list[Json] = [
+        *begin,
+        {"op": "move", "from": f"{_JOB}/containers/{index}", "path": f"{_JOB}/initContainers/-"},
+        {"op": "add", "path": f"{_JOB}/initContainers/{before}/restartPolicy", "value": "Always"},
+    ]
+    arguments: Json = {**named(case), "patch": patch, "patch_type": "json"}
+    path = f"{_JOB}/initContainers/{before}/restartPolicy"
+    held = (check_of(case, "field_equals", path=path, value="Always"),)
+    why = f"{facts['helper']} runs on when the work is done; as a sidecar it is ended, and the Job completes."
+    way = one(case, "k8s_patch", arguments, f"Make {facts['helper']} a sidecar", why, checks=held)
+    later = f"{facts['job']} keeps its old template: delete it, or end its helper, so that the next run can start."
+    return Repair(ways=(way,), advice=(later,))
+
+
+def server_of_the_api(case: Case) -> Repair:
+    """Start what answers for the API again."""
+    subject = case.finding.object
+    if "stopped" not in case.finding.facts:
+        return Repair(advice=_advice(case))
+    arguments: Json = {"kind": subject.kind, "namespace": subject.namespace, "name": subject.name}
+    way = one(
+        case,
+        "k8s_scale",
+        {**arguments, "replicas": param("replicas")},
+        f"Scale {subject} to 1",
+        "Nothing answers for the API, because it has no pods.",
+        parameters=(Parameter("replicas", "int", 1, "pods that answer for the API"),),
+    )
+    return Repair(ways=(way,), advice=_advice(case))
+
+
+REPAIRS = {
+    "STO-03": one_at_a_time,
+    "STO-04": give_again,
+    "STO-05": let_claims_grow,
+    "AUT-05": room_to_evict,
+    "JOB-03": helper_that_ends,
+    "API-01": server_of_the_api,
+}
+
+__all__ = ["REPAIRS"]
