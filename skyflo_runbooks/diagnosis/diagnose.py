@@ -3,13 +3,14 @@
 Rules:
   1. Every rule runs; its findings stand where the incident's words and namespaces point, ordered by effect on it.
   2. Symptoms are attached to the cause that explains them; those that nothing explains are `unknown`.
-  3. A refused or failed read of a kind that a rule or a symptom needs is `unknown`, never healthy. Other reads that
-     failed are notes.
+  3. A refused or failed read of a kind that a rule or a symptom needs is `unknown`, never healthy; so is one of a kind
+     that only incidents of these words are about (`Rule.wants`). Other reads that failed are notes.
   4. `healthy` says what was looked at and is well. Nothing wrong was found exactly if there are neither findings nor
      unknowns.
   5. Each piece of evidence has an id, e1, e2 … in the order of the findings.
 """
 
+import re
 from collections.abc import Sequence
 
 import msgspec
@@ -41,7 +42,7 @@ def diagnose(snapshot: Snapshot, incident: Incident, *, rules: Sequence[Rule] = 
     ordered = sorted(here, key=lambda cause: _effect(where, cause), reverse=True)
     findings = numbered([_reported(graph, cause, where) for cause in ordered])
     open_questions, asides = _unexplained(where, unexplained)
-    refused, not_read = _gaps(snapshot, rules)
+    refused, not_read = _gaps(snapshot, rules, incident.text)
     return Diagnosis(
         findings=findings,
         unknown=(*refused, *open_questions),
@@ -150,8 +151,10 @@ def _unexplained(where: Place, left: list[Symptom]) -> tuple[tuple[str, ...], tu
     )
 
 
-def _gaps(snapshot: Snapshot, rules: Sequence[Rule]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _gaps(snapshot: Snapshot, rules: Sequence[Rule], words: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     needed = {*NEEDS, *(kind for rule in rules for kind in rule.needs)}
+    if snapshot.gaps:
+        needed |= {kind for rule in rules if rule.about and re.search(rule.about, words) for kind in rule.wants}
     refused = tuple(str(gap) for gap in snapshot.gaps if gap.kind in needed)
     return refused, tuple(f"{gap}." for gap in snapshot.gaps if gap.kind not in needed)
 

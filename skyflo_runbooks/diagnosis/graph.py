@@ -85,8 +85,7 @@ class Graph:
 
     def _add(self, kind: str, manifest: Json) -> None:
         if kind == "Event":
-            about = at(manifest, "involvedObject", default={})
-            self._events[_named(about)].append(manifest)
+            self._events[_named(texts(manifest, "involvedObject"))].append(manifest)
             return
         this = ref(manifest)
         self._objects[this] = manifest
@@ -289,10 +288,10 @@ def backends(ingress: Json) -> Iterator[str]:
                 yield str(name)
 
 
-def _named(about: Json) -> ObjectRef:
-    kind = str(about.get("kind", ""))
-    namespace = "" if kind in ("Node", "Namespace") else str(about.get("namespace", ""))
-    return ObjectRef(kind=kind, name=str(about.get("name", "")), namespace=namespace)
+def _named(about: dict[str, str]) -> ObjectRef:
+    kind = about.get("kind", "")
+    namespace = "" if kind in ("Node", "Namespace") else about.get("namespace", "")
+    return ObjectRef(kind=kind, name=about.get("name", ""), namespace=namespace)
 
 
 def _pod_edges(this: ObjectRef, pod: Json) -> Iterator[Edge]:

@@ -75,8 +75,35 @@ class Samples(Protocol):
         """A sentence for each reading that failed."""
 
 
+class Waited(Protocol):
+    """How often a container had to wait for CPU because its limit was used up."""
+
+    @property
+    def namespace(self) -> str:
+        """The pod's namespace."""
+
+    @property
+    def pod(self) -> str:
+        """The pod's name."""
+
+    @property
+    def container(self) -> str:
+        """The container's name."""
+
+    @property
+    def periods(self) -> int:
+        """The periods in which it wanted to run."""
+
+    @property
+    def throttled(self) -> int:
+        """Those of them in which it waited."""
+
+
 class Reader(Protocol):
     """A cluster, read only."""
+
+    async def serves(self, kind: str) -> bool:
+        """Return whether the cluster serves a kind that not every cluster has."""
 
     async def list(self, kind: str, namespace: str | None = None, *, limit: int | None = None) -> Listing:
         """Return the objects of a kind: of one namespace, or of all where it is None."""
@@ -88,6 +115,15 @@ class Reader(Protocol):
 
     async def usage(self, pods: Sequence[Json]) -> Samples:
         """Return what the containers of these pods use."""
+
+    async def metadata(self, kind: str, namespace: str | None = None, *, field_selector: str = "") -> Listing:
+        """Return of the objects of a kind only what names them, and who changed which of their keys when."""
+
+    async def certificate(self, namespace: str, name: str) -> Json:
+        """Return a Secret's metadata and type, and what its public certificate says; no value of it."""
+
+    async def throttling(self, pods: Sequence[Json]) -> tuple[Sequence[Waited], Sequence[str]]:
+        """Return how often containers of these pods waited for CPU, and why that of others is not known."""
 
     async def now(self) -> datetime:
         """Return the cluster's time (UTC)."""

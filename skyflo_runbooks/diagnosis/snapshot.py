@@ -50,6 +50,21 @@ class Usage(msgspec.Struct, frozen=True):
     source: str = ""
 
 
+class Throttle(msgspec.Struct, frozen=True):
+    """In how many of the periods in which a container wanted to run its CPU limit was used up, since it started."""
+
+    namespace: str
+    pod: str
+    container: str
+    periods: int
+    throttled: int
+
+    @property
+    def share(self) -> float:
+        """The part of its periods in which it waited, 0 to 1."""
+        return self.throttled / self.periods if self.periods else 0.0
+
+
 class Load(msgspec.Struct, frozen=True):
     """What the pods of other namespaces reserve on a node: memory in bytes, CPU in cores, how many pods."""
 
@@ -72,6 +87,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     objects: dict[str, list[Json]] = {}
     logs: tuple[Log, ...] = ()
     usage: tuple[Usage, ...] = ()
+    throttled: tuple[Throttle, ...] = ()
     elsewhere: tuple[Load, ...] | None = None
     gaps: tuple[Gap, ...] = ()
     schema: str = SCHEMA

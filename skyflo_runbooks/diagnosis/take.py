@@ -4,18 +4,19 @@ Rules:
   1. One list per kind and namespace, all at once; no call per object where a list serves.
   2. Then, side by side: usage, the logs of failing containers (at most `LOGS`, `TAIL` lines each), and, where a pod
      was killed for memory or found no node, what the pods of the other namespaces reserve.
-  3. Every read ends by the deadline. What was refused, failed or late is a `Gap`; it is never an empty list.
-  4. Secrets are not read.
-  5. A cluster that does not answer at all, or does not know us, is an error and no snapshot.
+  3. What only some incidents need is read where something points to it (`pointed`): the cluster's DNS, webhooks'
+     homes, times of change, certificates, throttling.
+  4. Every read ends by the deadline. What was refused, failed or late is a `Gap`; it is never an empty list.
+  5. Of Secrets no value is read: their names, times of change, types and public certificates (`Reader.metadata`,
+     `Reader.certificate`).
+  6. A cluster that does not answer at all, or does not know us, is an error and no snapshot.
 """
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import TypeVar
+from collections.abc import Iterable, Sequence
 
-import msgspec
-
+from skyflo_runbooks.diagnosis import pointed
 from skyflo_runbooks.diagnosis.graph import reserved
 from skyflo_runbooks.diagnosis.pods import (
     Container,
@@ -28,7 +29,8 @@ from skyflo_runbooks.diagnosis.pods import (
 )
 from skyflo_runbooks.diagnosis.reader import Reader
 from skyflo_runbooks.diagnosis.snapshot import Gap, Load, Log, Snapshot, Usage
-from skyflo_runbooks.model.errors import BadInput, NotAllowed, SkyfloError, Unreachable
+from skyflo_runbooks.diagnosis.taker import Taker, listed
+from skyflo_runbooks.model.errors import NotAllowed, Unreachable
 from skyflo_runbooks.model.json import Json, at
 
 NAMESPACED = (
@@ -65,41 +67,25 @@ CLUSTER = (
     "ValidatingWebhookConfiguration",
     "APIService",
 )
-# Kinds that a cluster may do without: where they are not served there are none.
-OPTIONAL = frozenset((*CLUSTER[2:], "Role", "RoleBinding"))
+# Kinds that a cluster has where somebody added them, and what to ask for: other groups have kinds of the same names.
+ADDED = {
+    "Gateway": "gateways.gateway.networking.k8s.io",
+    "GatewayClass": "gatewayclasses.gateway.networking.k8s.io",
+    "HTTPRoute": "httproutes.gateway.networking.k8s.io",
+    "Rollout": "rollouts.argoproj.io",
+    "AnalysisRun": "analysisruns.argoproj.io",
+    "PeerAuthentication": "peerauthentications.security.istio.io",
+    "AuthorizationPolicy": "authorizationpolicies.security.istio.io",
+    "VirtualService": "virtualservices.networking.istio.io",
+    "DestinationRule": "destinationrules.networking.istio.io",
+    "Certificate": "certificates.cert-manager.io",
+}
 # What is read of a namespace that a failing webhook's Service lives in.
 _BEHIND = ("Service", "EndpointSlice", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Pod")
 DEADLINE = 20.0
 LOGS = 20
 LOGS_PER_WORKLOAD = 2
 TAIL = 60
-EVENTS = 5000
-
-Answer = TypeVar("Answer")
-
-
-class Taker(msgspec.Struct):
-    """The reads under way: who answers, until when (seconds for each phase), and what gave no answer so far."""
-
-    reader: Reader
-    deadline: float
-    gaps: list[Gap]
-
-    async def ask(
-        self, kind: str, namespace: str, read: Callable[[], Awaitable[Answer]], *, quiet: bool = False
-    ) -> Answer | None:
-        """Return what `read` answers, or None with a gap; `quiet` takes "no such thing" for an answer."""
-        try:
-            async with asyncio.timeout(self.deadline):
-                return await read()
-        except TimeoutError:
-            self.gaps.append(Gap(kind, namespace, f"no answer within {self.deadline:g} s"))
-        except BadInput as error:
-            if not quiet:
-                self.gaps.append(Gap(kind, namespace, error.message))
-        except SkyfloError as error:
-            self.gaps.append(Gap(kind, namespace, error.message))
-        return None
 
 
 async def take(reader: Reader, namespaces: Sequence[str] = (), *, deadline: float = DEADLINE) -> Snapshot:
@@ -112,44 +98,49 @@ async def take(reader: Reader, namespaces: Sequence[str] = (), *, deadline: floa
     async with asyncio.timeout(deadline):
         started = await reader.now()
     objects = await _lists(taker, tuple(namespaces))
-    await _behind_webhooks(taker, objects, namespaces)
+    await asyncio.gather(_behind_webhooks(taker, objects, namespaces), pointed.secrets(taker, objects))
     pods = objects.get("Pod", [])
     logs, usage, elsewhere = await asyncio.gather(
-        _logs(taker, pods),
+        _logs(taker, pods, pointed.stale(objects)),
         _usage(taker, pods),
         _elsewhere(taker, pods, frozenset(namespaces)),
     )
+    throttled, resolver = await asyncio.gather(
+        pointed.throttled(taker, pods, usage), pointed.resolver(taker, objects, logs, namespaces)
+    )
+    logs += await _logs(taker, resolver)
     return Snapshot(
         time=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
         namespaces=tuple(namespaces),
         objects=objects,
         logs=logs,
         usage=usage,
+        throttled=throttled,
         elsewhere=elsewhere,
-        gaps=tuple(sorted(taker.gaps)),
+        gaps=tuple(sorted(set(taker.gaps))),
     )
 
 
 async def _lists(taker: Taker, namespaces: tuple[str, ...]) -> dict[str, list[Json]]:
     wanted = [(kind, namespace) for kind in NAMESPACED for namespace in namespaces or ("",)]
     wanted += [(kind, "") for kind in CLUSTER]
-    answers = await asyncio.gather(*(_list(taker, kind, namespace) for kind, namespace in wanted))
+    answers, added = await asyncio.gather(
+        asyncio.gather(*(listed(taker, kind, namespace) for kind, namespace in wanted)),
+        asyncio.gather(*(_added(taker, kind, namespaces) for kind in ADDED)),
+    )
     objects: dict[str, list[Json]] = defaultdict(list)
     for (kind, _), answer in zip(wanted, answers, strict=True):
         objects[kind] += answer or []
-    return dict(objects)
+    return {**objects, **{kind: found for kind, found in zip(ADDED, added, strict=True) if found}}
 
 
-async def _list(taker: Taker, kind: str, namespace: str) -> list[Json] | None:
-    limit = EVENTS if kind == "Event" else None
-    listing = await taker.ask(
-        kind, namespace, lambda: taker.reader.list(kind, namespace or None, limit=limit), quiet=kind in OPTIONAL
-    )
-    if listing is None:
-        return None
-    if listing.more:
-        taker.gaps.append(Gap(kind, namespace, f"only the first {limit} were read"))
-    return list(listing.items)
+async def _added(taker: Taker, kind: str, namespaces: tuple[str, ...]) -> list[Json]:
+    """Return the objects of a kind that somebody added to the cluster; none where it is not served."""
+    if not await taker.ask(kind, "", lambda: taker.reader.serves(ADDED[kind])):
+        return []
+    where = ("",) if kind == "GatewayClass" else namespaces or ("",)
+    answers = await asyncio.gather(*(listed(taker, kind, space, of=ADDED[kind]) for space in where))
+    return [item for answer in answers for item in answer or []]
 
 
 async def _behind_webhooks(taker: Taker, objects: dict[str, list[Json]], read: Sequence[str]) -> None:
@@ -167,7 +158,7 @@ async def _behind_webhooks(taker: Taker, objects: dict[str, list[Json]], read: S
         if f'"{hook.get("name")}"' in said
     }
     wanted = [(kind, home) for home in sorted(homes - {"", *read}) for kind in _BEHIND]
-    answers = await asyncio.gather(*(_list(taker, kind, home) for kind, home in wanted))
+    answers = await asyncio.gather(*(listed(taker, kind, home) for kind, home in wanted))
     for (kind, _), answer in zip(wanted, answers, strict=True):
         objects[kind] = [*objects.get(kind, []), *(answer or [])]
 
@@ -198,10 +189,13 @@ def _fails(container: Container) -> bool:
     )
 
 
-async def _logs(taker: Taker, pods: list[Json]) -> tuple[Log, ...]:
+async def _logs(taker: Taker, pods: list[Json], more: Sequence[tuple[Json, Container]] = ()) -> tuple[Log, ...]:
+    chosen = failing(pods)
+    known = {(namespace_of(pod), name_of(pod), container.name) for pod, container in chosen}
+    chosen += [item for item in more if (namespace_of(item[0]), name_of(item[0]), item[1].name) not in known]
     wanted = [
         (pod, container, previous)
-        for pod, container in failing(pods)
+        for pod, container in chosen
         for previous in ((True, False) if container.restarts else (False,))
     ]
     answers = await asyncio.gather(*(_log(taker, pod, container, previous) for pod, container, previous in wanted))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from skyflo_runbooks.diagnosis.snapshot import Log, Snapshot
+from skyflo_runbooks.diagnosis.snapshot import Log, Snapshot, Throttle, Usage
 from skyflo_runbooks.model.json import Json
 from tests.diagnosis import world
 from tests.diagnosis.world import EARLIER, NOW, Names
@@ -309,6 +309,82 @@ def set_twice(names: Names) -> Snapshot:
     return world.snapshot([world.deployment(names, new, replicas=2, available=2), *sets, *pods, world.service(names)])
 
 
+# What was changed since, waits for CPU, or is out of date -------------------------------------------------------------
+
+
+def of_keys(kind: str, name: str, names: Names, *, when: str, keys: str = "mode") -> Json:
+    """Return a ConfigMap or Secret as `Reader.metadata` tells of it: whose keys were changed when."""
+    fields: Json = {"f:data": {f"f:{key}": {} for key in keys.split()}}
+    changes = [{"manager": "kubectl", "time": when, "fieldsV1": fields}]
+    return {"kind": kind, "metadata": world.meta(name, names.namespace, managedFields=changes)}
+
+
+def read_before(names: Names, kind: str = "ConfigMap", *, when: str = "2026-05-04T10:10:00Z") -> Snapshot:
+    """The pods started at 10:00 with all keys of an object that was changed ten minutes later."""
+    source = {"configMapRef": {"name": "settings"}} if kind == "ConfigMap" else {"secretRef": {"name": "settings"}}
+    made = serving(names, envFrom=[source])
+    return world.snapshot([*made, world.service(names), of_keys(kind, "settings", names, when=when)])
+
+
+def secret_read_before(names: Names) -> Snapshot:
+    """As `read_before`, of a Secret; and the log says that its password is refused."""
+    found = read_before(names, "Secret")
+    text = "ERROR pq: password authentication failed for user app"
+    pod = found.objects["Pod"][0]["metadata"]["name"]
+    log = Log(names.namespace, pod, names.container, False, text)
+    return msgspec.structs.replace(found, logs=(log,))
+
+
+def waits_for_cpu(names: Names, *, throttled: int = 900, cpu: float = 0.19) -> Snapshot:
+    """The container uses its whole CPU limit and waits in nine of ten periods."""
+    resources = {"requests": {"cpu": "100m"}, "limits": {"cpu": "200m"}}
+    made = serving(names, 1, resources=resources)
+    pod = made[2]["metadata"]["name"]
+    use = Usage(names.namespace, pod, names.container, memory=2**26, cpu=cpu, at=NOW)
+    waited = Throttle(names.namespace, pod, names.container, periods=1000, throttled=throttled)
+    return world.snapshot([*made, world.service(names)], usage=(use,), throttled=(waited,))
+
+
+def certificate(names: Names, name: str, *, ends: str, hosts: tuple[str, ...] = ("shop.example.com",)) -> Json:
+    """Return a Secret as `Reader.certificate` tells of it."""
+    said = {
+        "notBefore": "2025-05-01T00:00:00Z",
+        "notAfter": ends,
+        "serial": "0a",
+        "issuer": "CN=Example CA",
+        "names": list(hosts),
+    }
+    metadata = world.meta(name, names.namespace, managedFields=[])
+    return {"kind": "Secret", "metadata": metadata, "type": "kubernetes.io/tls", "certificate": said}
+
+
+def entrance(names: Names, served: str = "shop-tls") -> list[Json]:
+    """Return an Ingress that serves TLS by a Secret, with its class and Service."""
+    path = {"path": "/", "backend": {"service": {"name": names.service, "port": {"number": 80}}}}
+    ingress: Json = {
+        "kind": "Ingress",
+        "metadata": world.meta("entrance", names.namespace),
+        "spec": {
+            "ingressClassName": "edge",
+            "tls": [{"hosts": ["shop.example.com"], "secretName": served}],
+            "rules": [{"host": "shop.example.com", "http": {"paths": [path]}}],
+        },
+    }
+    return [ingress, {"kind": "IngressClass", "metadata": world.meta("edge")}, world.service(names)]
+
+
+def out_of_date(names: Names) -> Snapshot:
+    """The certificate that is served ended yesterday."""
+    held = certificate(names, "shop-tls", ends="2026-05-03T10:00:00Z")
+    return world.snapshot([*serving(names), *entrance(names), held])
+
+
+def no_certificate(names: Names) -> Snapshot:
+    """The Ingress names a Secret that does not exist; one of nearly its name holds the certificate."""
+    held = certificate(names, "shop-tls", ends="2027-01-01T00:00:00Z")
+    return world.snapshot([*serving(names), *entrance(names, "shops-tls"), held])
+
+
 Scene = Callable[[Names], Snapshot]
 # Fault, snapshot, and the object that has to change: its parts are names as `Names` calls them, or themselves.
 SCENES: dict[str, tuple[Scene, str, str]] = {
@@ -324,5 +400,10 @@ SCENES: dict[str, tuple[Scene, str, str]] = {
     "JOB-03": (job_with_helper, "CronJob", "nightly"),
     "NOD-04": (eager_kubelet, "Node", "node-a"),
     "API-01": (api_down, "Deployment", "workload"),
+    "CON-18": (read_before, "Deployment", "workload"),
+    "CON-19": (secret_read_before, "Deployment", "workload"),
+    "CON-21": (waits_for_cpu, "Deployment", "workload"),
+    "NET-08": (no_certificate, "Ingress", "entrance"),
+    "NET-09": (out_of_date, "Secret", "shop-tls"),
     "CON-17": (set_twice, "Deployment", "workload"),
 }

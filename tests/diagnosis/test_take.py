@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from skyflo_runbooks.diagnosis import Snapshot, investigate, take
-from skyflo_runbooks.diagnosis.snapshot import Load
-from skyflo_runbooks.diagnosis.take import LOGS_PER_WORKLOAD, failing
+from skyflo_runbooks.diagnosis import Snapshot, diagnose, investigate, take
+from skyflo_runbooks.diagnosis.snapshot import Load, Throttle, Usage
+from skyflo_runbooks.diagnosis.take import ADDED, LOGS_PER_WORKLOAD, failing
 from skyflo_runbooks.model.errors import BadInput, NotAllowed, Unknown, Unreachable
 from skyflo_runbooks.model.incident import Incident
 from skyflo_runbooks.model.json import Json, at
-from tests.diagnosis import world
+from tests.diagnosis import scenes, world
 from tests.diagnosis.world import Names
 
 
@@ -31,17 +31,25 @@ class Lines(msgspec.Struct, frozen=True):
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """No usage at all, and why."""
+    """Usage, or none at all and why."""
 
-    samples: tuple[()] = ()
+    samples: tuple[Usage, ...] = ()
     gaps: tuple[str, ...] = ("no metrics here",)
 
 
 class Memory:
     """A cluster of one snapshot, in memory, that can refuse, fail and hang by kind."""
 
-    def __init__(self, found: Snapshot, *, errors: dict[str, Exception] | None = None, hangs: str = "") -> None:
+    def __init__(
+        self,
+        found: Snapshot,
+        *,
+        errors: dict[str, Exception] | None = None,
+        hangs: str = "",
+        measured: bool = False,
+    ) -> None:
         self.found = found
+        self.measured = measured
         self.errors = errors or {}
         self.hangs = hangs
         self.asked: list[tuple[str, str | None]] = []
@@ -64,7 +72,7 @@ class Memory:
         await self._wait(kind)
         items = [
             item
-            for item in self.found.objects.get(kind, [])
+            for item in self.found.objects.get(self._kind(kind), [])
             if namespace in (None, at(item, "metadata", "namespace", default=None))
         ]
         return Items(tuple(items[:limit]), more=limit is not None and len(items) > limit)
@@ -83,7 +91,35 @@ class Memory:
     async def usage(self, pods: Sequence[Json]) -> Figures:
         """Return no figures."""
         await self._wait("Usage")
-        return Figures()
+        return Figures(self.found.usage, ()) if self.measured else Figures()
+
+    def _kind(self, asked: str) -> str:
+        """Return the kind that a plural with its group means."""
+        return next((kind for kind, exact in ADDED.items() if exact == asked), asked)
+
+    async def serves(self, kind: str) -> bool:
+        """Return whether the snapshot has objects of a kind."""
+        return self._kind(kind) in self.found.objects
+
+    async def metadata(self, kind: str, namespace: str | None = None, *, field_selector: str = "") -> Items:
+        """Return the names of the snapshot's objects of a kind."""
+        self.asked.append((f"names of {kind}", namespace))
+        await self._wait(kind)
+        held = self.found.objects.get(kind, [])
+        tls = [item for item in held if item.get("type") == "kubernetes.io/tls" or not field_selector]
+        return Items(tuple({"kind": kind, "metadata": dict(item["metadata"])} for item in tls))
+
+    async def certificate(self, namespace: str, name: str) -> Json:
+        """Return the Secret that the snapshot has."""
+        self.asked.append(("certificate", namespace))
+        await self._wait("Secret")
+        return next(item for item in self.found.objects["Secret"] if item["metadata"]["name"] == name)
+
+    async def throttling(self, pods: Sequence[Json]) -> tuple[tuple[Throttle, ...], tuple[str, ...]]:
+        """Return what the snapshot has of these pods."""
+        self.asked.append(("throttling", ",".join(item["metadata"]["name"] for item in pods)))
+        await self._wait("Throttling")
+        return self.found.throttled, ()
 
     async def now(self) -> datetime:
         """Return the world's time."""
@@ -104,13 +140,86 @@ async def test_lists_are_read_side_by_side_once_each() -> None:
     assert {str(gap) for gap in found.gaps} == {"Usage could not be read: no metrics here"}
 
 
-async def test_secrets_are_not_read() -> None:
-    """No list of Secrets is asked for."""
-    reader = Memory(world.missing_variable())
+async def test_no_list_of_secrets_is_read() -> None:
+    """Their names are, where a container reads one as it starts; where none does, nothing of them."""
+    reading, other = Memory(scenes.secret_read_before(Names())), Memory(world.oom_killed())
 
-    await take(reader, ["checkout"])
+    await take(reading, ["checkout"])
+    await take(other, ["checkout"])
 
-    assert "Secret" not in {kind for kind, _ in reader.asked}
+    assert {asked for asked in reading.asked if "Secret" in asked[0]} == {("names of Secret", "checkout")}
+    assert not [asked for asked in other.asked if "Secret" in asked[0] or asked[0] == "certificate"]
+
+
+async def test_times_of_change_come_from_names_alone() -> None:
+    """A ConfigMap has its data from the list and its times from the other; then its readers' logs are read."""
+    scene = scenes.read_before(Names())
+    reader = Memory(scene)
+
+    found = await take(reader, ["checkout"])
+
+    assert [item.fault for item in diagnose(found, Incident("?")).findings] == ["CON-18"]
+    assert ("names of ConfigMap", "checkout") in reader.asked
+    assert len([asked for asked in reader.asked if asked[0] == "Log"]) == 1
+
+
+async def test_certificates_are_read_of_what_is_served_and_what_could_serve() -> None:
+    """By name; without anything that serves TLS none is."""
+    scene = scenes.out_of_date(Names())
+    scene.objects["Secret"].append(scenes.certificate(Names(), "next", ends="2027-01-01T00:00:00Z"))
+    reader = Memory(scene)
+
+    found = await take(reader, ["checkout"])
+
+    assert [asked for asked in reader.asked if asked[0] == "certificate"] == [("certificate", "checkout")] * 2
+    assert [item.fault for item in diagnose(found, Incident("?")).findings] == ["NET-09"]
+
+
+async def test_refused_names_are_a_gap_once() -> None:
+    """However many lists would have needed them."""
+    scene = scenes.out_of_date(Names())
+    found = await take(Memory(scene, errors={"Secret": Unknown("secrets is forbidden")}), ["checkout"])
+
+    assert [str(gap) for gap in found.gaps if gap.kind == "Secret"] == [
+        "Secret in namespace checkout could not be read: secrets is forbidden"
+    ]
+    assert "Secret" not in found.objects
+
+
+async def test_a_kind_that_was_added_is_read_where_it_is_served() -> None:
+    """By its exact name, because other groups have kinds of the same; a refused one is a gap."""
+    gateway = {"kind": "Gateway", "metadata": world.meta("edge", "checkout"), "spec": {}}
+    scene = world.healthy()
+    scene.objects["Gateway"] = [gateway]
+    reader, refusing = Memory(scene), Memory(scene, errors={ADDED["Gateway"]: Unknown("forbidden")})
+
+    assert (await take(reader, ["checkout"])).objects["Gateway"] == [gateway]
+    assert (ADDED["Gateway"], "checkout") in reader.asked
+    assert (ADDED["HTTPRoute"], "checkout") not in reader.asked
+    assert [gap.kind for gap in (await take(refusing, ["checkout"])).gaps if gap.kind == "Gateway"] == ["Gateway"]
+
+
+async def test_the_resolver_is_read_where_a_log_finds_no_host() -> None:
+    """In its own namespace; where nothing says so it is left alone."""
+    reader, other = Memory(scenes.no_resolver(Names())), Memory(world.missing_variable())
+
+    found = await take(reader, ["checkout"])
+    await take(other, ["checkout"])
+
+    assert [item.fault for item in diagnose(found, Incident("?", ("checkout",))).findings] == ["NET-12"]
+    assert not [asked for asked in other.asked if asked[1] == "kube-system"]
+
+
+async def test_kubelets_are_asked_for_waiting_where_a_limit_is_nearly_used() -> None:
+    """Use comes first; without a sample nobody is asked."""
+    asked = Memory(scenes.waits_for_cpu(Names()), measured=True)
+    silent = Memory(scenes.waits_for_cpu(Names()))
+
+    found = await take(asked, ["checkout"])
+    await take(silent, ["checkout"])
+
+    assert [item.fault for item in diagnose(found, Incident("?")).findings] == ["CON-21"]
+    assert not [item for item in silent.asked if item[0] == "throttling"]
 
 
 async def test_a_refused_and_a_late_list_are_gaps() -> None:

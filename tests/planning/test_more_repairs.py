@@ -1,8 +1,10 @@
 """Repairs of the network, of storage, of disruption and of Jobs: the least change that lasts, and its check."""
 
+import msgspec
 import pytest
 
 from skyflo_runbooks.diagnosis import Snapshot
+from skyflo_runbooks.diagnosis.snapshot import Usage
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.plan import ChangeStep, Plan, RollbackStep
 from tests.diagnosis import scenes, world
@@ -11,7 +13,8 @@ from tests.diagnosis.world import Names
 from tests.planning.tries import change_of, checks_of, planned, prose_of, value_of
 
 NAMES = Names()
-CHANGES = sorted(set(SCENES) - {"STO-06", "NOD-04"})
+ADVICE = ["NET-09", "NOD-04", "STO-06"]
+CHANGES = sorted(set(SCENES) - set(ADVICE))
 
 
 async def made(found: Snapshot) -> Plan:
@@ -35,9 +38,9 @@ async def test_a_change_is_followed_by_checks_and_a_way_back(fault: str) -> None
     assert [step.of for step in plan.steps if isinstance(step, RollbackStep)] == [change_of(plan).id]
 
 
-@pytest.mark.parametrize("fault", ["STO-06", "NOD-04"])
+@pytest.mark.parametrize("fault", ADVICE)
 async def test_where_no_change_is_safe_the_plan_advises(fault: str) -> None:
-    """A driver that is not there and a kubelet's configuration are repaired where they are."""
+    """A driver that is not there, a kubelet's configuration, a certificate: they are repaired where they come from."""
     plan = await made(SCENES[fault][0](NAMES))
 
     assert not any(isinstance(step, ChangeStep) for step in plan.steps)
@@ -183,3 +186,131 @@ async def test_the_entry_that_hides_is_taken_away() -> None:
     ]
     assert [item.tool for item in plan.alternatives] == ["k8s_rollout_undo"]
     assert checks_of(plan)["env_set"]["variable"] == "MODE"
+
+
+@pytest.mark.parametrize("fault", ["CON-18", "CON-19"])
+async def test_pods_are_made_anew_with_what_is_there_now(fault: str) -> None:
+    """The value itself is neither changed nor shown."""
+    change = change_of(await made(SCENES[fault][0](NAMES)))
+
+    assert change.tool == "k8s_rollout_restart"
+    assert set(change.arguments) == {"kind", "namespace", "name"}
+
+
+async def test_a_cpu_limit_is_doubled_within_what_a_node_has() -> None:
+    """The largest node and the LimitRange bound it; what is at the bound is only advised on."""
+    found = scenes.waits_for_cpu(NAMES)
+    assert value_of(await made(found), "cpu_limit") == "400m"
+
+    limits = [{"type": "Container", "max": {"cpu": "300m"}}]
+    found.objects["LimitRange"] = [
+        {"kind": "LimitRange", "metadata": world.meta("most", "checkout"), "spec": {"limits": limits}}
+    ]
+    assert value_of(await made(found), "cpu_limit") == "300m"
+
+    limits[0]["max"] = {"cpu": "200m"}
+    assert not any(isinstance(step, ChangeStep) for step in (await made(found)).steps)
+
+
+async def test_another_certificate_serves_where_one_is_for_the_same_hosts() -> None:
+    """The Ingress names it; no Secret is touched."""
+    found = scenes.out_of_date(NAMES)
+    found.objects["Secret"].append(scenes.certificate(NAMES, "next", ends="2027-01-01T00:00:00Z"))
+    plan = await made(found)
+
+    assert change_of(plan).arguments["kind"] == "Ingress"
+    assert patch_of(plan)["operations"] == [{"op": "replace", "path": "/spec/tls/0/secretName", "value": "next"}]
+
+
+def _refused_right(rules: list[Json]) -> Snapshot:
+    found = world.missing_variable()
+    line = (
+        'pods is forbidden: User "system:serviceaccount:checkout:default" cannot list resource "pods" in API group "" '
+        'in the namespace "checkout"'
+    )
+    logs = tuple(world.Log(log.namespace, log.pod, log.container, True, line) for log in found.logs)
+    role: Json = {"kind": "Role", "metadata": world.meta("app", "checkout"), "rules": rules}
+    subject = {"kind": "ServiceAccount", "name": "default", "namespace": "checkout"}
+    binding: Json = {
+        "kind": "RoleBinding",
+        "metadata": world.meta("app", "checkout"),
+        "roleRef": {"kind": "Role", "name": "app"},
+        "subjects": [subject],
+    }
+    for item in found.objects["ReplicaSet"]:
+        item["spec"]["template"]["spec"]["containers"][0]["env"] = []
+    objects = {**found.objects, "Role": [role], "RoleBinding": [binding]}
+    return msgspec.structs.replace(found, objects=objects, logs=logs)
+
+
+async def test_a_role_gets_the_one_right_and_no_more() -> None:
+    """The verb and the resource of the refusal, appended; never a wildcard."""
+    had = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}
+    right = {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}
+
+    assert patch_of(await made(_refused_right([had])))["operations"] == [
+        {"op": "add", "path": "/rules/-", "value": right}
+    ]
+    assert patch_of(await made(_refused_right([])))["operations"] == [{"op": "add", "path": "/rules", "value": [right]}]
+
+
+def _scaled_by_cpu(cpu: float | None) -> Snapshot:
+    found = world.healthy()
+    for item in (*found.objects["Deployment"], *found.objects["Pod"]):
+        spec = item["spec"].get("template", item)["spec"]["containers"][0]
+        spec["resources"] = {"requests": {"memory": "128Mi"}}
+    said = {"type": "ScalingActive", "status": "False", "reason": "FailedGetResourceMetric"}
+    said["message"] = "failed to get cpu utilization: missing request for cpu in container payment-service"
+    scaler: Json = {
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": world.meta("payment-service", "checkout"),
+        "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "payment-service"}},
+        "status": {"conditions": [said]},
+    }
+    uses = [
+        Usage("checkout", pod["metadata"]["name"], "payment-service", memory=2**26, cpu=cpu)
+        for pod in found.objects["Pod"]
+    ]
+    return msgspec.structs.replace(
+        found, objects={**found.objects, "HorizontalPodAutoscaler": [scaler]}, usage=tuple(uses)
+    )
+
+
+async def test_a_request_comes_from_what_was_measured() -> None:
+    """Half as much again as the most that was used; without a measurement the plan advises."""
+    assert value_of(await made(_scaled_by_cpu(0.12)), "request") == "180m"
+    assert not any(isinstance(step, ChangeStep) for step in (await made(_scaled_by_cpu(None))).steps)
+
+
+def _daemon(node: Json, **spec: object) -> Snapshot:
+    held: Json = {"containers": [{"name": "agent", "image": "agent:v1"}], **spec}
+    daemon: Json = {
+        "kind": "DaemonSet",
+        "metadata": world.meta("agent", "checkout"),
+        "spec": {"template": {"metadata": {"labels": {"app": "agent"}}, "spec": held}},
+        "status": {"desiredNumberScheduled": 0},
+    }
+    return world.snapshot([daemon, node])
+
+
+async def test_a_daemon_set_tolerates_the_one_taint() -> None:
+    """By its key and effect, never everything."""
+    node = world.node()
+    node["spec"]["taints"] = [{"key": "dedicated", "value": "gpu", "effect": "NoSchedule"}]
+    change = change_of(await made(_daemon(node)))
+
+    assert change.tool == "k8s_tolerate"
+    assert (change.arguments["key"], change.arguments["effect"]) == ("dedicated", "NoSchedule")
+
+
+@pytest.mark.parametrize(("wanted", "chosen"), [("linus", "linux"), ("windows-server", None)])
+async def test_a_daemon_set_selects_what_nodes_carry(wanted: str, chosen: str | None) -> None:
+    """A slip of the pen is put right; a wish for other nodes is not."""
+    node = world.node()
+    node["metadata"]["labels"] = {"os": "linux"}
+    plan = await made(_daemon(node, nodeSelector={"os": wanted}))
+    changes = [step for step in plan.steps if isinstance(step, ChangeStep)]
+
+    assert [step.arguments["patch"]["spec"]["template"]["spec"]["nodeSelector"]["os"] for step in changes] == (
+        [chosen] if chosen else []
+    )

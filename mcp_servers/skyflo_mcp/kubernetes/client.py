@@ -17,7 +17,7 @@ from typing import Self, TypeAlias
 import httpx
 import msgspec
 
-from skyflo_mcp.kubernetes import logs, proxying, reviewing, running
+from skyflo_mcp.kubernetes import guarded, logs, proxying, reviewing, running
 from skyflo_mcp.kubernetes import usage as use
 from skyflo_mcp.kubernetes.discovery import Discovery
 from skyflo_mcp.kubernetes.errors import (
@@ -37,6 +37,7 @@ from skyflo_mcp.kubernetes.resources import Resource
 from skyflo_mcp.kubernetes.reviewing import Attributes, Review, Subject
 from skyflo_mcp.kubernetes.sending import Sent, agent, conditional, dry, route
 from skyflo_mcp.kubernetes.streams import Ran, Streams
+from skyflo_mcp.kubernetes.throttling import Throttle
 from skyflo_mcp.kubernetes.transport import TIMEOUT, Answer, Transport, expect
 from skyflo_runbooks.model.errors import Unknown
 from skyflo_runbooks.model.json import Json, at
@@ -137,6 +138,10 @@ class Cluster:
         """Return every kind that the cluster serves, custom resources included."""
         return await self._discovery.kinds()
 
+    async def serves(self, kind: str) -> bool:
+        """Return whether the cluster serves a kind, as far as the discovery that is kept knows."""
+        return any(found.named(kind) for found in await self.kinds())
+
     async def resource(self, kind: str, api_version: str = "") -> Resource:
         """Return the resource that `kind` names (see `resources`), or raise `NotFound` with the nearest names."""
         return await self._discovery.find(kind, api_version)
@@ -200,6 +205,30 @@ class Cluster:
                 if turn == RESTARTS:
                     raise
         raise Unknown(f"{doing}: the list could not be read to its end.")
+
+    async def metadata(self, kind: str, namespace: str | None = None, *, field_selector: str = "") -> Listing:
+        """Return of the objects of a kind only what names them, and who changed which of their keys when.
+
+        No value of theirs is asked for, and none is handed on (see `guarded`).
+        """
+        resource = await self.resource(kind)
+        doing = f"list the names of {resource.plural}" + (f" in {namespace}" if namespace else "")
+        items: list[Json] = []
+        query = _selected("", field_selector) | {"limit": PAGE}
+        while True:
+            answer = await self._transport.get(
+                resource.collection(namespace), query, accept=guarded.METADATA, doing=doing
+            )
+            page = _object(expect(answer, doing=doing), doing)
+            items += [guarded.names_only(one, resource.kind, resource.api_version) for one in page.get("items") or []]
+            token = at(page, "metadata", "continue", default="")
+            if not token:
+                return Listing(tuple(items), at(page, "metadata", "resourceVersion", default=""), answer.at)
+            query = {**query, "continue": token}
+
+    async def certificate(self, namespace: str, name: str) -> Json:
+        """Return a Secret's metadata and type, and what its public certificate says; no value of it (see `guarded`)."""
+        return guarded.certificate(await self.get(ObjectRef("Secret", name, namespace, "v1")))
 
     async def _pages(
         self,
@@ -315,6 +344,10 @@ class Cluster:
             return found if not found.gaps else use.Usage(found.samples, (f"metrics.k8s.io: {error}", *found.gaps))
         samples = (sample for page in pages for sample in page)
         return use.Usage(tuple(one for one in samples if (one.namespace, one.pod) in wanted))
+
+    async def throttling(self, pods: Sequence[Json]) -> tuple[tuple[Throttle, ...], tuple[str, ...]]:
+        """Return how often containers of `pods` waited for CPU (see `throttling`), and why others are not known."""
+        return await self._kubelets.throttling(pods, self)
 
     async def _metrics(self, namespace: str) -> tuple[use.Sample, ...]:
         path = f"/apis/metrics.k8s.io/v1beta1/namespaces/{check_namespace(namespace)}/pods"

@@ -1,4 +1,4 @@
-"""Usage figures from the kubelets themselves, for a cluster without metrics.k8s.io (rules in `usage`)."""
+"""Figures from the kubelets themselves: usage, for a cluster without metrics.k8s.io (rules in `usage`), throttling."""
 
 import asyncio
 from collections.abc import Sequence
@@ -6,8 +6,10 @@ from typing import Protocol
 
 import httpx
 
+from skyflo_mcp.kubernetes import throttling
 from skyflo_mcp.kubernetes import usage as use
 from skyflo_mcp.kubernetes.errors import NotAvailable, Unreachable
+from skyflo_mcp.kubernetes.throttling import Throttle
 from skyflo_mcp.kubernetes.transport import Answer, Transport, expect
 from skyflo_runbooks.model.errors import SkyfloError, Unknown
 from skyflo_runbooks.model.json import Json, at
@@ -81,6 +83,24 @@ class Kubelets:
         if not isinstance(found, dict):
             raise Unknown(f"{doing}: the answer is no JSON object.")
         return found
+
+    async def throttling(self, pods: Sequence[Json], nodes: Nodes) -> tuple[tuple[Throttle, ...], tuple[str, ...]]:
+        """Return how often containers of `pods` waited for CPU, and for each node that could not be asked, why."""
+        if self._transport is None:
+            return (), (f"The kubelets were not asked: {self._why_not}.",)
+        found: list[Throttle] = []
+        gaps: list[str] = []
+        for node in sorted({str(at(pod, "spec", "nodeName", default="")) for pod in pods} - {""}):
+            here = {(at(p, "metadata", "namespace"), at(p, "metadata", "name")) for p in pods}
+            doing = f"throttling from the kubelet of {node}"
+            try:
+                answer = await self._page(self._transport, node, nodes, "/metrics/cadvisor", _SUMMARY_LIMIT, doing)
+                text = expect(answer, doing=doing).content.decode("utf-8", "replace")
+            except SkyfloError as error:
+                gaps.append(f"kubelet of {node}: {error.message}")
+                continue
+            found += throttling.from_kubelet(text, here)
+        return tuple(found), tuple(gaps)
 
     async def _page(self, transport: Transport, node: str, nodes: Nodes, path: str, limit: int, doing: str) -> Answer:
         address = use.kubelet_address(await nodes.get(ObjectRef("Node", node)))

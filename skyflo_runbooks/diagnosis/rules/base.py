@@ -2,7 +2,9 @@
 
 A rule is a pure function from a graph to findings. It looks at what Kubernetes itself says (status, events, logs,
 references), never at a name, label or annotation that only one installation has. `needs` are the kinds without which
-its silence means nothing: where one of them could not be read, the diagnosis says so.
+its silence means nothing: where one of them could not be read, the diagnosis says so. `wants` are kinds that only some
+incidents are about: that one of them could not be read makes an answer unknown where the incident's words are `about`
+it, and is a note elsewhere.
 """
 
 from collections.abc import Callable, Iterable
@@ -26,6 +28,8 @@ class Rule(msgspec.Struct, frozen=True):
     fault: str
     needs: tuple[str, ...]
     find: Callable[[Graph], Iterable[Finding]]
+    wants: tuple[str, ...] = ()
+    about: str = ""
 
 
 def evidence(manifest: Json, part: str, at_time: str, text: str) -> Evidence:

@@ -34,7 +34,7 @@ def no_eviction_allowed(graph: Graph) -> Iterator[Finding]:
             pod
             for pod in graph.all("Pod")
             if namespace_of(pod) == namespace_of(budget)
-            and at(pod, "spec", "nodeName") in cordoned
+            and str(at(pod, "spec", "nodeName")) in cordoned
             and matches(chosen, labels_of(pod))
             and ready(pod)
             and not leaving(pod)

@@ -1,9 +1,13 @@
-"""Family C, what a running container was given: CON-17, a variable that hides another.
+"""Family C, what a running container was given: CON-17 to CON-19.
 
-Source of the evidence: the template. Of two entries of one name the last one counts (the API server warns of it:
-`hides previous definition of`). A variable that overrides one of its `envFrom` sources, and a later source that
-overrides an earlier one, are usual; they are named only while the workload's pods are not well. Values are compared
-and never shown: they may be secrets.
+CON-17 is a variable that hides another; the template is the evidence. Of two entries of one name the last one counts
+(the API server warns of it: `hides previous definition of`). A variable that overrides one of its `envFrom` sources,
+and a later source that overrides an earlier one, are usual; they are named only while the workload's pods are not well.
+Values are compared and never shown: they may be secrets.
+
+CON-18 and CON-19 are values that were changed after a container had read them: variables, and files mounted by subPath,
+are read once, as it starts (https://kubernetes.io/docs/concepts/configuration/configmap/). When keys were changed is
+told by managedFields; a whole volume is brought up to date by the kubelet and counts for nothing here.
 """
 
 from collections.abc import Iterator
@@ -11,20 +15,31 @@ from collections.abc import Iterator
 import msgspec
 
 from skyflo_runbooks.diagnosis.graph import Graph, ref
+from skyflo_runbooks.diagnosis.lines import refuses_credential
 from skyflo_runbooks.diagnosis.pods import (
     EDITABLE,
+    Container,
+    containers,
     each,
+    finished,
     leaving,
+    name_of,
     namespace_of,
     pod_spec,
     ready,
     template_container,
     texts,
 )
-from skyflo_runbooks.diagnosis.rules.base import Rule, evidence, services
+from skyflo_runbooks.diagnosis.pointed import by_source, outrun
+from skyflo_runbooks.diagnosis.rules.base import Rule, culprit, evidence, outdated, services
+from skyflo_runbooks.diagnosis.snapshot import ago
 from skyflo_runbooks.model.finding import Finding
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
+
+# Words of incidents that are about a setting, or a credential.
+CONFIGURED = r"(?i)\bconfig|setting|reload|outdated|stale|\bold value"
+REFUSED = r"(?i)\b401\b|password|credential|secret|rotat|unauthori|auth(entication)? fail|access denied"
 
 
 class Shadow(msgspec.Struct, frozen=True):
@@ -104,6 +119,83 @@ def _finding(graph: Graph, workload: Json, container: Json, shadow: Shadow) -> F
     )
 
 
-RULES = (Rule(fault="CON-17", needs=("Deployment",), find=shadowed),)
+# CON-18, CON-19 -------------------------------------------------------------------------------------------------------
+
+
+class Stale(msgspec.Struct, frozen=True):
+    """A running container, what it read as it started, the key or nothing, when that was changed, and what it says."""
+
+    pod: Json
+    container: Container
+    source: Json
+    key: str
+    when: str
+    told: str
+
+
+def outdated_configuration(graph: Graph) -> Iterator[Finding]:
+    """Yield one finding for each container that runs with what a ConfigMap held before its last change."""
+    yield from _stale(graph, "ConfigMap", "CON-18")
+
+
+def outdated_secret(graph: Graph) -> Iterator[Finding]:
+    """Yield one finding for each container that runs with what a Secret held before its last change."""
+    yield from _stale(graph, "Secret", "CON-19")
+
+
+def _stale(graph: Graph, kind: str, fault: str) -> Iterator[Finding]:
+    every = by_source(graph.snapshot.objects)
+    held = {key: item for key, item in every.items() if at(item, "metadata", "managedFields")}
+    found: dict[tuple[ObjectRef, str], list[Stale]] = {}
+    for pod in graph.all("Pod") if held else ():
+        for container in containers(pod) if not leaving(pod) and not finished(pod) else ():
+            for source, key, when in outrun(pod, container, held):
+                workload = culprit(graph, pod)
+                if source.get("kind") == kind and not outdated(graph, workload, pod):
+                    told = _told(graph, pod, container.name)
+                    seen = Stale(pod, container, source, key, when, told)
+                    found.setdefault((ref(workload), container.name), []).append(seen)
+    for (owner, _), seen in found.items():
+        workload_found = graph.get(owner)
+        if workload_found is not None:
+            yield _stale_finding(graph, workload_found, seen, fault)
+
+
+def _told(graph: Graph, pod: Json, container: str) -> str:
+    lines = reversed(graph.log(pod, container).splitlines()[-40:])
+    return next((line for line in lines if refuses_credential(line)), "")
+
+
+def _stale_finding(graph: Graph, workload: Json, seen: list[Stale], fault: str) -> Finding:
+    newest = max(seen, key=lambda one: one.when)
+    name, now = newest.container.name, graph.snapshot.time
+    started = str(at(newest.container.status, "state", "running", "startedAt"))
+    what = f"key {newest.key} of {ref(newest.source)}" if newest.key else str(ref(newest.source))
+    told = next((one for one in seen if one.told), None)
+    suffers = fault == "CON-19" and told is not None
+    later = f"changed {ago(started, newest.when)} after it started"
+    return Finding(
+        fault=fault,
+        title=f"{name} of {ref(workload)} runs with what {what} held before it was {later}"
+        + ("; its credential is refused" if suffers else ""),
+        object=ref(workload),
+        confidence=0.93 if suffers else 0.65,
+        evidence=(
+            evidence(newest.source, "metadata.managedFields", newest.when, f"{what} was changed at {newest.when}"),
+            evidence(newest.pod, f"status of container {name}", started, f"running since {started}"),
+            *((evidence(told.pod, f"log of container {name}", now, told.told),) if suffers and told else ()),
+        ),
+        facts={"container": name, "kind": str(newest.source.get("kind")), "name": name_of(newest.source)},
+        related=(ref(newest.source), *dict.fromkeys(ref(one.pod) for one in seen), *services(graph, workload)),
+        explains=(ref(workload),) if suffers else (),
+        advice=f"Look that the present value of {what} is the one that is meant before pods are made with it.",
+    )
+
+
+RULES = (
+    Rule(fault="CON-17", needs=("Deployment",), find=shadowed),
+    Rule(fault="CON-18", needs=("Pod",), find=outdated_configuration, wants=("ConfigMap",), about=CONFIGURED),
+    Rule(fault="CON-19", needs=("Pod",), find=outdated_secret, wants=("Secret",), about=REFUSED),
+)
 
 __all__ = ["RULES"]

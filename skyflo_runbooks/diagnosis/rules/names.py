@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 
 from skyflo_runbooks.diagnosis.graph import Graph, ref, selector
+from skyflo_runbooks.diagnosis.lines import finds_no_host
 from skyflo_runbooks.diagnosis.pods import (
     EDITABLE,
     containers,
@@ -22,6 +23,7 @@ from skyflo_runbooks.diagnosis.pods import (
     template,
     texts,
 )
+from skyflo_runbooks.diagnosis.pointed import SYSTEM
 from skyflo_runbooks.diagnosis.rules.base import Rule, evidence, services
 from skyflo_runbooks.diagnosis.rules.rollout import last_scale
 from skyflo_runbooks.diagnosis.rules.routing import matches, policy_types
@@ -29,14 +31,9 @@ from skyflo_runbooks.model.finding import Evidence, Finding
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
 
-SYSTEM = "kube-system"
 DNS_LABELS = {"k8s-app": "kube-dns"}
 DOMAIN = "cluster.local"
 _PORT = 53
-LOST = re.compile(
-    r"(?i)no such host|could not resolve|name or service not known|getaddrinfo|ENOTFOUND|EAI_AGAIN|name resolution"
-    r"|NXDOMAIN|server misbehaving|lookup \S+ on \S+:53"
-)
 _URL = re.compile(r"^[a-z][a-z0-9+.-]*://(?:[^@/\s]*@)?(?P<host>[a-z0-9][a-z0-9.-]*)(?::\d+)?(?:[/?].*)?$")
 _UNKNOWN = re.compile(r"Unknown directive '(?P<word>[^']+)'")
 # The plugins that CoreDNS is built with: https://github.com/coredns/coredns/blob/master/plugin.cfg
@@ -150,7 +147,7 @@ def _lost(graph: Graph, workload: Json) -> Evidence | None:
     for pod in graph.pods(workload):
         for container in containers(pod):
             for line in reversed(graph.log(pod, container.name).splitlines()[-40:]):
-                if LOST.search(line):
+                if finds_no_host(line):
                     return evidence(pod, f"log of container {container.name}", graph.snapshot.time, line)
     return None
 
@@ -280,4 +277,4 @@ RULES = (
     Rule(fault="NET-12", needs=("Pod",), find=no_resolver),
 )
 
-__all__ = ["DNS_LABELS", "LOST", "RULES", "SYSTEM"]
+__all__ = ["DNS_LABELS", "RULES", "SYSTEM"]

@@ -198,10 +198,10 @@ def _backends(ingress: Json) -> Iterator[tuple[str, str]]:
     held += [at(p, "backend", default={}) for r in each(ingress, "spec", "rules") for p in each(r, "http", "paths")]
     seen: dict[tuple[str, str], None] = {}
     for backend in held:
-        port = at(backend, "service", "port", default={}) or {}
+        number, named = (at(backend, "service", "port", member) for member in ("number", "name"))
         name = str(at(backend, "service", "name", default=""))
         if name:
-            seen[name, str(port.get("number") or port.get("name") or "")] = None
+            seen[name, str(number or named or "")] = None
     yield from seen
 
 

@@ -10,6 +10,7 @@ Rules:
 import asyncio
 
 from skyflo_mcp.kubernetes.client import Cluster
+from skyflo_mcp.kubernetes.guarded import METADATA
 from skyflo_mcp.kubernetes.resources import Resource
 
 from skyflo_runbooks.gateway.impact.scene import EVERYTHING, MOST
@@ -17,7 +18,6 @@ from skyflo_runbooks.model.errors import SkyfloError, Unknown
 from skyflo_runbooks.model.json import Json, at
 
 SECONDS = 5.0
-_METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 # Records of what happened, and copies of other objects: nobody misses them.
 _NOTHING_LOST = ("Event", "Endpoints", "EndpointSlice", "ControllerRevision", "PodMetrics", "Lease")
 # At once; a cluster may serve hundreds of kinds.
@@ -58,7 +58,7 @@ class ClusterLister:
         try:
             async with gate:
                 page = await self._cluster.raw(
-                    served.collection(namespace), {"limit": 1}, accept=_METADATA, doing=doing, timeout=SECONDS
+                    served.collection(namespace), {"limit": 1}, accept=METADATA, doing=doing, timeout=SECONDS
                 )
         except SkyfloError as error:
             return error.message

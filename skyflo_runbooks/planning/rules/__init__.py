@@ -12,6 +12,7 @@ from skyflo_runbooks.planning.rules import (
     network,
     placing,
     reaching,
+    renewing,
     scheduling,
     starting,
     steering,
@@ -28,6 +29,7 @@ REPAIRS: dict[str, Callable[[Case], Repair]] = {
     **steering.REPAIRS,
     **reaching.REPAIRS,
     **keeping.REPAIRS,
+    **renewing.REPAIRS,
 }
 
 __all__ = ["REPAIRS"]

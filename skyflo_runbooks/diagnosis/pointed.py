@@ -1,0 +1,245 @@
+"""What only some incidents need, read where something in the lists points to it.
+
+secrets     names and times of change of Secrets and ConfigMaps, where a running container reads one as it starts;
+            of Secrets also where Helm made something here, because its releases are Secrets; types and public
+            certificates of those that an Ingress or a Gateway serves, and of others that could serve in their place
+stale       the running containers that started before what they read as they start was changed: their logs tell
+throttled   how often containers wait for CPU, where one uses nearly all of its limit
+resolver    the cluster's DNS, where a failing container says that it finds no host
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+
+from skyflo_runbooks.diagnosis.lines import finds_no_host
+from skyflo_runbooks.diagnosis.pods import (
+    Container,
+    amount,
+    containers,
+    each,
+    finished,
+    labels_of,
+    leaving,
+    name_of,
+    namespace_of,
+)
+from skyflo_runbooks.diagnosis.snapshot import Gap, Log, Throttle, Usage, seconds_between
+from skyflo_runbooks.diagnosis.taker import Taker, listed
+from skyflo_runbooks.model.json import Json, at
+
+SYSTEM = "kube-system"
+_DNS = ("Service", "EndpointSlice", "Deployment", "DaemonSet", "ReplicaSet", "Pod", "ConfigMap", "Event")
+_BY_HELM = "app.kubernetes.io/managed-by"
+_TLS = "type=kubernetes.io/tls"
+# Certificates that are read for one diagnosis, nodes whose kubelets are asked, and above which share of a CPU limit.
+CERTIFICATES = 40
+ASKED_NODES = 3
+NEARLY = 0.8
+# Above so many namespaces one list of the whole cluster is less than one of each.
+SINGLE = 5
+
+Source = tuple[str, str, str]
+
+
+# What a container reads as it starts ----------------------------------------------------------------------------------
+
+
+def sources(pod: Json, container: Container) -> Iterator[tuple[Source, str]]:
+    """Yield what a container reads when it starts and never again: kind, namespace and name, and the key or nothing.
+
+    Variables, and files mounted by `subPath`; a whole volume is brought up to date while the container runs.
+    """
+    here = namespace_of(pod)
+    for source in each(container.spec, "envFrom"):
+        yield from _named(here, source, "configMapRef", "secretRef", key="")
+    for variable in each(container.spec, "env"):
+        held = at(variable, "valueFrom", default={})
+        for ref in ("configMapKeyRef", "secretKeyRef"):
+            key = str(at(held, ref, "key", default=""))
+            yield from _named(here, held, *((ref, "") if ref.startswith("config") else ("", ref)), key=key)
+    volumes = {str(volume.get("name")): volume for volume in each(pod, "spec", "volumes")}
+    for mount in each(container.spec, "volumeMounts"):
+        volume = volumes.get(str(mount.get("name")), {})
+        if mount.get("subPath"):
+            for kind, path in (("ConfigMap", ("configMap", "name")), ("Secret", ("secret", "secretName"))):
+                if at(volume, *path):
+                    yield (kind, here, str(at(volume, *path))), ""
+
+
+def _named(here: str, held: Json, config_map: str, secret: str, *, key: str) -> Iterator[tuple[Source, str]]:
+    for kind, member in (("ConfigMap", config_map), ("Secret", secret)):
+        name = at(held, member, "name") if member else None
+        if name:
+            yield (kind, here, str(name)), key
+
+
+def changed(held: Json, key: str) -> str:
+    """Return when the data of an object (or one key of it) was last changed, by its managedFields; empty: not known."""
+    times = []
+    for one in each(held, "metadata", "managedFields"):
+        for data in ("f:data", "f:binaryData", "f:stringData"):
+            keys = at(one, "fieldsV1", data, default={}) or {}
+            if isinstance(keys, dict) and (f"f:{key}" in keys if key else keys):
+                times.append(str(one.get("time", "")))
+    return max(times, default="")
+
+
+def outrun(pod: Json, container: Container, held: dict[Source, Json]) -> Iterator[tuple[Json, str, str]]:
+    """Yield what was changed after a running container read it: the object, the key or nothing, and when."""
+    started = str(at(container.status, "state", "running", "startedAt", default=""))
+    for source, key in sources(pod, container) if started else ():
+        found = held.get(source)
+        when = changed(found, key) if found is not None else ""
+        passed = seconds_between(started, when)
+        if found is not None and passed is not None and passed > 0:
+            yield found, key, when
+
+
+def by_source(objects: dict[str, list[Json]]) -> dict[Source, Json]:
+    """Return the ConfigMaps and Secrets by what names them."""
+    return {
+        (kind, namespace_of(item), name_of(item)): item
+        for kind in ("ConfigMap", "Secret")
+        for item in objects.get(kind, [])
+    }
+
+
+def stale(objects: dict[str, list[Json]]) -> list[tuple[Json, Container]]:
+    """Return running containers that started before what they read was changed, one of each workload."""
+    held, found = by_source(objects), dict[tuple[str, str, str], tuple[Json, Container]]()
+    for pod in objects.get("Pod", []):
+        for container in containers(pod) if not leaving(pod) else ():
+            if any(True for _ in outrun(pod, container, held)):
+                owner = str(at(pod, "metadata", "ownerReferences", 0, "name", default=name_of(pod)))
+                found.setdefault((namespace_of(pod), owner, container.name), (pod, container))
+    return list(found.values())
+
+
+# Secrets --------------------------------------------------------------------------------------------------------------
+
+
+async def secrets(taker: Taker, objects: dict[str, list[Json]]) -> None:
+    """Read names, times and certificates, by the rules above, into `objects`."""
+    wanted = {
+        source[:2]
+        for pod in objects.get("Pod", [])
+        if not finished(pod)
+        for container in containers(pod)
+        for source, _ in sources(pod, container)
+    }
+    wanted |= {("Secret", space) for space in _made_by_helm(objects)}
+    served = serves(objects)
+    lists = [
+        (kind, space) for kind in ("ConfigMap", "Secret") for space in _spaces({s for k, s in wanted if k == kind})
+    ]
+    names, certificates = await asyncio.gather(
+        asyncio.gather(*(_metadata(taker, kind, space) for kind, space in lists)),
+        _certificates(taker, served),
+    )
+    held = {(item["kind"], namespace_of(item), name_of(item)): item for found in names for item in found}
+    for item in objects.get("ConfigMap", []):
+        known = held.pop(("ConfigMap", namespace_of(item), name_of(item)), None)
+        if known is not None:
+            item["metadata"]["managedFields"] = known["metadata"]["managedFields"]
+    seen = {(namespace_of(item), name_of(item)) for item in certificates}
+    others = [item for key, item in held.items() if key[0] == "Secret" and key[1:] not in seen]
+    if others or certificates:
+        objects["Secret"] = [*certificates, *others]
+
+
+def _spaces(names: set[str]) -> list[str]:
+    return sorted(names) if len(names) <= SINGLE else [""]
+
+
+def _made_by_helm(objects: dict[str, list[Json]]) -> set[str]:
+    return {
+        namespace_of(item)
+        for kind in ("Deployment", "StatefulSet", "DaemonSet", "Service", "ConfigMap")
+        for item in objects.get(kind, [])
+        if labels_of(item).get(_BY_HELM) == "Helm"
+    }
+
+
+def serves(objects: dict[str, list[Json]]) -> set[tuple[str, str]]:
+    """Return the Secrets (namespace and name) whose certificates an Ingress or a Gateway serves."""
+    found = {
+        (namespace_of(item), str(tls["secretName"]))
+        for item in objects.get("Ingress", [])
+        for tls in each(item, "spec", "tls")
+        if tls.get("secretName")
+    }
+    for item in objects.get("Gateway", []):
+        for listener in each(item, "spec", "listeners"):
+            for held in each(listener, "tls", "certificateRefs"):
+                if held.get("kind", "Secret") == "Secret" and held.get("name"):
+                    found.add((str(held.get("namespace") or namespace_of(item)), str(held["name"])))
+    return found
+
+
+async def _metadata(taker: Taker, kind: str, namespace: str, *, field_selector: str = "") -> list[Json]:
+    listing = await taker.ask(
+        kind, namespace, lambda: taker.reader.metadata(kind, namespace or None, field_selector=field_selector)
+    )
+    return list(listing.items) if listing is not None else []
+
+
+async def _certificates(taker: Taker, served: set[tuple[str, str]]) -> list[Json]:
+    """Return what is served, and the other certificates of those namespaces, which could serve instead."""
+    spaces = _spaces({space for space, _ in served})
+    lists = await asyncio.gather(*(_metadata(taker, "Secret", space, field_selector=_TLS) for space in spaces))
+    there = {(namespace_of(item), name_of(item)) for found in lists for item in found}
+    concerned = {space for space, _ in served}
+    there = {item for item in there if item[0] in concerned}
+    chosen = [*sorted(served & there), *sorted(there - served)][:CERTIFICATES]
+    if len(there) > CERTIFICATES:
+        taker.gaps.append(Gap("Secret", "", f"only {CERTIFICATES} certificates were read"))
+    answers = await asyncio.gather(
+        *(
+            taker.ask("Secret", space, lambda s=space, n=name: taker.reader.certificate(s, n), quiet=True)  # type: ignore[misc]
+            for space, name in chosen
+        )
+    )
+    return [answer for answer in answers if answer is not None]
+
+
+# Throttling, and the cluster's DNS ------------------------------------------------------------------------------------
+
+
+async def throttled(taker: Taker, pods: list[Json], usage: Sequence[Usage]) -> tuple[Throttle, ...]:
+    """Return how often containers wait for CPU, of the pods of which one uses nearly all of its CPU limit."""
+    used = {(one.namespace, one.pod, one.container): one.cpu for one in usage}
+    near = []
+    for pod in pods:
+        for container in containers(pod):
+            limit = amount(container.spec, "limits", "cpu")
+            cpu = used.get((namespace_of(pod), name_of(pod), container.name))
+            if limit and cpu is not None and cpu >= NEARLY * float(limit) and pod not in near:
+                near.append(pod)
+    nodes = sorted({str(at(pod, "spec", "nodeName", default="")) for pod in near})[:ASKED_NODES]
+    asked = [pod for pod in near if at(pod, "spec", "nodeName") in nodes]
+    if not asked:
+        return ()
+    answer = await taker.ask("Throttling", "", lambda: taker.reader.throttling(asked))
+    if answer is None:
+        return ()
+    taker.gaps += [Gap("Throttling", "", reason) for reason in answer[1]]
+    return tuple(Throttle(o.namespace, o.pod, o.container, o.periods, o.throttled) for o in answer[0])
+
+
+async def resolver(
+    taker: Taker, objects: dict[str, list[Json]], logs: Sequence[Log], namespaces: Sequence[str]
+) -> list[Json]:
+    """Read the cluster's DNS into `objects` where it was not read and a log says that a host is not found.
+
+    Its pods are returned.
+    """
+    if not namespaces or SYSTEM in namespaces or not any(finds_no_host(log.text) for log in logs):
+        return []
+    answers = await asyncio.gather(*(listed(taker, kind, SYSTEM) for kind in _DNS))
+    for kind, answer in zip(_DNS, answers, strict=True):
+        objects[kind] = [*objects.get(kind, []), *(item for item in answer or [] if kind != "Pod" or _of_dns(item))]
+    return [pod for pod in objects["Pod"] if namespace_of(pod) == SYSTEM]
+
+
+def _of_dns(pod: Json) -> bool:
+    return labels_of(pod).get("k8s-app") == "kube-dns"

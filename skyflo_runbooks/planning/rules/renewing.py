@@ -1,0 +1,173 @@
+"""Repairs that give what is lacking, by what was read: a restart, CPU, a certificate, a right, a request, a toleration.
+
+CON-18, CON-19, CON-21, NET-08, NET-09, ADM-11, AUT-02, ROL-07.
+"""
+
+from decimal import Decimal
+
+from skyflo_runbooks.diagnosis.capacity import allocatable
+from skyflo_runbooks.diagnosis.pods import each, labels_of, namespace_of, pod_spec, quantity, template_container
+from skyflo_runbooks.model.json import Json, at
+from skyflo_runbooks.model.plan import Parameter, param
+from skyflo_runbooks.model.quantity import format_cpu, format_memory
+from skyflo_runbooks.planning.rules.common import roll_back
+from skyflo_runbooks.planning.rules.patches import merge, one, replace
+from skyflo_runbooks.planning.way import Case, Repair, check_of, named
+
+# What a container asks for stands this far above the most that it was measured to use.
+_MARGIN = Decimal("1.5")
+_LEAST = {"cpu": Decimal("0.01"), "memory": Decimal(16 * 2**20)}
+_ALIKE = 70.0
+
+
+def _advice(case: Case) -> tuple[str, ...]:
+    return (case.finding.advice,) if case.finding.advice else ()
+
+
+# Containers -----------------------------------------------------------------------------------------------------------
+
+
+def read_again(case: Case) -> Repair:
+    """Replace the pods one by one, so that they read what is there now; nothing else changes."""
+    facts = case.finding.facts
+    if case.finding.object.kind not in ("Deployment", "StatefulSet", "DaemonSet"):
+        return Repair(advice=_advice(case))
+    why = f"{facts['container']} read {facts['kind']} {facts['name']} as it started, and it was changed since."
+    way = one(case, "k8s_rollout_restart", named(case), "Restart the rollout", why)
+    return Repair(ways=(way,), advice=_advice(case))
+
+
+def raise_cpu(case: Case) -> Repair:
+    """Double the CPU limit, within what a node and the namespace's LimitRanges have; or go back a revision."""
+    facts = case.finding.facts
+    back = roll_back(case, because="It may have needed less CPU.") if _limit_was_other(case) else ()
+    limit, found = quantity(facts["limit"]), template_container(case.workload, facts["container"])
+    most = min((bound for bound in _bounds(case) if bound > 0), default=None)
+    if limit is None or found is None or most is None or most <= limit:
+        return Repair(ways=back, advice=_advice(case))
+    size = format_cpu(min(limit * 2, most))
+    path = f"/spec/template/spec/{found[0]}/{found[1]}/resources/limits/cpu"
+    way = one(
+        case,
+        "k8s_set_resources",
+        {**named(case), "container": facts["container"], "limits": {"cpu": param("cpu_limit")}},
+        f"Raise the CPU limit of {facts['container']} from {facts['limit']} to {size}",
+        f"It is used up in {float(facts['share']):.0%} of its periods; what it would use cannot be seen.",
+        parameters=(Parameter("cpu_limit", "str", size, f"new CPU limit of {facts['container']}"),),
+        checks=(check_of(case, "field_equals", path=path, value=param("cpu_limit")),),
+    )
+    return Repair(ways=(way, *back), advice=_advice(case))
+
+
+def _limit_was_other(case: Case) -> bool:
+    before = case.graph.previous(case.workload) if case.workload.get("kind") == "Deployment" else None
+    found = template_container(before, case.finding.facts["container"]) if before else None
+    return found is not None and at(found[2], "resources", "limits", "cpu") != case.finding.facts["limit"]
+
+
+def _bounds(case: Case) -> list[Decimal]:
+    """Return what a limit may not pass: the largest node, and what LimitRanges allow a container."""
+    nodes = [allocatable(node, "cpu") for node in case.graph.all("Node")]
+    ranges = [
+        quantity(at(item, "max", "cpu", default="0")) or Decimal(0)
+        for held in case.graph.all("LimitRange")
+        if namespace_of(held) == namespace_of(case.workload)
+        for item in each(held, "spec", "limits")
+        if item.get("type") == "Container"
+    ]
+    return [max(nodes, default=Decimal(0)), *ranges]
+
+
+# Certificates ---------------------------------------------------------------------------------------------------------
+
+
+def serve_another(case: Case) -> Repair:
+    """Serve the certificate of another Secret, which is for the same hosts and lasts."""
+    facts, meant = case.finding.facts, case.finding.facts.get("meant")
+    if meant is None:
+        return Repair(advice=_advice(case))
+    why = f"{facts['secret']} serves none that is valid; the certificate in {meant} is for the same hosts, and lasts."
+    way = replace(case, {facts["path"]: meant}, f"Serve the certificate of Secret {meant}", why)
+    return Repair(ways=(way,), advice=_advice(case))
+
+
+# Rights, requests, tolerations ----------------------------------------------------------------------------------------
+
+
+def grant_exactly(case: Case) -> Repair:
+    """Add the one right to the one Role that is bound: this verb, this resource, nothing more."""
+    facts = case.finding.facts
+    if case.finding.object.kind != "Role" or "verb" not in facts:
+        return Repair(advice=_advice(case))
+    rule: Json = {"apiGroups": [facts["group"]], "resources": [facts["resource"]], "verbs": [facts["verb"]]}
+    add: Json = {"op": "add", "path": "/rules/-", "value": rule}
+    if not each(case.workload, "rules"):
+        add = {"op": "add", "path": "/rules", "value": [rule]}
+    arguments: Json = {**named(case), "patch": [add], "patch_type": "json"}
+    right = f"{facts['verb']} {facts['resource']}"
+    why = f"{facts['account']} asks to {right}, and its Role does not say it."
+    return Repair(ways=(one(case, "k8s_patch", arguments, f"Let the Role say: {right}", why),), advice=_advice(case))
+
+
+def request_of_use(case: Case) -> Repair:
+    """Give the container a request: what it was measured to use, and half as much again."""
+    facts, graph = case.finding.facts, case.graph
+    target = graph.get(case.finding.object)
+    resource = "memory" if facts.get("resource") == "memory" else "cpu"
+    containers = each(pod_spec(target or {}), "containers")
+    lacking = [str(c.get("name")) for c in containers if at(c, "resources", "requests", resource) is None]
+    uses = [
+        Decimal(str(size))
+        for pod in graph.pods(target or {})
+        for use in graph.usage(pod)
+        if [use.container] == lacking and (size := use.memory if resource == "memory" else use.cpu)
+    ]
+    if len(lacking) != 1 or not uses:
+        return Repair(advice=_advice(case))
+    grain = _LEAST[resource]
+    size = -(-(max(uses) * _MARGIN) // grain) * grain
+    written = format_memory(size) if resource == "memory" else format_cpu(size)
+    way = one(
+        case,
+        "k8s_set_resources",
+        {**named(case), "container": lacking[0], "requests": {resource: param("request")}},
+        f"Let {lacking[0]} request {written} of {resource}",
+        f"{lacking[0]} has no {resource} request; it was measured to use at most "
+        f"{format_memory(max(uses)) if resource == 'memory' else format_cpu(max(uses))}.",
+        parameters=(Parameter("request", "str", written, f"{resource} request of {lacking[0]}"),),
+    )
+    return Repair(ways=(way,), advice=_advice(case))
+
+
+def onto_every_node(case: Case) -> Repair:
+    """Tolerate the one taint that keeps the DaemonSet away, or select what nodes carry."""
+    from rapidfuzz import fuzz
+
+    facts = case.finding.facts
+    key, _, effect = facts.get("taint", "").rpartition(":")
+    if key and effect in ("NoSchedule", "NoExecute"):
+        why = f"Nodes that it selects carry {facts['taint']}, and it does not tolerate it."
+        arguments: Json = {**named(case), "key": key, "effect": effect}
+        return Repair(ways=(one(case, "k8s_tolerate", arguments, f"Tolerate {key}", why),), advice=_advice(case))
+    for label, wanted in facts.items():
+        values = {labels_of(node)[label] for node in case.graph.all("Node") if label in labels_of(node)}
+        near = [value for value in sorted(values) if fuzz.ratio(value, wanted) >= _ALIKE]
+        if len(near) == 1 and len(facts) == 1:
+            patch: Json = {"spec": {"template": {"spec": {"nodeSelector": {label: near[0]}}}}}
+            why = f"No node carries {label}={wanted}; nodes carry {label}={near[0]}."
+            return Repair(ways=(merge(case, patch, f"Select {label}={near[0]}", why),), advice=_advice(case))
+    return Repair(advice=_advice(case))
+
+
+REPAIRS = {
+    "CON-18": read_again,
+    "CON-19": read_again,
+    "CON-21": raise_cpu,
+    "NET-08": serve_another,
+    "NET-09": serve_another,
+    "ADM-11": grant_exactly,
+    "AUT-02": request_of_use,
+    "ROL-07": onto_every_node,
+}
+
+__all__ = ["REPAIRS"]
