@@ -234,7 +234,7 @@ def job_with_helper(names: Names, *, by_cron: bool = True) -> Snapshot:
     work = {"name": "main", "image": "work:v1"}
     proxy: Json = {"name": "proxy", "image": "proxy:v1", "ports": [{"containerPort": 15001}]}
     template: Json = {"spec": {"restartPolicy": "Never", "containers": [work, proxy]}}
-    owner = {"ownerReferences": world.owned("CronJob", "nightly")} if by_cron else {}
+    owner: Json = {"ownerReferences": world.owned("CronJob", "nightly")} if by_cron else {}
     job: Json = {
         "kind": "Job",
         "metadata": world.meta("nightly-1", names.namespace, **owner),

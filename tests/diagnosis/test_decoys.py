@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from skyflo_runbooks.diagnosis import Gap, Snapshot, diagnose
+from skyflo_runbooks.diagnosis.snapshot import Log
 from skyflo_runbooks.model.incident import Incident
 from skyflo_runbooks.model.json import Json
 from tests.diagnosis import scenes, world
@@ -180,9 +181,7 @@ def test_a_directive_that_coredns_refuses_is_named_with_what_was_meant() -> None
     """Its own log says which word it does not know."""
     text = scenes.COREFILE.replace("kubernetes cluster", "kubernets cluster")
     found = scenes.lost_name(NAMES, scenes.resolver(NAMES, count=1, corefile=text))
-    said = world.Log(
-        "kube-system", "coredns-r1-0", "coredns", True, "Corefile:3 - Error: Unknown directive 'kubernets'"
-    )
+    said = Log("kube-system", "coredns-r1-0", "coredns", True, "Corefile:3 - Error: Unknown directive 'kubernets'")
     named = diagnose(msgspec.structs.replace(found, logs=(*found.logs, said)), Incident("?")).findings[0]
 
     assert named.facts == {"word": "kubernets", "meant": "kubernetes"}

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from skyflo_runbooks.diagnosis import Snapshot
-from skyflo_runbooks.diagnosis.snapshot import Usage
+from skyflo_runbooks.diagnosis.snapshot import Log, Usage
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.plan import ChangeStep, Plan, RollbackStep
 from tests.diagnosis import scenes, world
@@ -228,7 +228,7 @@ def _refused_right(rules: list[Json]) -> Snapshot:
         'pods is forbidden: User "system:serviceaccount:checkout:default" cannot list resource "pods" in API group "" '
         'in the namespace "checkout"'
     )
-    logs = tuple(world.Log(log.namespace, log.pod, log.container, True, line) for log in found.logs)
+    logs = tuple(Log(log.namespace, log.pod, log.container, True, line) for log in found.logs)
     role: Json = {"kind": "Role", "metadata": world.meta("app", "checkout"), "rules": rules}
     subject = {"kind": "ServiceAccount", "name": "default", "namespace": "checkout"}
     binding: Json = {

@@ -47,7 +47,7 @@ def issued(*names: str, ends: datetime = ENDS) -> tuple[str, str]:
 
 def secret(name: str = "shop-tls", **data: str) -> Json:
     """Return a Secret as the API has it, with all that must not be handed on."""
-    fields = {"f:data": {".": {}, **{f"f:{key}": {} for key in data}}, "f:type": {}}
+    fields: Json = {"f:data": {".": {}, **{f"f:{key}": {} for key in data}}, "f:type": {}}
     return {
         "metadata": {
             "name": name,

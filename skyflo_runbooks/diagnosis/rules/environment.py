@@ -153,8 +153,8 @@ def _stale(graph: Graph, kind: str, fault: str) -> Iterator[Finding]:
                 workload = culprit(graph, pod)
                 if source.get("kind") == kind and not outdated(graph, workload, pod):
                     told = _told(graph, pod, container.name)
-                    seen = Stale(pod, container, source, key, when, told)
-                    found.setdefault((ref(workload), container.name), []).append(seen)
+                    one = Stale(pod, container, source, key, when, told)
+                    found.setdefault((ref(workload), container.name), []).append(one)
     for (owner, _), seen in found.items():
         workload_found = graph.get(owner)
         if workload_found is not None:

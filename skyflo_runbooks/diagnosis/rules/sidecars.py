@@ -47,7 +47,7 @@ def _kept(graph: Graph, job: Json, pod: Json) -> Finding | None:
 
 
 def _ended_well(container: Container) -> bool:
-    return at(container.status, "state", "terminated", "exitCode") == 0
+    return bool(at(container.status, "state", "terminated", "exitCode") == 0)
 
 
 def _patience(done: list[Container], helper: Container) -> float:

@@ -117,10 +117,10 @@ def request_of_use(case: Case) -> Repair:
     containers = each(pod_spec(target or {}), "containers")
     lacking = [str(c.get("name")) for c in containers if at(c, "resources", "requests", resource) is None]
     uses = [
-        Decimal(str(size))
+        Decimal(str(used))
         for pod in graph.pods(target or {})
         for use in graph.usage(pod)
-        if [use.container] == lacking and (size := use.memory if resource == "memory" else use.cpu)
+        if [use.container] == lacking and (used := use.memory if resource == "memory" else use.cpu)
     ]
     if len(lacking) != 1 or not uses:
         return Repair(advice=_advice(case))

@@ -136,9 +136,8 @@ def set_once(case: Case) -> Repair:
         {"op": "remove", "path": base},
     ]
     arguments: Json = {**named(case), "patch": patch, "patch_type": "json"}
-    held = (check_of(case, "env_set", container=facts["container"], variable=facts["variable"]),)
-    if not facts["hidden"].startswith("env"):
-        held = ()
+    once = check_of(case, "env_set", container=facts["container"], variable=facts["variable"])
+    held = (once,) if facts["hidden"].startswith("env") else ()
     why = f"It hides {facts['hidden']}, which then counts again. Neither value is shown here."
     title = f"Take the later {facts['variable']} away"
     return Repair(ways=(one(case, "k8s_patch", arguments, title, why, checks=held), *back), advice=_advice(case))
