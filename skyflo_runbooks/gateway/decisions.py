@@ -155,8 +155,8 @@ def admit_dispatch(
 ) -> None:
     """Raise `Refused` where the approval of a proposal does not stand, by rule 7.
 
-    `told` are the ledger's entries of the proposal. `resumed` is an attempt that was begun before: it had its approval
-    consumed in time, so the clock is not asked again.
+    `told` are the ledger's entries of the proposal. `resumed` is an attempt that was begun before: its approval was
+    consumed in time, and each sending asks the clock again (`step`).
     """
     proposal, binding = row.proposal, row.proposal.binding
     if binding_digest(binding) != proposal.digest:

@@ -7,7 +7,7 @@ Rules:
   2. Each request is compared with what was approved, and sent as compare-and-swap (`step`). Where the first of them is
      not as approved the proposal is void, and nothing is sent.
   3. After a crash: not marked as sent means not sent, and the attempt goes on; marked as sent means looking
-     (`looking`). Nothing is ever sent again on suspicion.
+     (`looking`). Nothing is ever sent again on suspicion, and nothing after the approval's time (`step`).
   4. An approval that was never dispatched (the gateway died in between) is dispatched when the gateway starts, if it
      has not expired; else it is expired, and reported.
   5. A list of requests stops at the first failure; which of them were applied is said.
@@ -82,8 +82,12 @@ class Executor:
         return await self._execute(id_)
 
     async def _go_on(self, row: Row, attempt: Attempt) -> Row:
-        """Finish an attempt of a former process, of which nothing is on its way, if its approval still stands."""
-        problem = await self._against(row, resumed=True)
+        """Finish an attempt of a former process, of which nothing is on its way, if its approval still stands.
+
+        Where nothing is left to be sent there is nothing to stand against: it is done.
+        """
+        whole = len(attempt.applied) == len(row.proposal.requests)
+        problem = "" if whole else await self._against(row, resumed=True)
         if problem:
             return self._stopped(row, len(attempt.applied), "refuse", problem)
         return await self._execute(row.proposal.id)
@@ -202,6 +206,7 @@ class Executor:
             place=place,
             sealed=sealed,
             bound=row.proposal.binding.requests[place],
+            expires=datetime.fromisoformat(row.proposal.binding.expires),
             secret_key=self._proposer.secret_key,
             redactor=self._redactor,
             patience=self._patience,

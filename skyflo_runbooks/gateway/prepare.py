@@ -91,10 +91,11 @@ async def prepare(
     learn(request, shown.left)
     change = Change(request, now, shown.left)
     _, way = await asyncio.gather(scene.read(impact.needs(change)), ways.back(cluster, request, now, shown.left))
-    unstable = _unstable(shown, created=now is None, secret_key=secret_key)
+    unstable = _unstable(shown, created=now is None, sent=request.body, secret_key=secret_key)
     ignored = controller_owned(request, now, scene)
     before = None if now is None else desired_state(now, ignore=ignored, secret_key=secret_key)
-    after = left_state(shown.left, created=now is None, without=ignored + unstable, secret_key=secret_key)
+    without = ignored + unstable
+    after = left_state(shown.left, created=now is None, sent=request.body, without=without, secret_key=secret_key)
     touched = impact.assess(change, scene)
     return Prepared(
         request=request,
@@ -158,16 +159,20 @@ def state_of(manifest: Json | None, *, ignored: tuple[Path, ...], secret_key: by
     return sha256(None if manifest is None else desired_state(manifest, ignore=ignored, secret_key=secret_key))
 
 
-def body_of(left: Json | None, bound: BoundRequest, without: tuple[Path, ...], secret_key: bytes) -> Digest:
+def body_of(
+    left: Json | None, request: Request, bound: BoundRequest, without: tuple[Path, ...], secret_key: bytes
+) -> Digest:
     """Return the digest of a dry run's answer, as it stands in a binding."""
-    return sha256(left_state(left, created=not bound.uid, without=without, secret_key=secret_key))
+    return sha256(left_state(left, created=not bound.uid, sent=request.body, without=without, secret_key=secret_key))
 
 
-def left_state(left: Json | None, *, created: bool, without: tuple[Path, ...], secret_key: bytes) -> Json | None:
-    """Return what a dry run's answer binds."""
+def left_state(
+    left: Json | None, *, created: bool, sent: object, without: tuple[Path, ...], secret_key: bytes
+) -> Json | None:
+    """Return what a dry run's answer binds; `sent` is the body of the request."""
     if left is None:
         return None
-    return body_state(left, created=created, unstable=without, secret_key=secret_key)
+    return body_state(left, created=created, sent=sent, unstable=without, secret_key=secret_key)
 
 
 def _fits(request: Request, now: Json | None) -> None:
@@ -210,11 +215,11 @@ def meets(path: str, other: str) -> bool:
     return f"{path}/".startswith(f"{other}/") or f"{other}/".startswith(f"{path}/")
 
 
-def _unstable(shown: Preview, *, created: bool, secret_key: bytes) -> tuple[Path, ...]:
+def _unstable(shown: Preview, *, created: bool, sent: object, secret_key: bytes) -> tuple[Path, ...]:
     if shown.left is None or shown.again is None:
         return ()
-    one = body_state(shown.left, created=created, secret_key=secret_key)
-    return unstable_paths(one, body_state(shown.again, created=created, secret_key=secret_key))
+    one = body_state(shown.left, created=created, sent=sent, secret_key=secret_key)
+    return unstable_paths(one, body_state(shown.again, created=created, sent=sent, secret_key=secret_key))
 
 
 def _diff(request: Request, now: Json | None, left: Json | None) -> str:

@@ -4,7 +4,7 @@ What is masked, wherever it stands in a result, an argument, an error or a log l
   1. the data of Secrets, and the annotation in which `kubectl apply` repeats it
   2. a literal environment variable, or any member of an object, whose name says that it is secret
   3. in text: assignments to such names, Authorization headers, user:password in URLs, JSON web tokens, well-known
-     token shapes, private keys
+     token shapes, private keys; also of those that a cut has left half of
 
 A masked value travels as `«masked:REFERENCE»`. The reference is an HMAC under a key of this process, so that equal
 values look equal and nothing else shows; `resolve` gives the value back inside the gateway, and only there. A value
@@ -19,6 +19,8 @@ import secrets
 from collections.abc import Iterable
 from typing import Any
 
+from skyflo_mcp.kubernetes.pem import key_lines
+
 from skyflo_runbooks.model.entry import ENTRY
 from skyflo_runbooks.model.errors import BadInput
 from skyflo_runbooks.model.json import Json
@@ -30,6 +32,8 @@ _SIZE = re.compile(r"\(\d+ bytes\)")
 _SHORTEST = 4
 # So many characters at the beginning of a value that was given back are taken for it.
 _CUT = 6
+# A line of a private key is no shorter.
+_LINE = 60
 _NAME = (
     r"(?:pass(?:word|wd|phrase)?|token|api[_-]?key|secret|secret[_-]?key|access[_-]?key|private[_-]?key|credentials?)"
 )
@@ -42,8 +46,12 @@ _TEXT = (
     re.compile(r"(?P<keep>-----BEGIN [A-Z ]*PRIVATE KEY-----)(?P<value>.*?)(?=-----END|\Z)", re.DOTALL),
     re.compile(r"(?P<keep>\bAuthorization\s*[:=]\s*(?:Bearer|Basic)\s+)(?P<value>[^\s\"',]+)", re.IGNORECASE),
     re.compile(r"(?P<keep>\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)(?P<value>[^\s/@]+)(?=@)", re.IGNORECASE),
-    re.compile(r"(?P<keep>)(?P<value>\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,})"),
+    re.compile(r"(?P<keep>)(?P<value>\beyJ[\w-]{8,}(?:\.[\w-]*){0,2})"),
     re.compile(r"(?P<keep>)(?P<value>\b(?:AKIA[0-9A-Z]{16}|gh[pousr]_\w{30,}|xox[abprs]-[\w-]{10,}|sk-[\w-]{20,}))"),
+    # Where a text ends, the beginning of one.
+    re.compile(
+        r"(?P<keep>)(?P<value>\b(?:AKIA[0-9A-Z]{2,}|gh[pousr]_\w{4,}|xox[abprs]-[\w-]{2,}|sk-[\w-]{6,}))(?=…|\Z)"
+    ),
     re.compile(
         rf"(?P<keep>\b[\w.-]*{_NAME}[\"']?\s*[=:]\s*[\"']?)(?P<value>(?!«masked)[^\s\"',;&}}]{{3,}})", re.IGNORECASE
     ),
@@ -75,7 +83,15 @@ class Redactor:
         text = self.literally(text, self._given)
         for pattern in _TEXT:
             text = pattern.sub(lambda found: found["keep"] + self.reference(found["value"]), text)
-        return text
+        return self._without_keys(text) if len(text) > _LINE else text
+
+    def _without_keys(self, text: str) -> str:
+        """Return text with the lines of private keys masked whose block begins, or ends, outside of it."""
+        lines = text.splitlines(keepends=True)
+        for place, start, end in list(key_lines(lines)):
+            line = lines[place]
+            lines[place] = line[:start] + self.reference(line[start:end]) + line[end:]
+        return "".join(lines)
 
     def error(self, text: str) -> str:
         """Return what somebody else said, which may quote any value that was ever masked, with all of them masked."""

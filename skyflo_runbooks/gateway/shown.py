@@ -2,7 +2,7 @@
 
 Rules:
   1. Status and what the server keeps for itself are left out: versions, uid, times, managedFields, addresses that a
-     creation is given.
+     creation is given and did not ask for.
   2. A default is left out where the server put it in by itself: the request does not name the member, and the other
      side has no other value there. A default that takes the place of another value is shown, and so is one that is all
      that differs.
@@ -13,18 +13,13 @@ Rules:
 
 import copy
 
-from skyflo_runbooks.model.digest import desired_state, remove
+from skyflo_runbooks.model.digest import allocated, desired_state, remove
 from skyflo_runbooks.model.json import Json, at
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 MASKED, CHANGED = "(masked)", "(changed)"
 _GIVEN = (("metadata", "uid"), ("metadata", "creationTimestamp"))
-_ALLOCATED = (
-    ("spec", "clusterIP"),
-    ("spec", "clusterIPs"),
-    ("spec", "healthCheckNodePort"),
-    ("metadata", "labels", "kubernetes.io/metadata.name"),
-)
+_NAME_LABEL = ("metadata", "labels", "kubernetes.io/metadata.name")
 _ABSENT = object()
 _ROLLING: Json = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}}
 _PARTITION: Json = {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}}
@@ -84,7 +79,9 @@ _DEFAULTS: dict[str, tuple[object, ...]] = {
 def sides(before: Json | None, after: Json | None, written: object = None) -> tuple[Json | None, Json | None]:
     """Return the two sides of a diff as they are shown. `written` is the request's body: manifest or patch."""
     kind = (before or after or {}).get("kind")
-    old, new = _wanted(before, created=after is None), _wanted(after, created=before is None)
+    given = (*allocated(written), _NAME_LABEL)
+    old = _wanted(before, (*_GIVEN, *(given if after is None else ())))
+    new = _wanted(after, (*_GIVEN, *(given if before is None else ())))
     if kind == "Secret":
         _mask(old, new)
     for side, other in ((old, new), (new, old)):
@@ -107,7 +104,7 @@ def names(written: object) -> set[str]:
     return {name for value in written for name in names(value)} if isinstance(written, list | tuple) else set()
 
 
-def _wanted(manifest: Json | None, *, created: bool) -> Json | None:
+def _wanted(manifest: Json | None, without: tuple[tuple[str, ...], ...]) -> Json | None:
     """Return an object without what the server keeps for itself, by rule 1; real Secret values included."""
     if manifest is None:
         return None
@@ -116,7 +113,7 @@ def _wanted(manifest: Json | None, *, created: bool) -> Json | None:
         plain["kind"] = manifest["kind"]
     else:
         plain.pop("kind")
-    for path in (*_GIVEN, *(_ALLOCATED if created else ())):
+    for path in without:
         remove(plain, path)
     return plain
 

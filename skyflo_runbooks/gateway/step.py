@@ -8,7 +8,8 @@ Rules:
      dry-run now. What that request made may take a moment to be served, which is waited for.
   3. The request is sent with the uid and the fresh resourceVersion as compare-and-swap. While only status moved, it is
      read, compared and sent again, at most `TRIES` times.
-  4. Before each request is sent the journal says so, durably.
+  4. Before each request is sent the journal says so, durably. The clock is asked at each sending, the first and every
+     further one: after its time an approval sends nothing, whatever was begun before.
   5. What is in place already, and a pod to be evicted that has gone by itself, is not sent, and noted as that.
   6. A disruption budget that lets a pod not go is an answer: nothing was done. The eviction is tried again for a
      bounded time, each try in the journal, and has failed then.
@@ -21,6 +22,7 @@ Rules:
 
 import asyncio
 import time
+from datetime import datetime
 
 import msgspec
 from skyflo_mcp.kubernetes.client import Cluster
@@ -80,6 +82,7 @@ class Step:
         place: int,
         sealed: Sealed,
         bound: BoundRequest,
+        expires: datetime,
         secret_key: bytes,
         redactor: Redactor,
         patience: Patience,
@@ -91,6 +94,7 @@ class Step:
         self._sealed = sealed
         self._request = sealed.request
         self._bound = bound
+        self._expires = expires
         self._secret_key = secret_key
         self._redactor = redactor
         self._patience = patience
@@ -114,6 +118,9 @@ class Step:
             if self._in_place():
                 self._skip("in place already, nothing was sent", now)
                 return None
+            late = self._too_late()
+            if late is not None:
+                return self._while_sending(late, now) if marked else late
             if not marked or self._request.verb == "evict":
                 grip = traces.grip(now) if self._request.verb == "apply" else None
                 self._store.mark_sent(self._attempt.id, self._place + 1, grip)
@@ -230,7 +237,9 @@ class Step:
         said = ran.message or ("answered" if ran.code is None else f"exit code {ran.code}")
         applied = self._answered(200, None, by=rfc3339(began), message=self._redactor.error(said))
         failed = ran.code not in (0, None) or bool(ran.message)
-        printed = self._redactor.error(text_of(ran))
+        # Each for itself: where one was cut, its end is the end of a text.
+        said_out, said_err = self._redactor.error(ran.stdout), self._redactor.error(ran.stderr)
+        printed = text_of(msgspec.structs.replace(ran, stdout=said_out, stderr=said_err))
         self._note(msgspec.structs.replace(applied, output=printed, failed=failed), {})
         return ended_badly(said) if failed else None
 
@@ -250,11 +259,17 @@ class Step:
         """Note that nothing had to be sent."""
         self._note(self._answered(0, left, by="", message=why), self._after(left))
 
+    def _too_late(self) -> Stopped | None:
+        """Return that the approval's time is over, where it is."""
+        if self._store.now() < self._expires:
+            return None
+        return Stopped(f"the approval held until {rfc3339(self._expires)}, and nothing is sent after that")
+
     def _while_sending(self, stopped: Stopped, now: Json | None) -> Stopped:
         """Return what it means that the object is not as approved any more, after a first try to send."""
         if self._found(now).event != "settle_void":
             raise _unclear("the object moved")
-        return Stopped(f"it moved while it was being sent: {stopped.message}")
+        return Stopped(f"nothing was written by the first try to send it: {stopped.message}")
 
     def _gone_already(self, now: Json | None) -> bool:
         """Return whether a pod that is to be evicted is gone, going, or another one by now."""
@@ -290,7 +305,7 @@ class Step:
 
     def _body(self, left: Json | None) -> Digest:
         without = (*self._sealed.ignored, *self._sealed.unstable)
-        return prepare.body_of(left, self._bound, without, self._secret_key)
+        return prepare.body_of(left, self._request, self._bound, without, self._secret_key)
 
     def _state(self, manifest: Json | None) -> Digest:
         return prepare.state_of(manifest, ignored=self._sealed.ignored, secret_key=self._secret_key)

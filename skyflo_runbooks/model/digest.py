@@ -6,7 +6,7 @@ Rules (design, section 6.4):
      `metadata.generation`, `metadata.managedFields`, and without what a known controller writes by itself.
      A status that moves (a pod that flaps) therefore never voids an approval; a label or annotation that moves does.
   3. The body after the dry run is normalised: without uid and creationTimestamp of creations, managedFields, status,
-     what the server allocates, and fields that differ between two dry runs.
+     what the server allocates where the body that is sent leaves it open, and fields that differ between two dry runs.
   4. No prose enters: neither title nor reason nor diff.
   5. The data of Secrets enters as HMAC under a key that only the gateway has.
   6. Where no dry run can show what a request leaves (a deletion, an eviction, what is run in a container, an object in
@@ -105,16 +105,26 @@ def desired_digest(
 
 
 def body_state(
-    dry_run: Json, *, created: bool, unstable: tuple[tuple[str, ...], ...] = (), secret_key: bytes | None = None
+    dry_run: Json,
+    *,
+    created: bool,
+    sent: object = None,
+    unstable: tuple[tuple[str, ...], ...] = (),
+    secret_key: bytes | None = None,
 ) -> Json:
-    """Return what the dry run would leave, by rule 3."""
+    """Return what the dry run would leave, by rule 3; `sent` is the body of the creation."""
     left = desired_state(dry_run, ignore=unstable, secret_key=secret_key)
     if created:
         for name in ("uid", "creationTimestamp"):
             left.get("metadata", {}).pop(name, None)
-        for path in _ALLOCATED:
+        for path in allocated(sent):
             remove(left, path)
     return left
+
+
+def allocated(sent: object) -> tuple[tuple[str, ...], ...]:
+    """Return the paths that the server fills in at a creation: those that the body which is sent leaves open."""
+    return tuple(path for path in _ALLOCATED if not at(sent, *path))
 
 
 def sent_digest(request: Request, *, secret_key: bytes) -> Digest:

@@ -1,18 +1,23 @@
 """What a gate can be talked into: by a cluster's words, by arguments, by what comes at another time."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 
+from skyflo_runbooks.gateway.clock import Clock
 from skyflo_runbooks.gateway.identity import Identity
 from skyflo_runbooks.gateway.proposer import Wish
 from skyflo_runbooks.model.errors import SkyfloError
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.proposal import Origin
-from skyflo_runbooks.practice.kinds import SECRET
+from skyflo_runbooks.practice.kinds import CONFIG_MAP, SECRET
+from skyflo_runbooks.practice.kinds import POD as PODS
 from tests.gateway import requests as make
 from tests.gateway.test_secrets import OLD, PATH, REQUESTS, VAULT, coded, leaks
 from tests.gateway.world import RAISE, world
+from tests.red_team.house import Between, besieged, voted
 from tests.red_team.weakening import Gate, against
 from tests.red_team.weaknesses import ATTACKS
 
@@ -47,3 +52,67 @@ async def test_a_narrowed_token_learns_from_an_error(tmp_path: Path, gate: Gate)
         except SkyfloError as error:
             said = str(error)
         gate.bites("payment-service" in said, said)
+
+
+class Elsewhere(Between):
+    """A webhook that sends a pod to another node than it was shown to send it to."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Pass one call on."""
+        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"].endswith("/pods"):
+            self.calls += 1
+            body, more = b"", True
+            while more:
+                message = await receive()
+                body, more = body + message.get("body", b""), message.get("more_body", False)
+            if self.calls > 2:
+                body = body.replace(b"node-approved", b"node-elsewhere")
+
+            async def again() -> Any:
+                return {"type": "http.request", "body": body, "more_body": False}
+
+            await self._app(scope, again, send)
+            return
+        await super().__call__(scope, receive, send)
+
+
+SMALL = {"cpu": "10m", "memory": "16Mi"}
+CONTAINER: Json = {"name": "main", "image": "shop:1", "resources": {"limits": SMALL, "requests": SMALL}}
+POD: Json = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "placed", "namespace": "checkout"},
+    "spec": {"nodeName": "node-approved", "containers": [CONTAINER]},
+}
+
+
+@against(ATTACKS["allocated-exchanged"])
+async def test_what_the_server_could_have_given_is_given_otherwise(tmp_path: Path, gate: Gate) -> None:
+    """The manifest names its node, and so does the card; what is created is on another one."""
+    async with besieged(tmp_path, between=Elsewhere) as (here, _):
+        row = await here.propose("k8s_create", {"manifest": POD, "namespace": "checkout"})
+        state = await voted(here, row, here.ballot(row))
+        made = here.practice.store.find(PODS, "checkout", "placed")
+        gate.bites(made is not None and made["spec"]["nodeName"] == "node-elsewhere", state)
+
+
+@against(ATTACKS["sent-late"])
+async def test_what_was_begun_in_time_is_sent_after_it(tmp_path: Path, gate: Gate) -> None:
+    """The first of two requests is written in the last minute, the second when the time is over."""
+    listed = [make.create(make.settings(name)) for name in ("one", "two")]
+    late: list[bool] = []
+
+    async with world(tmp_path, tools=make.tool(listed), front=lambda request: _late(request, late)) as here:
+        row = await here.propose("t", {})
+        clock = here.gateway.store.clock
+        here.gateway.store.clock = Clock(wall=lambda: datetime.now(UTC) + timedelta(minutes=31 * bool(late)))
+        done = await here.approve(row)
+        here.gateway.store.clock = clock
+        gate.bites(here.practice.store.find(CONFIG_MAP, "checkout", "two") is not None, done.message)
+        assert here.practice.store.find(CONFIG_MAP, "checkout", "one") is not None
+
+
+def _late(request: httpx.Request, late: list[bool]) -> None:
+    """Let the time be over as soon as the first request is written."""
+    if request.method == "POST" and b'"one"' in request.content and "dryRun" not in str(request.url):
+        late.append(True)

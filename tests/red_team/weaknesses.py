@@ -185,6 +185,7 @@ ANY_SIGNATURE = Guard(f"{GATEWAY}.decisions:signed_by", says(True))
 ANY_CALLER = Guard(f"{SERVICE}.auth:Doorkeeper.who", says(SOMEBODY))
 VOUCHED = Guard(f"{GATEWAY}.approvals:Approvals.admit", says_later(None))
 ANY_TIME = Guard(f"{GATEWAY}.decisions:_admit_time", says(None))
+ALWAYS_IN_TIME = Guard(f"{GATEWAY}.step:Step._too_late", says(None))
 NO_DRIFT = Guard(f"{GATEWAY}.step:Step.drift", says_later(None))
 ARGUMENTS = Guard(f"{GATEWAY}.reach:admit", says_later(None))
 
@@ -200,7 +201,15 @@ ATTACKS: dict[str, Attack] = {
     ),
     "expired-approval": Attack(
         "a proposal is approved after its time",
-        (Guard("skyflo_runbooks.model.lifecycle:admit_decision", but(expires=FAR)), ANY_TIME),
+        (Guard("skyflo_runbooks.model.lifecycle:admit_decision", but(expires=FAR)), ANY_TIME, ALWAYS_IN_TIME),
+    ),
+    "sent-late": Attack(
+        "a list of requests is begun within the approval's time and goes on after it",
+        (ALWAYS_IN_TIME,),
+    ),
+    "allocated-exchanged": Attack(
+        "what the server fills in where a manifest leaves it open is changed in one that names it",
+        (Guard("skyflo_runbooks.model.digest:allocated", lambda guard: lambda sent: guard(None)),),
     ),
     "clock-back": Attack(
         "the clock is set back, and a proposal of the future is approved",

@@ -270,9 +270,14 @@ async def test_a_container_that_never_restarted_says_that_it_has_no_such_log(fla
 
 
 async def test_logs_are_cut_at_the_limit_and_say_so(flagship: Cluster) -> None:
-    """Bytes, whatever the lines are."""
-    answer = await ask(flagship, "k8s_logs", **PAYMENT, limit_bytes=10)
-    assert {(len(one["text"]), one["cut"]) for one in answer["logs"]} == {(10, True)}
+    """At the beginning of a line; of a line that is longer than the limit nothing is shown."""
+    whole = [one["text"] for one in (await ask(flagship, "k8s_logs", **PAYMENT))["logs"]]
+    last = [text.splitlines(keepends=True)[-1] for text in whole]
+    longest = max(len(line.encode()) for line in last)
+    answer = await ask(flagship, "k8s_logs", **PAYMENT, limit_bytes=longest)
+    assert [(one["text"], one["cut"]) for one in answer["logs"]] == [(line, True) for line in last]
+    short = await ask(flagship, "k8s_logs", **PAYMENT, limit_bytes=10)
+    assert {(one["text"], one["cut"]) for one in short["logs"]} == {("(the last line is longer than 10 bytes)", True)}
 
 
 async def test_logs_of_a_container_that_is_not_there_name_those_that_are(flagship: Cluster) -> None:

@@ -1,7 +1,8 @@
 """Reads a container's log, bounded in bytes, and in seconds where it is followed.
 
 The server's own `limitBytes` would keep the oldest and not say that it cut; so what is asked for is read to its end,
-and the last bytes are kept. Bytes that are no UTF-8 show as U+FFFD.
+and the last bytes are kept. Whatever is cut, it is cut between two lines: of half a line nobody could tell any more
+that a secret stood in it. Bytes that are no UTF-8 show as U+FFFD.
 """
 
 from datetime import datetime
@@ -60,5 +61,17 @@ async def read(transport: Transport, pod: str, name: str, wanted: Wanted) -> Log
         ),
         doing=doing,
     )
+    kept = whole_lines(answer.content, wanted.limit_bytes, ended=not answer.cut and not wanted.follow)
     cut = answer.cut or len(answer.content) > wanted.limit_bytes
-    return Logs(answer.content[-wanted.limit_bytes :].decode("utf-8", "replace"), cut=cut, at=answer.at)
+    return Logs(kept.decode("utf-8", "replace"), cut=cut, at=answer.at)
+
+
+def whole_lines(content: bytes, limit: int, *, ended: bool) -> bytes:
+    """Return the last whole lines of a log, at most `limit` bytes of them; `ended` says that its last line is one."""
+    if not ended:
+        content = content[: content.rfind(b"\n") + 1]
+    if len(content) <= limit:
+        return content
+    # The byte before what is kept tells whether that begins a line.
+    end = content.find(b"\n", len(content) - limit - 1) + 1
+    return content[end:] if end else b""

@@ -14,6 +14,7 @@ from skyflo_mcp.kubernetes import family
 from skyflo_mcp.kubernetes.answers import cut, stamp, table
 from skyflo_mcp.kubernetes.client import Cluster
 from skyflo_mcp.kubernetes.errors import ApiError
+from skyflo_mcp.kubernetes.pem import key_lines
 from skyflo_mcp.kubernetes.workload import containers
 from skyflo_runbooks.model.errors import BadInput
 from skyflo_runbooks.model.json import Json, at
@@ -46,7 +47,7 @@ async def k8s_logs(
 
     `previous` reads those of the container before its last restart, `since` is a duration such as 5m. `merge` puts the
     lines of all containers into one table by their time. At most 30 containers, and of each `tail` lines and
-    `limit_bytes`. A container without such a log says why in `unavailable`.
+    `limit_bytes`, in whole lines. A container without such a log says why in `unavailable`.
     """
     seconds = max(1, round(parse_duration(since))) if since else None
     wanted = await _wanted(cluster, namespace, name, kind, label_selector, container)
@@ -130,7 +131,15 @@ async def _one(
         )
     except ApiError as error:
         return {**head, "unavailable": error.message}
-    return {**head, "text": log.text, "cut": log.cut}
+    nothing = f"(the last line is longer than {limit_bytes} bytes)" if log.cut and not log.text else ""
+    return {**head, "text": log.text or nothing, "cut": log.cut}
+
+
+def _without_keys(lines: list[str]) -> list[str]:
+    """Return the lines of one log without those of private keys: in rows of their own nothing would tell them."""
+    for place, start, end in list(key_lines(lines)):
+        lines[place] = f"{lines[place][:start]}(a line of a private key){lines[place][end:]}"
+    return lines
 
 
 def _merged(found: Sequence[Json]) -> Json:
@@ -138,7 +147,7 @@ def _merged(found: Sequence[Json]) -> Json:
     rows: list[list[str | None]] = []
     for one in found:
         last: str | None = None
-        for line in str(one["text"]).splitlines():
+        for line in _without_keys(str(one["text"]).splitlines()):
             time, _, text = line.partition(" ")
             stamped = time[:4].isdigit() and "T" in time
             last = time if stamped else last
