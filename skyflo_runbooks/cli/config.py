@@ -7,12 +7,16 @@ Rules:
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
+from skyflo_runbooks.gateway.foreign.file import ServerFile
 from skyflo_runbooks.gateway.policy.file import PolicyFile
 from skyflo_runbooks.model.errors import BadInput
+
+if TYPE_CHECKING:
+    from skyflo_runbooks.gateway.foreign.config import Server
 
 NAME = "skyflo.toml"
 
@@ -31,6 +35,16 @@ class File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     jupyter_origin: str = ""
     expires: str = ""
     policy: PolicyFile | None = None
+    mcp_servers: dict[str, ServerFile] | None = None
+
+    @property
+    def servers(self) -> "tuple[Server, ...]":
+        """The operator's own MCP servers; `BadInput` where one of them cannot be."""
+        if not self.mcp_servers:
+            return ()
+        from skyflo_runbooks.gateway.foreign.config import checked
+
+        return checked(self.mcp_servers)
 
 
 def load(home: Path) -> File:
@@ -43,11 +57,13 @@ def load(home: Path) -> File:
     import tomllib
 
     try:
-        return msgspec.convert(tomllib.loads(raw.decode()), File)
+        file = msgspec.convert(tomllib.loads(raw.decode()), File)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
         from skyflo_runbooks.cli.config_help import next_step
 
         raise BadInput(f"{path} cannot be used: {error}.", next_step=next_step(str(error), File)) from None
+    _ = file.servers  # a file that is wrong is refused by whatever reads it
+    return file
 
 
 def over(flags: File, file: File) -> File:

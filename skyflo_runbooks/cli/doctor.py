@@ -14,7 +14,7 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from skyflo_runbooks.cli import client, operator
+from skyflo_runbooks.cli import client, guests, operator
 from skyflo_runbooks.cli.environment import Environment, current
 from skyflo_runbooks.cli.options import AsJson
 from skyflo_runbooks.cli.screen import Screen
@@ -53,6 +53,7 @@ def examine(environment: Environment) -> Iterator[Look]:
     yield Look("python", "ok", f"{sys.version.split()[0]} at {sys.executable}")
     yield _home(environment)
     yield from _gateway(environment)
+    yield from _servers(environment)
     yield _operator(environment)
     yield _kubeconfig(environment)
     yield _practice(environment)
@@ -87,6 +88,26 @@ def _gateway(environment: Environment) -> Iterator[Look]:
     else:
         fix = "Check the kubeconfig that the gateway was started with, and the network."
         yield Look("cluster", "broken", f"{name} does not answer", fix, ExitCode.UNREACHABLE)
+
+
+def _servers(environment: Environment) -> Iterator[Look]:
+    """One line for each of the operator's own MCP servers: what it offers, what is refused, what is not offered."""
+    for one in guests.standing(environment):
+        what = f"mcp {one.name}"
+        others = f"; not in reads: {', '.join(one.others)}" if one.others else ""
+        refused = [tool for tool in one.tools if tool.problem]
+        if one.problem.startswith("not asked"):
+            yield Look(what, "note", one.problem, "skyflo-runbooks serve")
+        elif one.problem:
+            yield Look(
+                what, "broken", one.problem, f"See [mcp_servers.{one.name}] in skyflo.toml.", ExitCode.UNREACHABLE
+            )
+        elif refused:
+            said = "; ".join(f"{tool.name}: {tool.problem}" for tool in refused)
+            fix = "Look at what changed there; who starts the gateway again takes it as it is then."
+            yield Look(what, "broken", f"{said}{others}", fix, ExitCode.UNKNOWN)
+        else:
+            yield Look(what, "ok", f"reads: {', '.join(tool.name for tool in one.tools) or 'none'}{others}")
 
 
 def _alarms(said: Json) -> Iterator[Look]:

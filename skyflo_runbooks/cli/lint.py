@@ -1,4 +1,7 @@
-"""`lint`: is a runbook well-formed, and is it what its digest says? Works without a gateway."""
+"""`lint`: is a runbook well-formed, and is it what its digest says? Works without a gateway.
+
+The reads of the operator's own MCP servers are known as far as `skyflo.toml` of this home names them.
+"""
 
 from pathlib import Path
 from typing import Annotated
@@ -22,10 +25,15 @@ def lint(
     """Check runbooks: grammar, names, parameters, verify steps, digest. 2 where there are errors."""
     from skyflo_mcp.kubernetes import TOOLS
 
+    from skyflo_runbooks.cli import config
+    from skyflo_runbooks.cli.environment import current
+    from skyflo_runbooks.gateway.foreign.config import offered_as
     from skyflo_runbooks.notebook.lint import lint as problems_of
 
     screen = Screen(as_json)
     effects = {name: tool.effect for name, tool in TOOLS.items()}
+    servers = config.load(current().home).servers
+    effects |= {offered_as(one.name, tool): "read" for one in servers for tool in one.reads}
     found = {str(file): problems_of(read_notebook(file), effects) for file in files}
     for file, problems in found.items():
         for problem in problems:

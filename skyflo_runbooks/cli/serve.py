@@ -82,6 +82,7 @@ def settings_of(environment: Environment, said: File, isolation: str) -> Setting
         expires=life(said.expires) if said.expires else USUAL_LIFE,
         practice=is_practice(environment, kubeconfig),
         policy=said.policy or PolicyFile(),
+        mcp_servers=said.servers,
     )
 
 

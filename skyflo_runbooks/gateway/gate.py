@@ -1,8 +1,9 @@
 """The gate in front of every tool call.
 
 Rules:
-  1. A tool is read-only if and only if it is registered as `read` and says `readOnlyHint`; everything else, also a name
-     that nobody knows, is a change.
+  1. A tool is read-only if and only if it is registered as `read` and says `readOnlyHint`, or is one of the operator's
+     own MCP servers' that the configuration names as a read (`foreign`); everything else, also a name that nobody
+     knows, is a change.
   2. A read runs within limits: a time, a size, and so many at once for each caller.
   3. Its result and its errors are redacted before anyone sees them, and the call is told to the event stream.
   4. A token that is narrowed to namespaces reads in those and nowhere else.
@@ -24,6 +25,7 @@ from skyflo_mcp.kubernetes.client import Cluster
 
 from skyflo_runbooks.gateway import reach
 from skyflo_runbooks.gateway.events import Events
+from skyflo_runbooks.gateway.foreign.catalogue import LONGEST, Foreign
 from skyflo_runbooks.gateway.identity import Identity
 from skyflo_runbooks.gateway.permissions import admit_read
 from skyflo_runbooks.gateway.redaction import MARK, Redactor
@@ -47,37 +49,31 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Gate:
-    """Calls tools on one cluster by the rules above."""
+    """Calls tools on one cluster, and those of the operator's own MCP servers, by the rules above."""
 
-    def __init__(self, cluster: Cluster, redactor: Redactor) -> None:
+    def __init__(self, cluster: Cluster, redactor: Redactor, foreign: Foreign | None = None) -> None:
         self._cluster = cluster
         self._redactor = redactor
+        self.foreign = foreign or Foreign()
         self._places: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(AT_ONCE))
         self.events: Events | None = None
 
     def tools(self) -> list[Tool]:
-        """Return the catalogue."""
+        """Return the catalogue of our own tools; `foreign` has the others."""
         return list(TOOLS.values())
 
     def is_read(self, name: str) -> bool:
         """Return whether rule 1 lets the tool run without an approval."""
-        return name in TOOLS and TOOLS[name].effect == "read"
+        return TOOLS[name].effect == "read" if name in TOOLS else self.foreign.offers(name)
 
     async def read(self, name: str, arguments: Json, who: Identity) -> Answer:
         """Run a read tool by the rules, or raise `Refused` where it is a change."""
-        if tool(name).effect != "read":
-            raise Refused(
-                f"{name} changes something, so it is proposed and approved, never called.",
-                next_step="Use runbook.change(…), or POST /api/v1/proposals.",
-            )
-        _check_unmasked(name, arguments)
-        admit_read(who, arguments)
-        await reach.admit_kind(self._cluster, who, arguments.get("kind"))
+        run = await self._admitted(name, arguments, who)
         started = time.monotonic()
         async with self._places[str(who)]:
-            result = await self.limited(name, lambda: call(self._cluster, name, arguments))
+            result = await run()
         masked = self._redactor.mask(result)
-        shown = presented(masked) if isinstance(masked, dict) else masked
+        shown = presented(masked) if name in TOOLS and isinstance(masked, dict) else masked
         size = len(msgspec.json.encode(shown))
         if size > LARGEST:
             raise BadInput(
@@ -94,26 +90,41 @@ class Gate:
             self.events.publish("tool", {"tool": name, "who": str(who), "elapsed_ms": answer.elapsed_ms})
         return answer
 
+    async def _admitted(self, name: str, arguments: Json, who: Identity) -> Callable[[], Awaitable[object]]:
+        """Return what runs a read, once its caller and its arguments are admitted."""
+        if self.foreign.owns(name) and name not in TOOLS:
+            _check_unmasked(name, arguments)
+            return lambda: self.limited(name, lambda: self.foreign.read(name, arguments, who), LONGEST)
+        if tool(name).effect != "read":
+            raise Refused(
+                f"{name} changes something, so it is proposed and approved, never called.",
+                next_step="Use runbook.change(…), or POST /api/v1/proposals.",
+            )
+        _check_unmasked(name, arguments)
+        admit_read(who, arguments)
+        await reach.admit_kind(self._cluster, who, arguments.get("kind"))
+        return lambda: self.limited(name, lambda: call(self._cluster, name, arguments), tool(name).seconds)
+
     async def render(self, name: str, arguments: Json) -> Rendered:
         """Have a change tool render its requests, with the values that references stand for; nothing is sent."""
+        if self.foreign.owns(name) and name not in TOOLS:
+            raise self.foreign.never_proposed(name)
         if tool(name).effect == "read":
             raise BadInput(f"{name} only reads; there is nothing to propose.", next_step="Use runbook.read(…).")
         _check_sealed(tool(name), arguments)
         resolved = self._redactor.resolve(arguments)
-        rendered = await self.limited(name, lambda: call(self._cluster, name, resolved))
+        rendered = await self.limited(name, lambda: call(self._cluster, name, resolved), tool(name).seconds)
         if not isinstance(rendered, Rendered):
             raise BadInput(f"{name} rendered no request.")
         return rendered
 
-    async def limited(self, name: str, run: Callable[[], Awaitable[object]]) -> object:
-        """Run one call within its time, with its errors redacted."""
+    async def limited(self, name: str, run: Callable[[], Awaitable[object]], seconds: float) -> object:
+        """Run one call within so many seconds, with its errors redacted."""
         try:
-            async with asyncio.timeout(tool(name).seconds):
+            async with asyncio.timeout(seconds):
                 return await run()
         except TimeoutError:
-            raise Unreachable(
-                f"{name} did not answer within {tool(name).seconds:.0f} s.", next_step="Ask for less."
-            ) from None
+            raise Unreachable(f"{name} did not answer within {seconds:.0f} s.", next_step="Ask for less.") from None
         except SkyfloError as error:
             error.message = self._redactor.error(error.message)
             raise

@@ -152,6 +152,9 @@ class Redactor:
             return self._secret(value)
         if isinstance(value.get("name"), str) and isinstance(value.get("value"), str) and says_secret(value["name"]):
             return {**{k: self.mask(v) for k, v in value.items()}, "value": self.reference(value["value"])}
+        return self._members(value)
+
+    def _members(self, value: Json) -> Json:
         masked: Json = {}
         for key, item in value.items():
             hidden = isinstance(item, str) and key not in _NOT_A_VALUE and says_secret(key)
@@ -165,7 +168,7 @@ class Redactor:
         return self.reference(value) if isinstance(value, str) and says_secret(name) else self.mask(value)
 
     def _secret(self, secret: Json) -> Json:
-        masked = {key: self.mask(item) for key, item in secret.items() if key not in ("data", "stringData")}
+        masked = self._members({key: item for key, item in secret.items() if key not in ("data", "stringData")})
         for member in ("data", "stringData"):
             if isinstance(secret.get(member), dict):
                 masked[member] = {key: self.reference(str(item)) for key, item in secret[member].items()}

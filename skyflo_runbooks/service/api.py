@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from skyflo_runbooks import __version__
-from skyflo_runbooks.gateway.identity import Identity, Rank, Role
+from skyflo_runbooks.gateway.identity import EVERYWHERE, Identity, Rank, Role
 from skyflo_runbooks.gateway.permissions import sees_all
 from skyflo_runbooks.gateway.proposer import Wish
 from skyflo_runbooks.gateway.verifier import Task
@@ -64,7 +64,23 @@ async def tools(desk: Desk, request: Request, who: Identity) -> Response:
         {"name": t.name, "domain": t.domain, "effect": t.effect, "replaces": t.replaces, "description": t.description}
         for t in desk.gate.tools()
     ]
-    return answer(listed)
+    standing = await desk.gate.foreign.standing() if who.namespaces == EVERYWHERE else []
+    foreign = [
+        {
+            "name": t.name,
+            "domain": t.domain,
+            "effect": "read",
+            "replaces": "",
+            "description": t.description or t.problem,
+        }
+        for t in (tool for one in standing for tool in one.tools)
+    ]
+    return answer([*listed, *foreign])
+
+
+async def servers(desk: Desk, request: Request, who: Identity) -> Response:
+    """How the operator's own MCP servers stand: their tools, what is refused and why, and what is not offered."""
+    return answer(await desk.gate.foreign.standing())
 
 
 async def tool(desk: Desk, request: Request, who: Identity) -> Response:
@@ -191,6 +207,7 @@ ROUTES: tuple[Routed, ...] = (
     route("GET", "/status", status, ANYONE, narrowed=True),
     route("POST", "/incidents", incident, ANYONE, bodies.NewIncident, rank="requester"),
     route("GET", "/tools", tools, ANYONE, narrowed=True),
+    route("GET", "/servers", servers, ANYONE),
     route("POST", "/tools/{name}", tool, ANYONE, bodies.ToolCall, narrowed=True),
     route("GET", "/proposals", proposals, ANYONE, narrowed=True, queries=("limit",)),
     route("POST", "/proposals", propose, ANYONE, bodies.NewProposal, rank="requester", narrowed=True),

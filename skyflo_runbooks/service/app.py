@@ -1,7 +1,7 @@
 """The ASGI application: routes, errors, pages, events, MCP."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -51,7 +51,12 @@ def build(desk: Desk) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, object]]:
-        async with desk.gateway, mcp.running(), resolving.running(desk) as sessions:
+        async with (
+            aclosing(desk.gate.foreign),
+            desk.gateway,
+            mcp.running(),
+            resolving.running(desk) as sessions,
+        ):
             yield {"sessions": sessions}
 
     routes: list[BaseRoute] = [

@@ -4,6 +4,7 @@ Rules:
   1. The call of a change tool, by any client, answers with the proposal and where to decide it. It never executes.
   2. Nobody gets past the guard without a credential, and until somebody does nothing of MCP is imported: its libraries
      take longer to load than everything else of the gateway together.
+  3. Of the operator's own MCP servers it offers the reads, with whose they are; anything else of theirs is refused.
 """
 
 import asyncio
@@ -103,6 +104,7 @@ def server(gate: Gate, propose: Propose, redactor: Redactor) -> Any:
     from fastmcp import FastMCP
     from fastmcp.exceptions import ToolError
     from fastmcp.server.dependencies import get_http_request
+    from fastmcp.server.providers import Provider
     from fastmcp.tools import Tool as Served
     from fastmcp.tools.base import ToolResult
     from mcp_types import ToolAnnotations
@@ -113,14 +115,29 @@ def server(gate: Gate, propose: Propose, redactor: Redactor) -> Any:
         async def run(self, arguments: dict[str, Any]) -> ToolResult:
             who: Identity = get_http_request().scope["skyflo.who"]
             try:
-                if gate.is_read(self.name):
+                if gate.is_read(self.name) or gate.foreign.owns(self.name):
                     answer = await gate.read(self.name, arguments, who)
                     return ToolResult(structured_content={"result": answer.result, "at": answer.at})
                 return ToolResult(structured_content=await propose(self.name, arguments, who))
             except SkyfloError as error:
                 raise ToolError(str(masked(error, redactor))) from None
 
-    served: FastMCP[Any] = FastMCP("skyflo-runbooks")
+    def foreign(name: str, description: str = "", schema: Json | None = None) -> Gated:
+        hints = ToolAnnotations(read_only_hint=True, destructive_hint=False, open_world_hint=True)
+        return Gated(name=name, description=description, parameters=schema or {"type": "object"}, annotations=hints)
+
+    class Guests(Provider):
+        """The reads of the operator's own servers. A name of theirs always leads to the gate, which says why not."""
+
+        async def _list_tools(self) -> list[Served]:
+            standing = await gate.foreign.standing()
+            every = [one for each in standing for one in each.tools if not one.problem]
+            return [foreign(one.name, one.description, one.schema) for one in every]
+
+        async def _get_tool(self, name: str, version: Any = None) -> Served | None:
+            return foreign(name) if gate.foreign.owns(name) else None
+
+    served: FastMCP[Any] = FastMCP("skyflo-runbooks", providers=[Guests()])
     for tool in gate.tools():
         read = gate.is_read(tool.name)
         served.add_tool(

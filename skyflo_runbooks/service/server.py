@@ -21,6 +21,7 @@ import uvicorn
 from skyflo_mcp.kubernetes.client import Cluster
 
 from skyflo_runbooks.gateway import identity
+from skyflo_runbooks.gateway.foreign.catalogue import Foreign
 from skyflo_runbooks.gateway.gate import Gate
 from skyflo_runbooks.gateway.gateway import Gateway, new_link, open_store
 from skyflo_runbooks.gateway.policy.compose import compose
@@ -84,7 +85,8 @@ def open_desk(settings: Settings, store: Store, port: int, cluster: Cluster | No
     writer = cluster or _cluster(settings.kubeconfig, settings.context)
     reader = writer if settings.read_kubeconfig is None else _cluster(settings.read_kubeconfig, "")
     redactor = Redactor()
-    gate = Gate(reader, redactor)
+    gate = Gate(reader, redactor, Foreign(settings.mcp_servers, os.environ))
+    gate.foreign.recorded_by(store.record)
     name = "localhost" if settings.host in _LOCAL else settings.host
     origin = f"http://{name}:{port}"
     gateway = Gateway(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from skyflo_runbooks.gateway.foreign.config import Server
 from skyflo_runbooks.gateway.policy.file import PolicyFile
 from skyflo_runbooks.model.errors import BadInput
 from skyflo_runbooks.model.quantity import format_duration, parse_duration
@@ -25,6 +26,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     origin that may frame the card (`http://localhost:8888`), empty for none. `isolation` says how Jupyter is kept from
     the gateway's credentials (`other user`, `sandbox`, `none`, `not started here`). `expires` is the life of a proposal
     in seconds (`life`). `policy` is what the configuration adds to the conditions of an approval.
+    `mcp_servers` are the operator's own, of which some tools may be read.
     """
 
     home: Path
@@ -39,6 +41,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     expires: float = USUAL_LIFE
     practice: bool = False
     policy: PolicyFile = PolicyFile()
+    mcp_servers: tuple[Server, ...] = ()
 
 
 def life(text: str) -> float:

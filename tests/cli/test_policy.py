@@ -96,7 +96,7 @@ def test_no_other_member_of_the_file_is_about_deciding() -> None:
     """Where things are, and nothing more."""
     assert set(File.__struct_fields__) - {"policy"} == {
         "gateway_url", "model", "host", "port", "data_dir", "kubeconfig", "read_kubeconfig", "context",
-        "jupyter_origin", "expires",
+        "jupyter_origin", "expires", "mcp_servers",
     }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ import uvicorn
 from skyflo_mcp.kubernetes.client import Cluster
 
 from skyflo_runbooks.gateway import identity
+from skyflo_runbooks.gateway.foreign.config import Server
 from skyflo_runbooks.gateway.gateway import new_link, open_store
 from skyflo_runbooks.gateway.policy.file import PolicyFile
 from skyflo_runbooks.model.json import Json
@@ -106,8 +107,12 @@ async def running(
     practice: PracticeCluster | None = None,
     speed: float = 20.0,
     policy: PolicyFile | None = None,
+    servers: tuple[Server, ...] = (),
 ) -> AsyncIterator[Service]:
-    """Run the service while the block lasts. A practice cluster that is given outlives it."""
+    """Run the service while the block lasts. A practice cluster that is given outlives it.
+
+    `servers` are the operator's own MCP servers.
+    """
     own = practice or PracticeCluster(scenario, speed=speed)
     sockets = bind("localhost", 0)
     cluster = Cluster(httpx.AsyncClient(transport=httpx.ASGITransport(own.app), base_url="http://practice"))
@@ -117,6 +122,7 @@ async def running(
         practice=True,
         jupyter_origin="http://localhost:8888",
         policy=policy or PolicyFile(),
+        mcp_servers=servers,
     )
     desk = open_desk(settings, open_store(settings.data_dir), sockets[0].getsockname()[1], cluster=cluster)
     desk.gateway.verifier.tick = 0.05

@@ -178,4 +178,5 @@ async def test_no_setting_weakens_the_gate() -> None:
         "expires",
         "practice",
         "policy",
+        "mcp_servers",
     }
