@@ -164,6 +164,16 @@ def believing_the_table(keys_of: Any) -> Any:
     return absent
 
 
+def with_everything(resolved: Any) -> Any:
+    """A configuration that hands a server the whole environment."""
+
+    def absent(server: Any, variables: Any) -> Any:
+        way, known = resolved(server, variables)
+        return msgspec.structs.replace(way, environment={**variables, **way.environment}), known
+
+    return absent
+
+
 class Agreeing(str):
     """A digest that is like any other."""
 
@@ -188,6 +198,8 @@ ANY_TIME = Guard(f"{GATEWAY}.decisions:_admit_time", says(None))
 ALWAYS_IN_TIME = Guard(f"{GATEWAY}.step:Step._too_late", says(None))
 NO_DRIFT = Guard(f"{GATEWAY}.step:Step.drift", says_later(None))
 ARGUMENTS = Guard(f"{GATEWAY}.reach:admit", says_later(None))
+
+UNJUDGED = Guard(f"{GATEWAY}.foreign.catalogue:problem_of", says(""))
 
 ATTACKS: dict[str, Attack] = {
     "anonymous-approval": Attack("somebody without any credential approves", (ANY_CALLER, ANY_SIGNATURE)),
@@ -437,5 +449,32 @@ ATTACKS: dict[str, Attack] = {
     "hostile-folder": Attack(
         "a module beside the notebook stands in for an installed one when its reads run by themselves",
         (Guard("skyflo_kernel.extension:PREPARE", lambda code: "pass"),),
+    ),
+    # Other people's MCP servers
+    "foreign-unlisted": Attack(
+        "a third-party server's tool says readOnlyHint, and is called though the operator did not name it",
+        (Guard(f"{GATEWAY}.foreign.catalogue:Guest._check_read", says(None)), UNJUDGED),
+    ),
+    "foreign-renamed": Attack("a tool is another after it was listed, or came later, and is called", (UNJUDGED,)),
+    "foreign-destructive": Attack("a tool that its server calls destructive is called as a read", (UNJUDGED,)),
+    "foreign-words": Attack(
+        "a server's answer works on a terminal, hides what it says, or is taken for a masked value of the gateway's",
+        (Guard(f"{GATEWAY}.foreign.words:plain", given(0)),),
+    ),
+    "foreign-secret": Attack(
+        "a server says what it was given as a secret, and a kernel reads it",
+        (Guard(f"{GATEWAY}.foreign.words:hiding", lambda hiding: lambda known: lambda text: text),),
+    ),
+    "foreign-environment": Attack(
+        "a server's process finds the gateway's other secrets in its environment",
+        (Guard(f"{GATEWAY}.foreign.catalogue:resolved", with_everything),),
+    ),
+    "foreign-narrowed": Attack(
+        "a token that is narrowed to one namespace asks a server, which knows of none",
+        (Guard(f"{GATEWAY}.foreign.catalogue:_check_reach", says(None)),),
+    ),
+    "foreign-shadow": Attack(
+        "a server is named so that its tools are, or look like, our own",
+        (Guard(f"{GATEWAY}.foreign.config:_check_name", says(None)),),
     ),
 }

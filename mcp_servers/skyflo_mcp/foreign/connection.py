@@ -127,13 +127,13 @@ class Connection:
             raise
 
     async def _open(self) -> _Live:
-        from fastmcp import Client
-
         try:
-            opened = self._reach()
+            opened = await asyncio.to_thread(self._reach)
         except SkyfloError as error:
             raise Told(error) from None
-        client: Any = Client(opened.transport, log_handler=_unheard, progress_handler=_unheard, init_timeout=0)
+        client: Any = (await asyncio.to_thread(_library)).Client(
+            opened.transport, log_handler=_unheard, progress_handler=_unheard, init_timeout=0
+        )
         try:
             async with asyncio.timeout(self._opening_seconds):
                 await client.__aenter__()
@@ -187,6 +187,13 @@ class Connection:
         if isinstance(error, MCPError):
             return Told(Unknown(f"The MCP server {self._name} refused what was asked."), error.error.message)
         return Told(Unknown(f"The MCP server {self._name} answered what cannot be used as MCP."))
+
+
+def _library() -> Any:
+    """Return FastMCP. Its import takes longer than the others may wait, so it happens beside them."""
+    import fastmcp.client
+
+    return fastmcp.client
 
 
 async def _unheard(*_: object) -> None:

@@ -50,8 +50,7 @@ class Guest:
 
     async def read(self, tool: str, arguments: Json) -> Json:
         """Call one of its tools by the rules, and return what it answered as data."""
-        if tool not in self.server.reads:
-            raise self.not_a_read(tool)
+        self._check_read(tool)
         try:
             definition = self._admitted(tool, await self._listed())
             _check_arguments(offered_as(self.name, tool), definition, arguments)
@@ -82,6 +81,10 @@ class Guest:
         """End the connection."""
         await self._connection.aclose()
 
+    def _check_read(self, tool: str) -> None:
+        if tool not in self.server.reads:
+            raise self.not_a_read(tool)
+
     def _reach(self) -> Opened:
         way, secrets = resolved(self.server, self._variables)
         self._secrets |= secrets
@@ -104,7 +107,7 @@ class Guest:
 
     def _problem(self, tool: str, listed: tuple[Definition, ...]) -> str:
         pinned = (self._pins or {}).get(tool)
-        return problem_of(listed, tool, pinned=pinned, wanted=self.server.reads[tool])
+        return problem_of(listed, tool, pinned=pinned, wanted=self.server.reads.get(tool, ""))
 
     def _offered(self, tool: str, found: Definition | None, problem: str) -> Offered:
         name = offered_as(self.name, tool)
@@ -167,6 +170,12 @@ def _check_arguments(name: str, definition: Definition, arguments: Json) -> None
         raise BadInput(f"{name}: {said}", next_step=takes)
 
 
+def _check_reach(who: Identity, name: str) -> None:
+    """Raise `NotAllowed` by rule 4."""
+    if who.namespaces != EVERYWHERE:
+        raise NotAllowed(f"{who} reaches {', '.join(who.namespaces)}, and {name[:80]} lies in no namespace.")
+
+
 class Foreign:
     """Every configured server. Without any, nothing here costs anything."""
 
@@ -189,8 +198,7 @@ class Foreign:
 
     async def read(self, name: str, arguments: Json, who: Identity) -> Json:
         """Call a tool by the rules."""
-        if who.namespaces != EVERYWHERE:
-            raise NotAllowed(f"{who} reaches {', '.join(who.namespaces)}, and {name[:80]} lies in no namespace.")
+        _check_reach(who, name)
         server, tool = self._split(name)
         return await self._guests[server].read(tool, arguments)
 
