@@ -42,7 +42,7 @@ def tools(as_json: AsJson = False, as_page: AsPage = False) -> ExitCode:
         ]
     )
     rows = [[tool.name, tool.domain, tool.effect, tool.description.splitlines()[0]] for tool in known]
-    rows += [[tool.name, tool.domain, "read", tool.description or f"refused: {tool.problem}"] for tool in theirs]
+    rows += [[tool.name, tool.domain, "read", tool.description or tool.problem] for tool in theirs]
     for line in columns(rows, ("name", "domain", "effect", "does")):
         screen.line(line)
     for server in standing:

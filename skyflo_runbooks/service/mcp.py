@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
+from skyflo_mcp.library import load
 from starlette.requests import Request
 
 from skyflo_runbooks.gateway.gate import Gate
@@ -64,6 +65,7 @@ class Mounted:
             await asyncio.Event().wait()
 
     def _built(self) -> Any:
+        load()
         served = server(self._desk.gate, desk_proposer(self._desk), self._desk.gateway.redactor)
         return served.http_app(
             path="/",

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,7 +17,7 @@ from skyflo_runbooks.gateway.foreign.catalogue import Foreign, problem_of
 from skyflo_runbooks.gateway.foreign.config import Server
 from skyflo_runbooks.gateway.identity import Identity
 from skyflo_runbooks.model.errors import BadInput, NotAllowed, Refused, Unknown, Unreachable
-from tests.foreign.reaching import KERNEL, SHOP, VARIABLES, configured
+from tests.foreign.reaching import KERNEL, ROOT, SHOP, VARIABLES, configured, rogue
 from tests.foreign.shop import shop
 
 
@@ -217,6 +219,29 @@ async def test_a_missing_secret_is_its_own_servers_trouble() -> None:
         assert "SHOP_KEY" in standing["shop"].problem
         assert "SHOP_KEY" in standing["shop"].tools[0].problem
         assert standing["mall"].problem == ""
+
+
+LOADING = f"""
+import asyncio
+from skyflo_runbooks.gateway.foreign.catalogue import Foreign
+from skyflo_runbooks.gateway.foreign.config import Server
+
+async def main():
+    away = [Server(name=name, url="http://127.0.0.1:1/mcp", reads={{"a": ""}}) for name in ("one", "two", "three")]
+    shop = Server(name="shop", command={rogue("honest")!r}, reads={{"status": ""}})
+    foreign = Foreign([*away, shop], {{}})
+    print([one.problem for one in await foreign.standing()])
+    await foreign.aclose()
+
+asyncio.run(main())
+"""
+
+
+def test_several_servers_at_once_in_a_new_process() -> None:
+    """FastMCP, whose modules import one another in circles, is loaded for the first time while all of them open."""
+    ran = subprocess.run([sys.executable, "-c", LOADING], cwd=ROOT, capture_output=True, text=True, check=False)
+    away = [f"The MCP server {name} cannot be reached." for name in ("one", "two", "three")]
+    assert ran.stdout.strip() == str([*away, ""]), ran.stderr
 
 
 async def test_without_servers_there_is_nothing() -> None:

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from skyflo_mcp.foreign.way import Opened, Reach
+from skyflo_mcp.library import load
 from skyflo_runbooks.model.errors import SkyfloError, Unknown, Unreachable
 from skyflo_runbooks.model.json import Json
 
@@ -127,13 +128,12 @@ class Connection:
             raise
 
     async def _open(self) -> _Live:
+        library = await asyncio.to_thread(load)
         try:
-            opened = await asyncio.to_thread(self._reach)
+            opened = self._reach()
         except SkyfloError as error:
             raise Told(error) from None
-        client: Any = (await asyncio.to_thread(_library)).Client(
-            opened.transport, log_handler=_unheard, progress_handler=_unheard, init_timeout=0
-        )
+        client: Any = library.Client(opened.transport, log_handler=_unheard, progress_handler=_unheard, init_timeout=0)
         try:
             async with asyncio.timeout(self._opening_seconds):
                 await client.__aenter__()
@@ -187,13 +187,6 @@ class Connection:
         if isinstance(error, MCPError):
             return Told(Unknown(f"The MCP server {self._name} refused what was asked."), error.error.message)
         return Told(Unknown(f"The MCP server {self._name} answered what cannot be used as MCP."))
-
-
-def _library() -> Any:
-    """Return FastMCP. Its import takes longer than the others may wait, so it happens beside them."""
-    import fastmcp.client
-
-    return fastmcp.client
 
 
 async def _unheard(*_: object) -> None:
