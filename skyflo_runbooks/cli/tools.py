@@ -47,7 +47,5 @@ def tools(as_json: AsJson = False, as_page: AsPage = False) -> ExitCode:
         screen.line(line)
     for server in standing:
         if server.others:
-            screen.line(
-                f"{server.name} also has {', '.join(server.others)}: not offered, because reads names them not."
-            )
+            screen.line(f"{server.name} also has {', '.join(server.others)}: not named in reads, and so not offered.")
     return ExitCode.DONE
