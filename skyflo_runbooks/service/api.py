@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from skyflo_runbooks import __version__
+from skyflo_runbooks.gateway.foreign.catalogue import GLANCE
 from skyflo_runbooks.gateway.identity import EVERYWHERE, Identity, Rank, Role
 from skyflo_runbooks.gateway.permissions import sees_all
 from skyflo_runbooks.gateway.proposer import Wish
@@ -64,7 +65,7 @@ async def tools(desk: Desk, request: Request, who: Identity) -> Response:
         {"name": t.name, "domain": t.domain, "effect": t.effect, "replaces": t.replaces, "description": t.description}
         for t in desk.gate.tools()
     ]
-    standing = await desk.gate.foreign.standing() if who.namespaces == EVERYWHERE else []
+    standing = await desk.gate.foreign.standing(GLANCE) if who.namespaces == EVERYWHERE else []
     foreign = [
         {
             "name": t.name,

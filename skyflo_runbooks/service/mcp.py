@@ -16,6 +16,7 @@ from typing import Any
 from skyflo_mcp.library import load
 from starlette.requests import Request
 
+from skyflo_runbooks.gateway.foreign.catalogue import GLANCE
 from skyflo_runbooks.gateway.gate import Gate
 from skyflo_runbooks.gateway.identity import Identity
 from skyflo_runbooks.gateway.proposer import Wish
@@ -132,7 +133,7 @@ def server(gate: Gate, propose: Propose, redactor: Redactor) -> Any:
         """The reads of the operator's own servers. A name of theirs always leads to the gate, which says why not."""
 
         async def _list_tools(self) -> list[Served]:
-            standing = await gate.foreign.standing()
+            standing = await gate.foreign.standing(GLANCE)
             every = [one for each in standing for one in each.tools if not one.problem]
             return [foreign(one.name, one.description, one.schema) for one in every]
 

@@ -244,6 +244,16 @@ def test_several_servers_at_once_in_a_new_process() -> None:
     assert ran.stdout.strip() == str([*away, ""]), ran.stderr
 
 
+async def test_a_listing_does_not_wait_for_one_that_says_nothing() -> None:
+    """The others are there; it is not ready yet, and is still being opened."""
+    silent = Server(name="silent", command=rogue("never-ready"), reads={"status": ""})
+    async with opened(configured("honest"), silent) as foreign:
+        standing = {one.name: one for one in await foreign.standing(2.0)}
+    assert standing["shop"].problem == ""
+    assert standing["silent"].problem == "The MCP server silent is not ready yet."
+    assert standing["silent"].tools[0].problem == standing["silent"].problem
+
+
 async def test_without_servers_there_is_nothing() -> None:
     """No name is theirs."""
     async with opened() as foreign:

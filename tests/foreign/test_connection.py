@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from skyflo_mcp.foreign.connection import Told
-from skyflo_mcp.foreign.way import Reach, Way, reach
+from skyflo_mcp.foreign.way import Opened, Reach, Way, reach
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
@@ -158,6 +158,24 @@ async def test_who_gives_up_leaves_no_process(tmp_path: Path) -> None:
         impatient.cancel()
         assert await patient
     assert len(memory.read_text().split()) == 1
+
+
+async def test_a_failed_opening_is_not_kept(tmp_path: Path) -> None:
+    """Also where nobody waited for it any more: who asks next has it tried again."""
+    memory = tmp_path / "started"
+    ready = False
+
+    def either() -> Opened:
+        return started("honest", memory)() if ready else started("will-not-start")()
+
+    async with connected(either) as connection:
+        waiting = asyncio.create_task(connection.tools())
+        await asyncio.wait({waiting}, timeout=0)
+        waiting.cancel()
+        with pytest.raises(Told):
+            await connection.tools()
+        ready = True
+        assert await connection.tools()
 
 
 async def test_a_list_without_end_is_refused() -> None:

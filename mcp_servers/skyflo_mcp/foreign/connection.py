@@ -117,15 +117,9 @@ class Connection:
 
     async def _live(self) -> _Live:
         """Return the open connection; open one where there is none, once for all who wait."""
-        if self._opening is None:
+        if self._opening is None or _failed(self._opening):
             self._opening = asyncio.create_task(self._open())
-        mine = self._opening
-        try:
-            return await asyncio.shield(mine)
-        except Told:
-            if self._opening is mine:
-                self._opening = None
-            raise
+        return await asyncio.shield(self._opening)
 
     async def _open(self) -> _Live:
         library = await asyncio.to_thread(load)
@@ -163,7 +157,7 @@ class Connection:
             live.used = True
         except BaseException:
             live.stale = True
-            if self._opening is not None and self._opening.done() and self._opening.result() is live:
+            if _opened(self._opening) is live:
                 self._opening = None
             raise
         finally:
@@ -180,13 +174,25 @@ class Connection:
         seen = opened.trouble.said
         if isinstance(error, Told):
             return error
-        if seen and "at once" in seen:
+        if opened.trouble.too_much:
             return Told(Unknown(f"The MCP server {self._name} {seen}.", next_step="Ask for less."))
         if seen:
             return Told(Unreachable(f"The MCP server {self._name} {seen}."), _words(opened))
         if isinstance(error, MCPError):
             return Told(Unknown(f"The MCP server {self._name} refused what was asked."), error.error.message)
         return Told(Unknown(f"The MCP server {self._name} answered what cannot be used as MCP."))
+
+
+def _failed(opening: "asyncio.Task[_Live]") -> bool:
+    """Return whether an attempt to open a connection is over and came to nothing."""
+    return opening.done() and _opened(opening) is None
+
+
+def _opened(opening: "asyncio.Task[_Live] | None") -> _Live | None:
+    """Return the connection that an attempt opened, if it is over and did."""
+    if opening is None or not opening.done() or opening.cancelled() or opening.exception() is not None:
+        return None
+    return opening.result()
 
 
 async def _unheard(*_: object) -> None:

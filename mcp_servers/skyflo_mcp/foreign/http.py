@@ -40,7 +40,7 @@ class Counted(httpx2.AsyncByteStream):
         async for part in self._stream:
             size += len(part)
             if size > LARGEST:
-                self._trouble.note(f"said more than {LARGEST // 2**20} MiB at once")
+                self._trouble.note_too_much()
                 raise TooLarge
             yield part
 

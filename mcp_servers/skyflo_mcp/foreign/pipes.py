@@ -65,7 +65,7 @@ async def _hear(process: Process, heard: Any, trouble: Trouble) -> None:
             try:
                 line = await _stream(process.stdout).readline()
             except ValueError:  # asyncio's word for a line that is longer than its limit
-                trouble.note(f"said more than {LARGEST // 2**20} MiB at once")
+                trouble.note_too_much()
                 return
             if not line:
                 await _keep_end(process, trouble)

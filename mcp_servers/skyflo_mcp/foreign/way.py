@@ -37,11 +37,17 @@ class Trouble:
 
     def __init__(self) -> None:
         self.said = ""
+        self.too_much = False
         self.last_words = b""
 
     def note(self, said: str) -> None:
         """Keep the first trouble: what follows is its consequence."""
         self.said = self.said or said
+
+    def note_too_much(self) -> None:
+        """Keep that a message went on after its limit."""
+        self.too_much = self.too_much or not self.said
+        self.note(f"said more than {LARGEST // 2**20} MiB at once")
 
 
 class Opened(msgspec.Struct, frozen=True):

@@ -32,6 +32,7 @@ LONGEST = OPENING + 2 * LISTING + SECONDS  # the server may have to be started, 
 _LARGEST_ARGUMENTS = 256 * 2**10
 _LONGEST_WORDS = 300
 _MOST_NAMED = 40
+GLANCE = 5.0
 Record = Callable[[str, Json], object]
 
 
@@ -64,6 +65,16 @@ class Guest:
         if answer is None:
             raise Unknown(f"{offered_as(self.name, tool)} answered what is nested more than {words.DEEPEST} deep.")
         return answer
+
+    async def standing_within(self, seconds: float) -> Standing:
+        """Return how the server stands, as far as it says so within so many seconds. It goes on opening meanwhile."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self.standing()
+        except TimeoutError:
+            said = f"The MCP server {self.name} is not ready yet."
+            tools = (self._offered(tool, None, said) for tool in self.server.reads)
+            return Standing(self.name, said, tuple(tools))
 
     async def standing(self) -> Standing:
         """Return how the server stands now."""
@@ -209,9 +220,9 @@ class Foreign:
             return BadInput(f"{name} only reads; there is nothing to propose.", next_step="Use runbook.read(…).")
         return self._guests[server].not_a_read(tool)
 
-    async def standing(self) -> list[Standing]:
-        """Return how each server stands now, side by side."""
-        return list(await asyncio.gather(*(guest.standing() for guest in self._guests.values())))
+    async def standing(self, seconds: float = OPENING + LISTING) -> list[Standing]:
+        """Return how each server stands, side by side; one that says nothing in so many seconds is not ready yet."""
+        return list(await asyncio.gather(*(guest.standing_within(seconds) for guest in self._guests.values())))
 
     def recorded_by(self, record: Record) -> None:
         """Have what is pinned put down in the record."""
