@@ -107,7 +107,8 @@ def _servers(environment: Environment) -> Iterator[Look]:
             fix = "Look at what changed there; who starts the gateway again takes it as it is then."
             yield Look(what, "broken", f"{said}{others}", fix, ExitCode.UNKNOWN)
         else:
-            yield Look(what, "ok", f"reads: {', '.join(tool.name for tool in one.tools) or 'none'}{others}")
+            fence = "; not fenced: this system has no Landlock" if one.fenced is False else ""
+            yield Look(what, "ok", f"reads: {', '.join(tool.name for tool in one.tools) or 'none'}{others}{fence}")
 
 
 def _alarms(said: Json) -> Iterator[Look]:

@@ -5,6 +5,7 @@ programs, and `lab`, learn them. There is no option here that weakens the approv
 """
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -83,7 +84,18 @@ def settings_of(environment: Environment, said: File, isolation: str) -> Setting
         practice=is_practice(environment, kubeconfig),
         policy=said.policy or PolicyFile(),
         mcp_servers=said.servers,
+        mcp_fence=fence(environment, said),
     )
+
+
+def fence(environment: Environment, said: File) -> tuple[str, ...]:
+    """Return what the commands of the operator's own MCP servers are started with: without the gateway's files."""
+    if not any(one.command for one in said.servers):
+        return ()
+    from skyflo_kernel.sandbox.fence import fenced
+
+    named = [*environment.kubeconfig.split(os.pathsep), said.kubeconfig, said.read_kubeconfig, said.data_dir, "~/.kube"]
+    return fenced([environment.home, *(path for path in map(config.path_of, named) if path is not None)])
 
 
 def is_practice(environment: Environment, kubeconfig: Path | None) -> bool:

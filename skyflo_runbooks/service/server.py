@@ -85,7 +85,7 @@ def open_desk(settings: Settings, store: Store, port: int, cluster: Cluster | No
     writer = cluster or _cluster(settings.kubeconfig, settings.context)
     reader = writer if settings.read_kubeconfig is None else _cluster(settings.read_kubeconfig, "")
     redactor = Redactor()
-    gate = Gate(reader, redactor, Foreign(settings.mcp_servers, os.environ))
+    gate = Gate(reader, redactor, Foreign(settings.mcp_servers, os.environ, fence=settings.mcp_fence))
     gate.foreign.recorded_by(store.record)
     name = "localhost" if settings.host in _LOCAL else settings.host
     origin = f"http://{name}:{port}"

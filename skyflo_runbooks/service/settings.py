@@ -26,7 +26,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     origin that may frame the card (`http://localhost:8888`), empty for none. `isolation` says how Jupyter is kept from
     the gateway's credentials (`other user`, `sandbox`, `none`, `not started here`). `expires` is the life of a proposal
     in seconds (`life`). `policy` is what the configuration adds to the conditions of an approval.
-    `mcp_servers` are the operator's own, of which some tools may be read.
+    `mcp_servers` are the operator's own, of which some tools may be read; `mcp_fence` is what a command of theirs is
+    started with, so that it does not reach the gateway's files (empty where the system has no such thing).
     """
 
     home: Path
@@ -42,6 +43,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     practice: bool = False
     policy: PolicyFile = PolicyFile()
     mcp_servers: tuple[Server, ...] = ()
+    mcp_fence: tuple[str, ...] = ()
 
 
 def life(text: str) -> float:

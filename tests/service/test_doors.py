@@ -179,4 +179,5 @@ async def test_no_setting_weakens_the_gate() -> None:
         "practice",
         "policy",
         "mcp_servers",
+        "mcp_fence",
     }

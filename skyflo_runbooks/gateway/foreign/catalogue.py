@@ -39,8 +39,11 @@ Record = Callable[[str, Json], object]
 class Guest:
     """One server, under the rules above. `ways` opens what a configured way leads to."""
 
-    def __init__(self, server: Server, variables: Mapping[str, str], ways: Callable[[Way], Opened]) -> None:
+    def __init__(
+        self, server: Server, variables: Mapping[str, str], ways: Callable[[Way], Opened], fence: tuple[str, ...] = ()
+    ) -> None:
         self.server = server
+        self._fence = fence
         self.name = server.name
         self.record: Record | None = None
         self._variables = variables
@@ -74,7 +77,7 @@ class Guest:
         except TimeoutError:
             said = f"The MCP server {self.name} is not ready yet."
             tools = (self._offered(tool, None, said) for tool in self.server.reads)
-            return Standing(self.name, said, tuple(tools))
+            return Standing(self.name, said, tuple(tools), fenced=self._fenced)
 
     async def standing(self) -> Standing:
         """Return how the server stands now."""
@@ -83,10 +86,10 @@ class Guest:
         except Told as told:
             error = self._shown(told)
             refused = (self._offered(tool, None, error.message) for tool in self.server.reads)
-            return Standing(self.name, str(error), tuple(refused))
+            return Standing(self.name, str(error), tuple(refused), fenced=self._fenced)
         tools = (self._offered(tool, _named(tool, listed), self._problem(tool, listed)) for tool in self.server.reads)
         others = sorted({words.line(one.name, 64) for one in listed if one.name not in self.server.reads})
-        return Standing(self.name, "", tuple(tools), tuple(others[:_MOST_NAMED]))
+        return Standing(self.name, "", tuple(tools), tuple(others[:_MOST_NAMED]), self._fenced)
 
     async def aclose(self) -> None:
         """End the connection."""
@@ -99,7 +102,11 @@ class Guest:
     def _reach(self) -> Opened:
         way, secrets = resolved(self.server, self._variables)
         self._secrets |= secrets
-        return self._ways(way)
+        return self._ways(msgspec.structs.replace(way, command=(*self._fence, *way.command)) if way.command else way)
+
+    @property
+    def _fenced(self) -> bool | None:
+        return bool(self._fence) if self.server.command else None
 
     async def _listed(self) -> tuple[Definition, ...]:
         listed = await self._connection.tools()
@@ -188,15 +195,19 @@ def _check_reach(who: Identity, name: str) -> None:
 
 
 class Foreign:
-    """Every configured server. Without any, nothing here costs anything."""
+    """Every configured server. Without any, nothing here costs anything.
+
+    `variables` are the gateway's environment, from which secrets come by name. `fence` is put before each command.
+    """
 
     def __init__(
         self,
         servers: Iterable[Server] = (),
         variables: Mapping[str, str] | None = None,
         ways: Callable[[Way], Opened] = reach,
+        fence: tuple[str, ...] = (),
     ) -> None:
-        self._guests = {one.name: Guest(one, variables or {}, ways) for one in servers}
+        self._guests = {one.name: Guest(one, variables or {}, ways, fence) for one in servers}
 
     def owns(self, name: str) -> bool:
         """Return whether a name is one of a configured server's, offered or not."""

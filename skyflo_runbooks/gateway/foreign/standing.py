@@ -17,9 +17,13 @@ class Offered(msgspec.Struct, frozen=True):
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """How a server stands: in `problem` why it does not answer, its tools that `reads` names, the names of others."""
+    """How a server stands: in `problem` why it does not answer, its tools that `reads` names, the names of others.
+
+    `fenced` says of a command whether the gateway's own files are kept from it; of a url it is None.
+    """
 
     name: str
     problem: str
     tools: tuple[Offered, ...]
     others: tuple[str, ...] = ()
+    fenced: bool | None = None
