@@ -63,6 +63,14 @@ def said(behaviour: str) -> dict[str, Any]:
     return {"content": [{"type": "text", "text": json.dumps({"shop": "open", "password": "hunter2hunter2"})}]}
 
 
+def found(path: Path) -> str:
+    """Return what a file says, if this process can read it."""
+    try:
+        return path.read_text()
+    except OSError as error:
+        return f"nothing: {error.strerror}"
+
+
 def write(raw: bytes) -> None:
     """Write to who asked."""
     sys.stdout.buffer.write(raw)
@@ -109,7 +117,7 @@ def main(behaviour: str, memory: str = "") -> None:
         sys.exit(4)
     if behaviour == "banner":
         write(b"Welcome to the shop's own server!\n")
-    if memory:
+    if memory and behaviour != "looks":
         with Path(memory).open("a") as file:
             file.write(f"{os.getpid()}\n")
     for line in sys.stdin.buffer:
@@ -128,7 +136,10 @@ def main(behaviour: str, memory: str = "") -> None:
             answer(id_, {"tools": tools(behaviour, listed)})
             listed += 1
         elif method == "tools/call":
-            call(id_, behaviour)
+            if behaviour == "looks":
+                answer(id_, {"content": [{"type": "text", "text": found(Path(memory))}]})
+            else:
+                call(id_, behaviour)
         elif id_ is not None:
             refusal = {"code": -32601, "message": "Method not found"}
             write(json.dumps({"jsonrpc": "2.0", "id": id_, "error": refusal}).encode() + b"\n")

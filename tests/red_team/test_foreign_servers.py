@@ -4,12 +4,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from skyflo_kernel.sandbox import landlock
 
+from skyflo_runbooks.cli import config
+from skyflo_runbooks.cli.environment import Environment
+from skyflo_runbooks.cli.serve import settings_of
 from skyflo_runbooks.gateway import identity
 from skyflo_runbooks.gateway.foreign.config import checked
 from skyflo_runbooks.gateway.foreign.file import ServerFile
 from skyflo_runbooks.gateway.redaction import MARK
 from skyflo_runbooks.model.errors import BadInput
+from tests import needs
 from tests.foreign.reaching import SHOP, VARIABLES, configured
 from tests.red_team.weakening import Gate, against
 from tests.red_team.weaknesses import ATTACKS
@@ -85,6 +90,22 @@ async def test_a_server_that_looks_at_its_environment(tmp_path: Path, gate: Gate
         said = await answered(service, "shop_status", **SHOP)
         assert '"server":"shop"' in said
         gate.bites("ANOTHER_TOKEN" in said, said)
+
+
+@against(ATTACKS["foreign-files"])
+async def test_a_server_that_looks_for_the_gateways_files(tmp_path: Path, gate: Gate) -> None:
+    """It runs as the same user, so by its user it could."""
+    if landlock.version() == 0:
+        needs.missing("Landlock", "a Linux kernel 5.13 or newer with the landlock security module")
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text("client-key-data: of the gateway")
+    server = configured("looks", kubeconfig)
+    said = config.File(kubeconfig=str(kubeconfig), mcp_servers={"shop": ServerFile(command=server.command)})
+    fence = settings_of(Environment(home=tmp_path / "home"), said, "none").mcp_fence
+    async with running(tmp_path / "home", servers=(server,), fence=fence) as service:
+        seen = await answered(service, "shop_status", **SHOP)
+        assert '"server":"shop"' in seen
+        gate.bites("client-key-data" in seen, seen)
 
 
 @against(ATTACKS["foreign-narrowed"])

@@ -469,6 +469,10 @@ ATTACKS: dict[str, Attack] = {
         "a server's process finds the gateway's other secrets in its environment",
         (Guard(f"{GATEWAY}.foreign.catalogue:resolved", with_everything),),
     ),
+    "foreign-files": Attack(
+        "a server's process reads the kubeconfig that the gateway writes with",
+        (Guard("skyflo_runbooks.cli.serve:fence", says(())),),
+    ),
     "foreign-narrowed": Attack(
         "a token that is narrowed to one namespace asks a server, which knows of none",
         (Guard(f"{GATEWAY}.foreign.catalogue:_check_reach", says(None)),),

@@ -108,10 +108,11 @@ async def running(
     speed: float = 20.0,
     policy: PolicyFile | None = None,
     servers: tuple[Server, ...] = (),
+    fence: tuple[str, ...] = (),
 ) -> AsyncIterator[Service]:
     """Run the service while the block lasts. A practice cluster that is given outlives it.
 
-    `servers` are the operator's own MCP servers.
+    `servers` are the operator's own MCP servers, and `fence` is put before their commands.
     """
     own = practice or PracticeCluster(scenario, speed=speed)
     sockets = bind("localhost", 0)
@@ -123,6 +124,7 @@ async def running(
         jupyter_origin="http://localhost:8888",
         policy=policy or PolicyFile(),
         mcp_servers=servers,
+        mcp_fence=fence,
     )
     desk = open_desk(settings, open_store(settings.data_dir), sockets[0].getsockname()[1], cluster=cluster)
     desk.gateway.verifier.tick = 0.05
