@@ -8,7 +8,9 @@ It is the one module of a run that knows papermill and nbclient. Ways to end, an
 """
 
 import asyncio
+import contextlib
 import os
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,7 +36,7 @@ from skyflo_runbooks.replay.status import CellStatus
 
 # A socket's path has at most 107 bytes (unix(7)); the kernel's name and a number come behind the folder.
 LONGEST_RUNTIME_DIR = 50
-LONGEST_GOODBYE = 5.0  # seconds for cancelled tasks to end
+LONGEST_GOODBYE = 5.0  # seconds for cancelled tasks, and for a kernel that was asked to, to end
 SKIP_TAG = "skip-execution"
 NOT_REACHED = {"execution": "not_reached"}
 
@@ -96,6 +98,23 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no
         except KeyboardInterrupt:
             self._abandon()
             raise
+
+    @contextlib.contextmanager
+    def setup_kernel(self, **settings: Any) -> Iterator[None]:
+        """Start the kernel; at the end have it end by itself.
+
+        nbclient would interrupt it first. Where that meets the end of a message (papermill's last one asks what the
+        kernel is) the kernel says "KeyboardInterrupt caught in kernel" on the terminal.
+        """
+        with super().setup_kernel(**settings):
+            yield
+            ensure_event_loop().run_until_complete(self._part())
+
+    async def _part(self) -> None:
+        """Ask the kernel to end, and wait for it a bounded time; one that stays is left to nbclient."""
+        self.kc.shutdown()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.km.provisioner.wait(), LONGEST_GOODBYE)
 
     def _abandon(self) -> None:
         """Leave quietly: what listens to the kernel, and a kernel asked to stop, would each write a traceback."""
