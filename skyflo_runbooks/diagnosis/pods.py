@@ -71,12 +71,19 @@ def whole(value: object, *path: str | int, default: int = 0) -> int:
 
 def name_of(manifest: Json) -> str:
     """Return the object's name."""
-    return str(at(manifest, "metadata", "name", default=""))
+    return _called(manifest, "name")
 
 
 def namespace_of(manifest: Json) -> str:
     """Return the object's namespace, or nothing."""
-    return str(at(manifest, "metadata", "namespace", default=""))
+    return _called(manifest, "namespace")
+
+
+def _called(manifest: Json, part: str) -> str:
+    """Return a name out of the metadata: without `at`, because every rule asks it of every object."""
+    metadata = manifest.get("metadata")
+    found = metadata.get(part) if isinstance(metadata, dict) else None
+    return found if isinstance(found, str) else "" if found is None else str(found)
 
 
 def labels_of(manifest: Json) -> dict[str, str]:

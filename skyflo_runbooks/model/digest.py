@@ -5,6 +5,8 @@ Rules (design, section 6.4):
   2. The *desired state* of an object is the object without `status`, `metadata.resourceVersion`,
      `metadata.generation`, `metadata.managedFields`, and without what a known controller writes by itself.
      A status that moves (a pod that flaps) therefore never voids an approval; a label or annotation that moves does.
+     Of a Node this includes the taints that the node controller derives from its conditions and from `unschedulable`:
+     it takes one away a moment after somebody uncordons the node.
   3. The body after the dry run is normalised: without uid and creationTimestamp of creations, managedFields, status,
      what the server allocates where the body that is sent leaves it open, and fields that differ between two dry runs.
   4. No prose enters: neither title nor reason nor diff.
@@ -30,6 +32,19 @@ SCHEMA = "skyflo.dev/approval/v1"
 _SERVER_METADATA = ("resourceVersion", "generation", "managedFields", "selfLink")
 # Annotations that the deployment controller and the endpoints controller write by themselves.
 _CONTROLLER_ANNOTATIONS = ("deployment.kubernetes.io/revision", "endpoints.kubernetes.io/last-change-trigger-time")
+# https://kubernetes.io/docs/reference/labels-annotations-taints/: set and taken away by the node controller.
+_CONTROLLER_TAINTS = frozenset(
+    f"node.kubernetes.io/{name}"
+    for name in (
+        "unschedulable",
+        "not-ready",
+        "unreachable",
+        "memory-pressure",
+        "disk-pressure",
+        "pid-pressure",
+        "network-unavailable",
+    )
+)
 _ALLOCATED = (("spec", "clusterIP"), ("spec", "clusterIPs"), ("spec", "healthCheckNodePort"), ("spec", "nodeName"))
 
 
@@ -92,9 +107,20 @@ def desired_state(manifest: Json, *, ignore: tuple[tuple[str, ...], ...] = (), s
             metadata.pop(name, None)
     for path in ignore:
         remove(wanted, path)
+    if wanted.get("kind") == "Node":
+        _without_derived_taints(wanted)
     if wanted.get("kind") == "Secret":
         _seal(wanted, secret_key)
     return wanted
+
+
+def _without_derived_taints(node: Json) -> None:
+    taints = at(node, "spec", "taints", default=[])
+    kept = [taint for taint in taints if at(taint, "key") not in _CONTROLLER_TAINTS]
+    if kept:
+        node["spec"]["taints"] = kept
+    elif taints:
+        del node["spec"]["taints"]
 
 
 def desired_digest(
@@ -160,7 +186,9 @@ def unstable_paths(first: object, second: object, path: tuple[str, ...] = ()) ->
         for index, (one, other) in enumerate(zip(first, second, strict=True)):
             found += unstable_paths(one, other, (*path, str(index)))
         return tuple(found)
-    return () if first == second else (path,)
+    # In Python False is 0; in JSON they are two values.
+    same = first == second and isinstance(first, bool) == isinstance(second, bool)
+    return () if same else (path,)
 
 
 def _seal(secret: Json, key: bytes | None) -> None:

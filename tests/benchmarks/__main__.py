@@ -23,6 +23,7 @@ from tests.benchmarks import (
     recording,
     remembering,
     replaying,
+    scaling,
     starting,
     waiting,
 )
@@ -40,11 +41,9 @@ MEASURES: dict[str, Measure] = {
     "replaying": replaying.measure,
     "waiting": waiting.measure,
     "remembering": remembering.measure,
+    "scaling": scaling.measure,
 }
-_NOT_HERE = (
-    Missing("diagnosis_over_k8sgpt", "k8sgpt is not installed by this project, so there is no run to compare with"),
-    Missing("diagnosis_5000_pods", "no cluster of that size is staged by this benchmark yet"),
-)
+_NOT_HERE = (Missing("diagnosis_over_k8sgpt", "make scoreboard K8SGPT=1 measures both on the same namespaces"),)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "machine": asdict(began),
                 "load_at_the_end": machine.look().load,
                 "figures": [figure.to_json() for figure in figures],
+                "plot": scaling.plot(figures),
                 "not_measured": [asdict(one) for one in (*missing, *_NOT_HERE)],
                 "broken": broken,
             },

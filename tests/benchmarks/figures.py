@@ -86,6 +86,7 @@ class Scale:
     pods: int
     waiting: int
     calls: int
+    fleet: tuple[int, ...]
 
 
 FULL = Scale(
@@ -99,10 +100,21 @@ FULL = Scale(
     pods=100,
     waiting=200,
     calls=10_000,
+    fleet=(1000, 2500, 5000, 10_000),
 )
 # For the test that every figure is there. Its numbers mean little.
 QUICK = Scale(
-    diagnoses=2, reads=5, approvals=2, starts=1, replays=1, gathers=1, decisions=20, pods=20, waiting=10, calls=100
+    diagnoses=2,
+    reads=5,
+    approvals=2,
+    starts=1,
+    replays=1,
+    gathers=1,
+    decisions=20,
+    pods=20,
+    waiting=10,
+    calls=100,
+    fleet=(100, 300),
 )
 
 

@@ -65,6 +65,12 @@ class Stack:
         fields = said.read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
 
+    def most_megabytes(self) -> float:
+        """Return the most memory that the gateway's process has held, where the system says it (Linux)."""
+        pid = json.loads((self.home / "run" / "gateway.json").read_text())["pid"]
+        line = next(one for one in Path(f"/proc/{pid}/status").read_text().splitlines() if one.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024 / 1e6
+
     def run(self, *arguments: str | Path) -> str:
         """Run a program as a user of this gateway does, and return what it printed."""
         argv = [str(argument) for argument in arguments]

@@ -28,6 +28,10 @@ NAMES = {
     "front_page_waiting",
     "memory_idle",
     "memory_after_calls",
+    "diagnosis_5000_pods",
+    "memory_5000_pods",
+    "rules_5000_pods",
+    "diagnosis_growth",
 }
 
 

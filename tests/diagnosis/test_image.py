@@ -42,6 +42,19 @@ def test_else_it_is_the_newest_that_a_node_holds_of_the_same_repository() -> Non
     assert finding.facts["good_source"] == "is held by this node"
 
 
+def test_several_nodes_hold_the_same_image() -> None:
+    """As they do in every cluster: the first of them by name tells, whatever order they are read in."""
+    found = copy.deepcopy(world.wrong_image())
+    found.objects["ReplicaSet"] = found.objects["ReplicaSet"][1:]
+    nodes = [world.node(name, images=("payment-svc:v2.3.10",)) for name in ("node-b", "node-a")]
+
+    for read in (nodes, nodes[::-1]):
+        found.objects["Node"] = read
+        finding = first(found)
+        assert finding.facts["good_image"] == "payment-svc:v2.3.10"
+        assert any(piece.source == "Node/node-a status.images" for piece in finding.evidence)
+
+
 def test_else_there_is_advice_and_no_tag_is_invented() -> None:
     """Where nothing shows a tag that exists, none is named."""
     found = copy.deepcopy(world.wrong_image())

@@ -17,6 +17,7 @@ from tests.control_plane.harness import ControlPlane
 from tests.control_plane.processes import wait_until
 
 IMAGE = "storefront:v5.1.0"
+_RUNNING = ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob")
 _OF_THE_POD = (
     "nodeSelector", "affinity", "topologySpreadConstraints", "schedulingGates", "schedulerName", "nodeName", "volumes",
     "priorityClassName", "serviceAccountName", "securityContext", "initContainers", "dnsPolicy", "dnsConfig",
@@ -95,8 +96,11 @@ def stage(plane: ControlPlane, staged: list[Case]) -> None:
     for case in staged:
         for name, change in case.nodes.items():
             _change_node(plane, name, change)
+    # A policy of admission holds a moment after it is there: what it refuses comes after everything else.
     for case in staged:
-        plane.apply(case.manifests())
+        plane.apply(item for item in case.manifests() if item["kind"] not in _RUNNING)
+    for case in staged:
+        plane.apply(item for item in case.manifests() if item["kind"] in _RUNNING)
 
 
 async def until(
@@ -115,19 +119,20 @@ async def until(
 def go_on(plane: ControlPlane, staged: list[Case]) -> None:
     """Apply and delete what comes after the first state of these cases."""
     for case in staged:
-        if case.after:
+        for changed in case.after:
             # What came before has to have been: a history that never was leaves no trace.
-            wait_until(f"{case.app['name']} runs", partial(_runs, plane, case))
+            if changed["kind"] in ("Deployment", "StatefulSet"):
+                wait_until(f"{changed['metadata']['name']} runs", partial(_runs, plane, changed))
         plane.apply(case.after)
         with plane.http() as client:
             for path in case.delete:
                 client.delete(path).raise_for_status()
 
 
-def _runs(plane: ControlPlane, case: Case) -> bool:
-    plural = f"{case.app.get('kind', 'Deployment').lower()}s"
-    found = plane.get(f"/apis/apps/v1/namespaces/{case.namespace}/{plural}/{case.app['name']}")
-    return bool(at(found, "status", "readyReplicas", default=0) == case.app.get("replicas", 1))
+def _runs(plane: ControlPlane, workload: Json) -> bool:
+    meta, plural = workload["metadata"], f"{workload['kind'].lower()}s"
+    found = plane.get(f"/apis/apps/v1/namespaces/{meta['namespace']}/{plural}/{meta['name']}")
+    return bool(at(found, "status", "readyReplicas", default=0) == at(found, "spec", "replicas", default=1))
 
 
 def _change_node(plane: ControlPlane, name: str, change: Json) -> None:

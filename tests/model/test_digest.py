@@ -151,6 +151,28 @@ def test_replicas_that_an_autoscaler_owns_are_left_out() -> None:
     assert desired_digest(scaled, ignore=ignore) == desired_digest(DEPLOYMENT, ignore=ignore)
 
 
+def test_taints_that_the_node_controller_derives_are_no_drift() -> None:
+    """Uncordoning takes one away a moment later; a taint that somebody set stays bound."""
+    own = {"key": "dedicated", "value": "billing", "effect": "NoSchedule"}
+    derived = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
+    bare, cordoned, tainted = (
+        desired_digest({"kind": "Node", "metadata": {"name": "node-a"}, "spec": {"podCIDR": "10.0.0.0/24", **more}})
+        for more in ({}, {"taints": [derived]}, {"taints": [own, derived]})
+    )
+
+    assert bare == cordoned
+    assert tainted not in (bare, cordoned)
+    assert tainted == desired_digest(
+        {"kind": "Node", "metadata": {"name": "node-a"}, "spec": {"podCIDR": "10.0.0.0/24", "taints": [own]}}
+    )
+
+
+def test_false_is_not_zero() -> None:
+    """Two answers that differ in that alone differ."""
+    assert unstable_paths({"a": [0]}, {"a": [False]}) == (("a", "0"),)
+    assert unstable_paths({"a": True}, {"a": True}) == ()
+
+
 def test_the_input_is_left_as_it_is() -> None:
     """Digesting does not edit the object."""
     before = copy.deepcopy(DEPLOYMENT)

@@ -19,7 +19,7 @@ from random import Random
 
 from tests.benchmarks import machine
 from tests.control_plane import builds
-from tests.scoreboard import controls, gpt_build, report, run
+from tests.scoreboard import controls, gpt_build, report, run, vary
 from tests.scoreboard.k8sgpt import K8sgpt
 from tests.scoreboard.result import Board, Trial
 from tests.scoreboard.run import Draw
@@ -78,8 +78,10 @@ async def _rounds(board: Board, given: argparse.Namespace, folder: Path, binarie
             board.trials += await run.whole(made, place / "gateway", drawn, other)
 
     async def scenarios(place: Path) -> None:
-        with run.plane(place, binaries, Draw(draw.random)) as made:
-            drawn = await run.played_scenarios(made, run.shipped(given.only))
+        own = Draw(draw.random)
+        stories = [vary.story(name, own.random, own.taken) for name in run.shipped(given.only)]
+        with run.plane(place, binaries, own, stories) as made:
+            drawn = await run.played_scenarios(made, stories)
             board.trials += await run.whole(made, place / "gateway", drawn, other)
 
     async def pairs(place: Path) -> None:

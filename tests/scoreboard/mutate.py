@@ -4,8 +4,8 @@ Rules:
   1. What a finding cites is taken away where it was seen: the events, the log, the condition, the field. Of a pod it is
      taken from its siblings as well, and the same words go wherever else they stand: an event's text is repeated in a
      condition. Where only the whole object can be meant, it goes.
-  2. Without all that it cites, a finding is gone or less certain. If it stays as it was, it does not rest on what it
-     says it rests on.
+  2. Without all that it cites, a finding is gone, less certain, or says something else. If it stays as it was, it does
+     not rest on what it says it rests on.
   3. Five hundred healthy objects and events of others, in the same namespace, change no finding.
 """
 
@@ -28,13 +28,13 @@ _FEW = 20
 
 
 def rests_on_its_evidence(snapshot: Snapshot, incident: Incident, finding: Finding) -> bool:
-    """Return whether the finding is gone, or less certain, once everything that it cites is taken away."""
+    """Return whether the finding is gone, less certain or another, once everything that it cites is taken away."""
     without = snapshot
     for piece in finding.evidence:
         without = taken_away(without, piece)
     left = diagnose(without, incident).findings
     same = [one for one in left if (one.fault, one.object) == (finding.fault, finding.object)]
-    return not any(one.confidence >= finding.confidence for one in same)
+    return not any(one.confidence >= finding.confidence and one.title == finding.title for one in same)
 
 
 def unmoved_by_noise(snapshot: Snapshot, incident: Incident) -> bool:
@@ -69,8 +69,13 @@ def taken_away(snapshot: Snapshot, piece: Evidence) -> Snapshot:
 
 def _says(told: Json, text: str) -> bool:
     """Return whether an event or a condition says these words; a few letters are no words."""
-    words = " ".join(text.rstrip("…").split())
-    return len(words) > _FEW and words in " ".join(str(told.get("message") or "").split())
+    words = _plain(text.rstrip("…"))
+    return len(words) > _FEW and words in _plain(str(told.get("message") or ""))
+
+
+def _plain(text: str) -> str:
+    """Return a text without what differs from pod to pod: the names in quotation marks."""
+    return re.sub(r'"[^"]*"', '""', " ".join(text.split()))
 
 
 def _unsaid(item: Json, text: str) -> Json:

@@ -55,7 +55,7 @@ def totals(board: Board) -> list[Total]:
         Total("its object right", _count(one.object_right for one in trials), len(trials)),
         Total("no false finding beside it", _count(not one.false for one in trials), len(trials)),
         Total("plan as the case allows", _count(map(_planned, trials)), len(trials)),
-        Total("the plan's checks fail before the repair", *_known(one.bites for one in trials)),
+        Total("the plan's checks do not pass before the repair", *_known(one.bites for one in trials)),
         Total("durable repair, of changes made", _count(bool(one.durable) for one in judged), len(judged), 0.9),
         Total("durable repair, of all staged faults", _count(bool(one.durable) for one in trials), len(trials)),
         Total("verdict equals the oracle", *_known(one.honest for one in trials), 1.0),
@@ -124,7 +124,7 @@ def misses(board: Board) -> Iterator[str]:
         if one.durable is False:
             yield f"{where}: {one.tool}: {one.why_not or 'also changed ' + '; '.join(one.strange)}"
         if one.honest is False:
-            yield f"{where}: verdict {one.verdict}, oracle: {one.why_not or 'holds'}"
+            yield f"{where}: verdict {one.verdict} ({'; '.join(one.reasons)}), oracle: {one.why_not or 'holds'}"
         if one.bites is False:
             yield f"{where}: its checks pass before the repair"
         if one.grounded is False:
@@ -183,9 +183,10 @@ then asks the API whether it holds and what else changed. Misses stay in the set
 
 _LEGEND = """*First cause*: the first finding is of the staged fault. *Object*: and names what has to change. *False*:
 findings of nothing staged. *Plan*: a change that the API server accepted in a dry run, or advice. *Bites*: the plan's
-checks fail while nothing is repaired. *Durable*: the oracle holds for a while, and nothing else changed in the cluster.
-*Honest*: the verdict equals the oracle. *Grounded*: without what it cites the finding is gone or less certain. *Noise*:
-500 irrelevant objects and events move nothing. *s*: seconds of one warm diagnosis with plan. –: not measured."""
+checks do not pass while nothing is repaired. *Durable*: the oracle holds for a while, and nothing else changed in the
+cluster. *Honest*: the verdict equals the oracle. *Grounded*: without what it cites the finding is gone, less certain or
+another. *Noise*: 500 irrelevant objects and events move nothing. *s*: seconds of one warm diagnosis with plan. –: not
+measured."""
 
 
 def _pairs(pairs: Sequence[Trial]) -> Iterator[str]:

@@ -41,6 +41,7 @@ class Trial(msgspec.Struct, kw_only=True):
     why_not: str = ""
     strange: tuple[str, ...] = ()
     verdict: str = ""
+    reasons: tuple[str, ...] = ()
     honest: bool | None = None
     grounded: bool | None = None
     unmoved: bool | None = None

@@ -16,6 +16,7 @@ from pathlib import Path
 from random import Random
 
 import httpx
+import yaml
 from skyflo_mcp.kubernetes.client import Cluster
 
 from skyflo_runbooks.diagnosis import diagnose
@@ -31,7 +32,6 @@ from tests.control_plane.processes import wait_until
 from tests.faults import staging
 from tests.faults.staging import Case
 from tests.gateway.world import gated
-from tests.planning.test_renamed import renamed
 from tests.scoreboard import controls, names, state, trial, vary
 from tests.scoreboard.k8sgpt import K8sgpt
 from tests.scoreboard.result import Control, Said, Trial
@@ -109,10 +109,10 @@ def _together(first: Varied, other: Case, draw: Draw) -> tuple[Varied, tuple[str
 
 
 @contextmanager
-def plane(folder: Path, binaries: Binaries, draw: Draw) -> Iterator[ControlPlane]:
+def plane(folder: Path, binaries: Binaries, draw: Draw, stories: Sequence[Json] = ()) -> Iterator[ControlPlane]:
     """A control plane with played nodes under drawn names, and something broken where nobody asks."""
     folder.mkdir(parents=True)
-    written = vary.nodes_file(folder / "nodes.yaml", draw.taken, draw.random)
+    written = vary.nodes_file(folder / "nodes.yaml", draw.taken, draw.random, stories)
     (folder / "plane").mkdir()
     with harness.running(folder / "plane", binaries) as made, played.playing(made, str(written)):
         made.apply(vary.elsewhere())
@@ -165,11 +165,11 @@ def stage(made: ControlPlane, given: Given) -> None:
     staging.go_on(made, all_cases)
 
 
-async def played_scenarios(made: ControlPlane, wanted: Sequence[str]) -> Given:
-    """Play shipped scenarios under other names, each to its incident."""
+async def played_scenarios(made: ControlPlane, stories: Sequence[Json]) -> Given:
+    """Play renamed scenarios, each to its incident."""
     found = []
-    for name in wanted:
-        other = renamed(name)
+    for told in stories:
+        other = scenario.parse(yaml.safe_dump(told), str(told["scenario"]))
         await asyncio.to_thread(history.play, made, other)
         await asyncio.to_thread(history.wait_shown, made, other)
         found.append(

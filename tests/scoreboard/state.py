@@ -81,7 +81,7 @@ def _leaves(value: object, path: str) -> Iterator[tuple[str, str]]:
         for place, inner in enumerate(value):
             label = inner.get("name") or inner.get("key") if isinstance(inner, dict) else None
             yield from _leaves(inner, f"{path}[{label or place}]")
-    else:
+    elif path != "spec":  # an empty wish is none
         yield path, repr(value)
 
 

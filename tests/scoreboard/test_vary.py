@@ -5,10 +5,11 @@ from pathlib import Path
 from random import Random
 
 import pytest
+import yaml
 
 from skyflo_runbooks.practice import scenario
 from tests.faults import staging
-from tests.scoreboard import names, vary
+from tests.scoreboard import names, run, vary
 
 NOW = datetime(2026, 1, 5, 10, tzinfo=UTC)
 CASES = [case for family in staging.families() for case in staging.cases(family)]
@@ -72,3 +73,16 @@ def test_the_played_nodes_are_renamed(tmp_path: Path) -> None:
     assert {node.name for node in written.nodes} == {taken[node.name] for node in scenario.load("healthy").nodes}
     assert not {node.name for node in written.nodes} & set(taken)
     assert vary.SIDECAR in written.registry
+
+
+@pytest.mark.parametrize("name", run.shipped([]))
+def test_a_shipped_scenario_is_told_under_other_names(name: str) -> None:
+    """It can still be read, its images are those of the registry, and none of its namespaces or objects is left."""
+    told = scenario.load(name)
+    other = scenario.parse(yaml.safe_dump(vary.story(name, Random(4), {})), name)
+
+    assert [image.image for image in other.images] == [image.image for image in told.images]
+    assert other.namespace != told.namespace
+    assert other.expect.fault == told.expect.fault
+    assert not set(told.expect.object.split("/")[1:]) & set(other.expect.object.split("/"))
+    assert other.namespace in other.expect.object

@@ -138,7 +138,7 @@ async def repair(bench: Bench, looked: Looked) -> None:
         return
     asked = asyncio.create_task(judged(bench, case, id_, checks))
     why = await asyncio.to_thread(steadily, oracles.Look(bench.client, case))
-    trial.verdict = await asked
+    trial.verdict, trial.reasons = await asked
     trial.strange = tuple(oracles.oracle(case.fault).strange(case, changed))
     trial.why_not = why
     trial.durable = not why and not trial.strange
@@ -153,10 +153,10 @@ def checks_of(made: Plan) -> tuple[Check, ...]:
 
 
 async def bites(bench: Bench, case: Case, checks: tuple[Check, ...]) -> bool:
-    """Return whether a check fails while nothing is repaired yet."""
+    """Return whether the checks do not pass while nothing is repaired yet."""
     task = Task("before", (), checks, _BEFORE, f"rb-{case.namespace}", "before")
     judgement = await bench.gated.gateway.verifier.start(task)
-    return judgement.verdict == "FAILED"
+    return judgement.verdict != "VERIFIED"
 
 
 async def approved(
@@ -179,11 +179,11 @@ async def approved(
     return state.differences(before, after), row.proposal.id if done.state == "executed" else None
 
 
-async def judged(bench: Bench, case: Case, id_: str, checks: tuple[Check, ...]) -> str:
-    """Return the gateway's own verdict on the executed change."""
+async def judged(bench: Bench, case: Case, id_: str, checks: tuple[Check, ...]) -> tuple[str, tuple[str, ...]]:
+    """Return the gateway's own verdict on the executed change, and what kept it from VERIFIED."""
     task = Task("recovered", (id_,), checks, WITHIN, f"rb-{case.namespace}", "run-1")
     judgement, final = await bench.gated.gateway.verify(task, (), 240)
-    return judgement.verdict if final else "none in time"
+    return (judgement.verdict, judgement.reasons) if final else ("none in time", ())
 
 
 def steadily(look: oracles.Look) -> str:

@@ -11,7 +11,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -195,11 +195,23 @@ def elsewhere() -> list[Json]:
     ]
 
 
-def _images() -> dict[str, Json]:
-    """Return what can be pulled by reference: the images of every shipped scenario, and those of this set."""
+def story(name: str, random: Random, taken: MutableMapping[str, str]) -> Json:
+    """Return a shipped scenario's file with each of its own words spelt another way; images keep their names."""
+    told: Json = yaml.safe_load((scenario.folder() / f"{name}.yaml").read_text())
+    found = names.own({key: told[key] for key in ("history", "expect")}) | {told["namespace"]}
+    made = names.renames(found, random, {})
+    taken.update({f"{name}/{word}": new for word, new in made.items()})
+    changed = names.renamed(told, made)
+    assert isinstance(changed, dict)  # a dictionary stays one
+    return {**changed, "scenario": told["scenario"]}
+
+
+def _images(stories: Sequence[Json]) -> dict[str, Json]:
+    """Return what can be pulled by reference: the images of these scenarios, of the healthy one, and of this set."""
+    healthy: Json = yaml.safe_load((scenario.folder() / "healthy.yaml").read_text())
     found: dict[str, Json] = {}
-    for name in scenario.names():
-        for image in yaml.safe_load((scenario.folder() / f"{name}.yaml").read_text())["images"]:
+    for told in (*stories, healthy):
+        for image in told["images"]:
             found.setdefault(image["image"], image)
     small = {"memory": {"start": "8Mi", "peak": "12Mi"}, "cpu": "2m"}
     found[SIDECAR] = {"image": SIDECAR, **small}
@@ -207,12 +219,12 @@ def _images() -> dict[str, Json]:
     return found
 
 
-def nodes_file(path: Path, taken: MutableMapping[str, str], random: Random) -> Path:
+def nodes_file(path: Path, taken: MutableMapping[str, str], random: Random, stories: Sequence[Json] = ()) -> Path:
     """Write the scenario whose nodes are played: the healthy one's, under other names and roomier."""
     played: Json = yaml.safe_load((scenario.folder() / "healthy.yaml").read_text())
     taken.update(names.renames({str(node["name"]) for node in played["nodes"]}, random, taken))
     for node in played["nodes"]:
         node |= {"name": taken[node["name"]], "memory": "16Gi", "pods": 250}
-    played["images"] = list(_images().values())
+    played["images"] = list(_images(stories).values())
     path.write_text(yaml.safe_dump(played))
     return path

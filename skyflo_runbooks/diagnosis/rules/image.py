@@ -20,6 +20,7 @@ from skyflo_runbooks.diagnosis.pods import (
     containers,
     created,
     each,
+    name_of,
     template_container,
 )
 from skyflo_runbooks.diagnosis.rules.base import (
@@ -144,16 +145,17 @@ def good_image(graph: Graph, workload: Json, container: str, broken: str) -> Evi
         if image and image != broken:
             text = f"{image} is the image of revision {revision(replica_set)}, which was deployed before"
             return evidence(replica_set, "template", created(replica_set), text)
-    held = sorted(
+    held = [
         (str(name), node)
         for node in graph.all("Node")
         for image in each(node, "status", "images")
         for name in image.get("names") or []
         if "@" not in str(name) and str(name) != broken and repository(str(name)) == repository(broken)
-    )
+    ]
     if not held:
         return None
-    name, node = max(held, key=lambda item: _version(item[0]))
+    # Several nodes hold the same image as a rule; then the first by name tells.
+    name, node = max(sorted(held, key=lambda item: (item[0], name_of(item[1]))), key=lambda item: _version(item[0]))
     return evidence(node, "status.images", graph.snapshot.time, f"{name} is held by this node")
 
 

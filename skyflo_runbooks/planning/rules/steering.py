@@ -4,6 +4,7 @@ import math
 from decimal import Decimal
 
 from skyflo_runbooks.diagnosis.pods import each, namespace_of, pod_spec, quantity, replicas, surge, whole
+from skyflo_runbooks.model.check import build
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
 from skyflo_runbooks.model.plan import Parameter, param
@@ -68,7 +69,10 @@ def make_governing_service(case: Case) -> Repair:
     name = case.finding.facts["service"]
     arguments: Json = {**named(case), "port": port, "service": name, "headless": True}
     why = f"The StatefulSet names {name} as its Service, and there is none."
-    return Repair(ways=(one(case, "k8s_expose", arguments, f"Make the headless Service {name}", why),))
+    named_by = build("endpoints_ready", [name], {"namespace": param("namespace")})
+    return Repair(
+        ways=(one(case, "k8s_expose", arguments, f"Make the headless Service {name}", why, checks=(named_by,)),)
+    )
 
 
 # Admission ------------------------------------------------------------------------------------------------------------
@@ -240,7 +244,18 @@ def admit_client(case: Case) -> Repair:
         add = {"op": "add", "path": "/spec/ingress", "value": [rule]}
     arguments: Json = {**named(case), "patch": [add], "patch_type": "json"}
     why = f"{facts['client']} needs {facts['service']}, and no rule lets it in; nobody else is let in by this one."
-    return Repair(ways=(one(case, "k8s_patch", arguments, f"Admit {facts['client']}", why),), advice=_advice(case))
+    # The rule is the last of the list: it stands there only if it was added.
+    peer = f"/spec/ingress/{len(each(case.workload, 'spec', 'ingress'))}/from/0/podSelector/matchLabels"
+    there = tuple(
+        check_of(case, "field_equals", path=f"{peer}/{_escaped(key)}", value=value) for key, value in labels.items()
+    )
+    way = one(case, "k8s_patch", arguments, f"Admit {facts['client']}", why, checks=there)
+    return Repair(ways=(way,), advice=_advice(case))
+
+
+def _escaped(key: str) -> str:
+    """Return a member's name as a JSON Pointer writes it (RFC 6901)."""
+    return key.replace("~", "~0").replace("/", "~1")
 
 
 def cluster_names(case: Case) -> Repair:
