@@ -69,8 +69,8 @@ def taken_away(snapshot: Snapshot, piece: Evidence) -> Snapshot:
 
 def _says(told: Json, text: str) -> bool:
     """Return whether an event or a condition says these words; a few letters are no words."""
-    words = _plain(text.rstrip("…"))
-    return len(words) > _FEW and words in _plain(str(told.get("message") or ""))
+    words, said = _plain(text.rstrip("…")), _plain(str(told.get("message") or ""))
+    return min(len(words), len(said)) > _FEW and (words in said or said in words)
 
 
 def _plain(text: str) -> str:

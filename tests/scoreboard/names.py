@@ -60,6 +60,8 @@ def words(value: object, key: str = "") -> Iterator[str]:
     """Yield what a case calls by names of its own, with repetitions."""
     if isinstance(value, dict):
         for name, inner in value.items():
+            if name == "key" and not value.keys() & {"operator", "effect"}:
+                continue  # a member of a ConfigMap or Secret, not a label
             if key in _LABELS and _WORD.fullmatch(str(name)):
                 yield str(name)
             yield from words(inner, key if key in _LABELS and isinstance(inner, str) else str(name))

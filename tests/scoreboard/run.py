@@ -100,12 +100,16 @@ def _together(first: Varied, other: Case, draw: Draw) -> tuple[Varied, tuple[str
         case,
         objects=[*case.objects, *moved],
         after=[*case.after, *after],
-        delete=[*case.delete, *(path.replace(second.namespace, case.namespace) for path in second.delete)],
+        delete=[*case.delete, *_renamed_paths(second.delete, {second.namespace: case.namespace})],
     )
     kind, _, name = second.finds.partition("/")
     finds = f"{kind}/{name}" if "/" not in name else f"{kind}/{again.namespace}/{name.partition('/')[2]}"
     expected = (f"{first.case.fault} {first.case.finds}", f"{other.fault} {finds}")
     return Varied(case, (*first.drawn, f"with {other.fault} beside it")), expected
+
+
+def _renamed_paths(paths: list[str], made: dict[str, str]) -> list[str]:
+    return [str(names.renamed(path, made)) for path in paths]
 
 
 @contextmanager

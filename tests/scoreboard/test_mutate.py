@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from skyflo_runbooks.diagnosis import diagnose
+from skyflo_runbooks.diagnosis import Snapshot, diagnose
 from skyflo_runbooks.model.finding import Evidence
 from skyflo_runbooks.model.incident import Incident
 from tests.faults.test_kubelet import FAULTS, seen
@@ -39,6 +39,24 @@ def test_the_noise_is_as_much_as_it_says() -> None:
     assert len(more) == mutate.NOISE
     assert {item["metadata"]["namespace"] for item in more} == set(snapshot.namespaces)
     assert diagnose(mutate.noisy(alone, WORDS), WORDS).findings == ()
+
+
+def test_the_same_words_go_wherever_they_stand() -> None:
+    """A controller says in a condition what its event says, without the event's first words, and of another pod."""
+    said = 'pods "web-7d4-abcde" is forbidden: exceeded quota: team, requested: cpu=1, used: cpu=2, limited: cpu=2'
+    other = said.replace("abcde", "fghij")
+    failure = {"type": "ReplicaFailure", "status": "True", "message": other}
+    app = {"kind": "Deployment", "metadata": {"name": "web", "namespace": "shop"}, "status": {"conditions": [failure]}}
+    event = {"involvedObject": {"kind": "ReplicaSet", "name": "web-7d4"}, "message": f"Error creating: {said}"}
+    snapshot = Snapshot("2026-01-05T10:00:00Z", ("shop",), {"Deployment": [app], "Event": [event]})
+
+    left = mutate.taken_away(
+        snapshot, Evidence("ReplicaSet/shop/web-7d4 event FailedCreate", "", f"Error creating: {said}", "e1")
+    )
+
+    assert left.objects["Event"] == []
+    assert left.objects["Deployment"][0]["status"]["conditions"] == []
+    assert snapshot.objects["Deployment"][0]["status"]["conditions"] == [failure]
 
 
 def test_a_finding_that_cites_the_wrong_thing_is_caught() -> None:

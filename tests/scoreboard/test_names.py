@@ -70,6 +70,13 @@ def test_names_of_the_whole_cluster_are_known() -> None:
     assert names.cluster_wide(manifests, nodes) == {"edge", "node-b", "pool", "billing", "dedicated"}
 
 
+def test_a_member_of_a_config_map_is_no_label() -> None:
+    """What a reference calls `key` there is data's own; in an expression over labels it is a label."""
+    found = {"secretKeyRef": {"name": "store", "key": "api-key"}, "expressions": [{"key": "disk", "operator": "In"}]}
+
+    assert names.own(found) == {"store", "disk"}
+
+
 def test_labels_of_kubernetes_keep_their_keys() -> None:
     """A key with a domain is not the case's."""
     labels: Json = {"labels": {"kubernetes.io/hostname": "node-z", "tier": "front"}}
