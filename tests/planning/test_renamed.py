@@ -1,6 +1,8 @@
 """The rules know no scenario: everything renamed is diagnosed as before, and no rule's source names anything of one."""
 
 import re
+from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -10,11 +12,13 @@ from skyflo_runbooks.model.json import at
 from skyflo_runbooks.model.plan import ChangeStep
 from skyflo_runbooks.practice import Scenario, load, names
 from skyflo_runbooks.practice.scenario import folder, parse
+from tests.faults import staging
 from tests.planning.staged import stage
+from tests.scoreboard import names as drawn
 
 BROKEN = sorted(name for name in names() if load(name).expect.fault)
 # Words of Kubernetes itself, or of the trade, that scenarios use as everybody does.
-COMMON = {"app", "default", "http", "default-scheduler"}
+COMMON = {"app", "default", "http", "default-scheduler", "data", "main"}
 
 
 def own_words(scenario: Scenario) -> set[str]:
@@ -57,12 +61,28 @@ async def test_everything_renamed_is_found_all_the_same(name: str) -> None:
     assert any(isinstance(step, ChangeStep) for step in made.steps)
 
 
+@cache
+def code() -> str:
+    """The sources of diagnosis and planning without what they say about themselves."""
+    root = Path(skyflo_runbooks.__file__).parent
+    sources = [path.read_text() for part in ("diagnosis", "planning") for path in (root / part).rglob("*.py")]
+    return "\n".join(re.sub(r'"""[\s\S]*?"""|#.*', "", source) for source in sources)
+
+
 @pytest.mark.parametrize("name", names())
 def test_no_rule_names_anything_of_a_scenario(name: str) -> None:
     """Sources of diagnosis and planning hold none of a scenario's own words as a literal."""
-    root = Path(skyflo_runbooks.__file__).parent
-    sources = [path.read_text() for part in ("diagnosis", "planning") for path in (root / part).rglob("*.py")]
-    code = "\n".join(re.sub(r'"""[\s\S]*?"""|#.*', "", source) for source in sources)
-
     for word in own_words(load(name)):
-        assert not re.search(rf"[\"']{re.escape(word)}[\"']", code), word
+        assert not re.search(rf"[\"']{re.escape(word)}[\"']", code()), word
+
+
+@pytest.mark.parametrize("family", staging.families())
+def test_no_rule_names_anything_of_a_staged_case(family: str) -> None:
+    """Nor of a case of tests/faults: its names, labels, annotations and domains, as a literal or within one."""
+    for case in staging.cases(family):
+        said = asdict(case)
+        words = drawn.own({key: value for key, value in said.items() if key not in ("fault", "repair", "words")})
+        for word in words - COMMON:
+            assert not re.search(rf"[\"']{re.escape(word)}[\"']", code()), (case.fault, word)
+        for domain in set(re.findall(r"[\w.-]+\.example(?:\.com)?(?:/[\w-]+)?", str(said))):
+            assert domain not in code(), (case.fault, domain)
