@@ -129,13 +129,15 @@ class Verifier:
             now = await self._now()
             if now is not None:
                 start = start or now
+                held = watch.settled(series)
                 disturbed = await self._round(series, rows, now, start)
-                if begin is None and watch.settled(series):
+                if begin is None and held and watch.settled(series):
                     begin = now
                 over = (now - start).total_seconds() >= parse_duration(task.within) + _longest(series)
                 failed = any(watch.broken(one, begin) for one in series)
                 done = begin is not None and all(watch.complete(one, begin) for one in series)
-                late = begin is None and (now - start).total_seconds() >= parse_duration(task.within)
+                waiting = begin is None and not watch.settled(series)
+                late = waiting and (now - start).total_seconds() >= parse_duration(task.within)
                 self.progress[task.key] = self._outcomes(series, begin, over=False)
                 if disturbed or failed or done or late or over:
                     break

@@ -1,7 +1,9 @@
 """From observations over time to what each check came to. Pure: times come with the observations.
 
 Rules:
-  1. The window begins when every eventual check holds (or cannot be known: nothing known for `PATIENCE` seconds).
+  1. The window begins with the round after the first in which every eventual check holds (or cannot be known: nothing
+     known for `PATIENCE` seconds), if they hold then too. The looks of one round are taken side by side, so another
+     look of that first round may be older than what made the check hold.
   2. A steady check passes only if it held at every observation of its whole window, and no two known observations lie
      further apart than `gap(window)`. A gap, a window that was not seen to its end, or nothing known at all is UNKNOWN.
      One observation that does not hold is FAIL, with that observation as evidence.

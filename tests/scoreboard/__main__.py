@@ -93,6 +93,7 @@ async def _rounds(board: Board, given: argparse.Namespace, folder: Path, binarie
     async def quiet(place: Path) -> None:
         with run.plane(place, binaries, Draw(draw.random)) as made:
             board.controls += await run.controlled(made, controls.CONTROLS, other)
+            board.crowd = await run.crowded(made, other) if other else None
 
     for name, do in (("faults", faults), ("scenarios", scenarios), ("pairs", pairs), ("controls", quiet)):
         if given.rounds and name not in given.rounds:

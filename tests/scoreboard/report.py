@@ -15,7 +15,7 @@ import msgspec
 
 from skyflo_runbooks.model.json import Json
 from tests.scoreboard import calibration
-from tests.scoreboard.result import Board, Control, Other, Trial
+from tests.scoreboard.result import Board, Control, Crowd, Other, Trial
 
 _HEADER = (
     "| fault | first cause | object | false | plan | bites | durable | verdict | honest | grounded | noise | s |",
@@ -266,6 +266,17 @@ def _beside(board: Board) -> Iterator[str]:
         f"| seconds, median | {ours:.2f} (with a plan) | {other:.2f} |",
         f"| ratio of the medians (target ≤ 0.2) | {ours / other:.2f} | |",
     ])  # fmt: skip
+    if board.crowd is not None:
+        yield _crowd(board.crowd)
+
+
+def _crowd(crowd: Crowd) -> str:
+    other = crowd.other
+    return (
+        f"A namespace of {crowd.pods} pods with one fault: {crowd.seconds:.2f} s for diagnosis and plan, warm and in "
+        f"process (the fault first: {_mark(crowd.first)}); k8sgpt {other.seconds:.2f} s (named anywhere: "
+        f"{_mark(other.named)}, {other.findings} findings); ratio {crowd.seconds / other.seconds:.2f}."
+    )
 
 
 def _median(values: list[float]) -> float:

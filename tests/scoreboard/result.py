@@ -96,6 +96,15 @@ class Control(msgspec.Struct, kw_only=True):
         return not self.broke and not self.said and bool(self.unknown) == (self.expected == "unknown")
 
 
+class Crowd(msgspec.Struct, frozen=True):
+    """A namespace of many pods with one fault: seconds of our warm diagnosis with its plan, and what another said."""
+
+    pods: int
+    seconds: float
+    first: bool
+    other: Other
+
+
 class Board(msgspec.Struct, kw_only=True):
     """One run of the scoreboard."""
 
@@ -106,5 +115,6 @@ class Board(msgspec.Struct, kw_only=True):
     trials: list[Trial] = []
     pairs: list[Trial] = []
     controls: list[Control] = []
+    crowd: Crowd | None = None
     not_measured: list[str] = []
     seconds: float = 0.0

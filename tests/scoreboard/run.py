@@ -7,6 +7,7 @@ and repaired. What breaks in one trial is written into that trial and ends no ot
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,7 @@ from skyflo_runbooks.diagnosis import diagnose
 from skyflo_runbooks.diagnosis.take import take
 from skyflo_runbooks.model.incident import Incident
 from skyflo_runbooks.model.json import Json
+from skyflo_runbooks.planning import plan
 from skyflo_runbooks.practice import scenario
 from tests.control_plane import harness, played
 from tests.control_plane import stage as history
@@ -32,9 +34,10 @@ from tests.control_plane.processes import wait_until
 from tests.faults import staging
 from tests.faults.staging import Case
 from tests.gateway.world import gated
+from tests.planning.staged import dry_run_on
 from tests.scoreboard import controls, names, state, trial, vary
 from tests.scoreboard.k8sgpt import K8sgpt
-from tests.scoreboard.result import Control, Said, Trial
+from tests.scoreboard.result import Control, Crowd, Said, Trial
 from tests.scoreboard.trial import Bench, Looked
 from tests.scoreboard.vary import Varied
 
@@ -76,16 +79,15 @@ def alone(found: list[Case], draw: Draw) -> Given:
 
 
 def in_pairs(found: list[Case], draw: Draw, count: int) -> Given:
-    """Return pairs of cases, each in one namespace; no case that closes its namespace or ends it can be one of two."""
+    """Return pairs of cases, each pair in one namespace and no case twice.
+
+    No case that closes its namespace, ends it or changes a node can be one of two: it would be a part of the other.
+    """
     now = datetime.now(UTC)
     open_ = [case for case in found if not vary.closed(case) and case.fault != "DEL-01" and not case.nodes]
-    if len(open_) < 2:
-        return Given([])
-    pairs = []
-    for _ in range(count):
-        one, other = draw.random.sample(open_, 2)
-        pairs.append(_together(vary.vary(one, draw.random, draw.taken, now), other, draw))
-    return Given(pairs)
+    draw.random.shuffle(open_)
+    two = list(zip(open_[::2], open_[1::2], strict=False))[:count]
+    return Given([_together(vary.vary(one, draw.random, draw.taken, now), other, draw) for one, other in two])
 
 
 def _together(first: Varied, other: Case, draw: Draw) -> tuple[Varied, tuple[str, ...]]:
@@ -236,6 +238,35 @@ async def controlled(made: ControlPlane, wanted: Sequence[controls.Staged], othe
                     other.look, made, Case("", control.namespace, ""), "", frozenset()
                 )
     return judged
+
+
+async def crowded(made: ControlPlane, other: K8sgpt, pods: int = 100) -> Crowd:
+    """Fill a namespace with healthy pods and one that cannot pull its image; time ours and the other's, in turns."""
+    space, broken = "crowd", vary.workload({"name": "broken", "namespace": "crowd"}, 1, "storefront:v0.0.0-missing")
+    apps = [vary.workload({"name": f"app-{n}", "namespace": space}, 9) for n in range(pods // 9)]
+    made.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space}}, *apps, broken])
+    control = controls.Staged("crowd", "", space, apps)
+    await asyncio.to_thread(wait_until, "the crowd is ready", partial(_nearly_well, made, control, pods // 9), 180)
+    case = Case("IMG-01", space, f"Deployment/{space}/broken", app={"name": "broken"})
+    said = Incident("broken does not start", (space,))
+    ours, first = [], False
+    async with Cluster.from_kubeconfig(str(made.kubeconfig("admin"))) as cluster:
+        for _ in range(4):
+            began = time.perf_counter()
+            snapshot = await take(cluster, [space])
+            found = diagnose(snapshot, said)
+            await plan(found, said, snapshot, dry_run_on(cluster))
+            ours.append(time.perf_counter() - began)
+            first = [f"{one.fault} {one.object}" for one in found.findings[:1]] == [f"IMG-01 {case.finds}"]
+    theirs = [await asyncio.to_thread(other.look, made, case, "IMG-01", frozenset({"app"})) for _ in range(3)]
+    middle = sorted(theirs, key=lambda one: one.seconds)[1]
+    return Crowd(pods, sorted(ours[1:])[1], first, middle)
+
+
+def _nearly_well(made: ControlPlane, control: controls.Staged, wanted: int) -> bool:
+    """All but the broken one are ready."""
+    items = made.get(f"/apis/apps/v1/namespaces/{control.namespace}/deployments")["items"]
+    return sum(item["status"].get("readyReplicas", 0) == item["spec"]["replicas"] for item in items) >= wanted
 
 
 async def _asked(cluster: Cluster, control: controls.Staged) -> Control:

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from tests.scoreboard import calibration, report
-from tests.scoreboard.result import Board, Control, Other, Said, Trial
+from tests.scoreboard.result import Board, Control, Crowd, Other, Said, Trial
 
 
 def trial(**more: object) -> Trial:
@@ -128,11 +128,14 @@ def test_two_faults_are_named_where_both_are() -> None:
 def test_the_comparison_is_of_the_same_run() -> None:
     """Ours by the first finding, theirs anywhere, and the ratio of the medians."""
     quiet = Control(id="NEG", title="t", expected="nothing", other=Other(2, False, 2, 2.0))
-    page = report.page(board(trial(other=Other(4, True, 1, 2.5)), controls=[quiet]))
+    crowd = Crowd(100, 0.5, True, Other(3, True, 0, 5.0))
+    page = report.page(board(trial(other=Other(4, True, 1, 2.5)), controls=[quiet], crowd=crowd))
 
     assert "| cause named | 1 of 1 (first finding) | 1 of 1 (anywhere in the list) |" in page
     assert "| findings in 1 healthy controls | 0 | 2 |" in page
     assert "| ratio of the medians (target ≤ 0.2) | 0.10 | |" in page
+    assert "A namespace of 100 pods with one fault: 0.50 s" in page
+    assert "ratio 0.10" in page
 
 
 def test_json_and_table_hold_the_same_totals() -> None:
