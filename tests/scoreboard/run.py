@@ -266,7 +266,8 @@ async def crowded(made: ControlPlane, other: K8sgpt, pods: int = 100) -> Crowd:
 def _nearly_well(made: ControlPlane, control: controls.Staged, wanted: int) -> bool:
     """All but the broken one are ready."""
     items = made.get(f"/apis/apps/v1/namespaces/{control.namespace}/deployments")["items"]
-    return sum(item["status"].get("readyReplicas", 0) == item["spec"]["replicas"] for item in items) >= wanted
+    ready = [item for item in items if item["status"].get("readyReplicas", 0) == item["spec"]["replicas"]]
+    return len(ready) >= wanted
 
 
 async def _asked(cluster: Cluster, control: controls.Staged) -> Control:
