@@ -119,14 +119,26 @@ async def until(
 def go_on(plane: ControlPlane, staged: list[Case]) -> None:
     """Apply and delete what comes after the first state of these cases."""
     for case in staged:
-        for changed in case.after:
+        for workload in _changed_under(case):
             # What came before has to have been: a history that never was leaves no trace.
-            if changed["kind"] in ("Deployment", "StatefulSet"):
-                wait_until(f"{changed['metadata']['name']} runs", partial(_runs, plane, changed))
+            wait_until(f"{workload['metadata']['name']} runs", partial(_runs, plane, workload))
         plane.apply(case.after)
         with plane.http() as client:
             for path in case.delete:
                 client.delete(path).raise_for_status()
+
+
+def _changed_under(case: Case) -> Iterator[Json]:
+    """Yield the workloads of a case that come after changes, or that use something which it changes."""
+    names = {str(changed["metadata"]["name"]) for changed in case.after}
+    for item in case.manifests():
+        used = (
+            any(repr(name) in repr(item["spec"]) for name in names)
+            if item["kind"] in ("Deployment", "StatefulSet")
+            else False
+        )
+        if used or (item["kind"] in ("Deployment", "StatefulSet") and item["metadata"]["name"] in names):
+            yield item
 
 
 def _runs(plane: ControlPlane, workload: Json) -> bool:

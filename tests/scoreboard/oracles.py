@@ -172,6 +172,30 @@ def _admitted(look: Look) -> str:
     return ""
 
 
+def _names_asked(look: Look) -> str:
+    """Every policy that closes the way out of all pods lets them ask for names: UDP port 53, to anybody or to some."""
+    for policy in look.list("/apis/networking.k8s.io/v1/networkpolicies"):
+        spec = policy["spec"]
+        ports = [port for rule in spec.get("egress") or [] for port in rule.get("ports") or []]
+        opened = any(port.get("port") == 53 and port.get("protocol", "TCP") == "UDP" for port in ports)
+        if "Egress" in spec.get("policyTypes", []) and not opened:
+            return f"{policy['metadata']['name']} lets nobody ask for names"
+    return ""
+
+
+def _claims_bound(look: Look) -> str:
+    """Every claim of the namespace is bound."""
+    claims = look.list("/api/v1/persistentvolumeclaims")
+    return next((f"{c['metadata']['name']} is not bound" for c in claims if at(c, "status", "phase") != "Bound"), "")
+
+
+def _may_be_evicted(look: Look) -> str:
+    """The budget allows one disruption, and some pods are under it."""
+    status = look.of_target("/apis/policy/v1/poddisruptionbudgets").get("status", {})
+    good = status.get("disruptionsAllowed", 0) >= 1 and status.get("expectedPods", 0) >= 1
+    return "" if good else f"disruptionsAllowed is {status.get('disruptionsAllowed')}"
+
+
 def _within_quota(look: Look) -> str:
     """Every quota of the namespace is kept: what is used is not above what it allows."""
     for quota in look.list("/api/v1/resourcequotas"):
@@ -248,6 +272,15 @@ ORACLES: dict[str, Oracle] = {
     ),
     "NET-01": _of(r"spec\.selector.*", holds=(rolled_out, _served)),
     "NET-02": _of(r"spec\.ports\[.*\]\.targetPort", holds=(rolled_out, _served)),
+    "NET-03": _of(r"spec\.selector.*", holds=(rolled_out, _served)),
+    "NET-05": _of(r"spec\.(internal|external)TrafficPolicy", holds=(rolled_out, _served)),
+    "NET-09": _of(r"spec\.tls.*", holds=(rolled_out,)),
+    "NET-11": _of(r"spec\.egress.*", holds=(rolled_out, _names_asked)),
+    "STO-04": _of(r"spec\.claimRef\..*", holds=(rolled_out, _claims_bound)),
+    "AUT-05": Oracle(
+        (r"{target}: spec\.(minAvailable|maxUnavailable)", r"Deployment/{namespace}/[^:]*: spec\.replicas"),
+        (rolled_out, _may_be_evicted),
+    ),
     "NET-06": _of(r"spec\.ingressClassName", holds=(rolled_out, _class_exists)),
     "NET-07": _of(r"spec\.rules.*\.backend\..*", holds=(rolled_out, _backends_exist)),
     "NET-10": _of(r"spec\.ingress.*", holds=(rolled_out, _admitted)),
@@ -258,8 +291,12 @@ ORACLES: dict[str, Oracle] = {
     "JOB-02": _of(r"spec\.(suspend|schedule)", holds=(rolled_out, _not_suspended)),
 }
 # A fault without an oracle of its own: only its object's wishes may change, and everything is rolled out.
+_RESTARTED = r"spec\.template\.metadata\.annotations\..*[rR]estarted-?[aA]t"
 _OF_CONTAINERS = _of(
-    _CONTAINER + r".*", _POD + r"(imagePullSecrets|volumes|securityContext|nodeSelector).*", holds=_AS_BEFORE
+    _RESTARTED,
+    _CONTAINER + r".*",
+    _POD + r"(imagePullSecrets|volumes|securityContext|nodeSelector).*",
+    holds=_AS_BEFORE,
 )
 _OTHER = _of(r"spec\..*", holds=(rolled_out,))
 

@@ -206,7 +206,10 @@ async def whole(made: ControlPlane, folder: Path, given: Given, other: K8sgpt | 
                 await trial.timed(table, item)
             if other:
                 item.trial.other = await asyncio.to_thread(other.look, made, item.case, item.trial.fault, item.noise)
-        await each(seen, lambda item: trial.repair(table, item))
+        # A repaired node lets pods of other cases go on: those cases first.
+        of_nodes = [item for item in seen if item.case.finds.startswith("Node/")]
+        for part in ([item for item in seen if item not in of_nodes], of_nodes):
+            await each(part, lambda item: trial.repair(table, item))
     return [item.trial for item in seen]
 
 
