@@ -131,13 +131,9 @@ def go_on(plane: ControlPlane, staged: list[Case]) -> None:
 def _changed_under(case: Case) -> Iterator[Json]:
     """Yield the workloads of a case that come after changes, or that use something which it changes."""
     names = {str(changed["metadata"]["name"]) for changed in case.after}
-    for item in case.manifests():
-        used = (
-            any(repr(name) in repr(item["spec"]) for name in names)
-            if item["kind"] in ("Deployment", "StatefulSet")
-            else False
-        )
-        if used or (item["kind"] in ("Deployment", "StatefulSet") and item["metadata"]["name"] in names):
+    workloads = [item for item in case.manifests() if item["kind"] in ("Deployment", "StatefulSet")]
+    for item in workloads:
+        if any(name == item["metadata"]["name"] or repr(name) in repr(item["spec"]) for name in names):
             yield item
 
 

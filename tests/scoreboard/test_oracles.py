@@ -130,3 +130,51 @@ def test_a_service_is_served_on_a_port_that_its_pods_declare(target: int, held: 
     )
 
     assert (said == "") is held
+
+
+def closed(*ports: Json) -> Json:
+    """A policy that lets pods out to these ports only."""
+    egress = [{"ports": list(ports)}] if ports else []
+    return {"metadata": {"name": "closed"}, "spec": {"policyTypes": ["Egress"], "egress": egress}}
+
+
+@pytest.mark.parametrize(
+    ("policy", "held"),
+    [
+        (closed({"port": 53, "protocol": "UDP"}), True),
+        (closed({"port": 53, "protocol": "TCP"}), False),
+        (closed(), False),
+        ({"metadata": {"name": "in"}, "spec": {"policyTypes": ["Ingress"]}}, True),
+    ],
+)
+def test_names_can_be_asked_for(policy: Json, held: bool) -> None:
+    """By UDP on port 53, wherever a policy closes the way out."""
+    found = look({"networkpolicies": [policy]}, case("NET-11", "NetworkPolicy/shop/closed"))
+
+    assert (oracle("NET-11").why_not(found) == "") is held
+
+
+@pytest.mark.parametrize(("phase", "held"), [("Bound", True), ("Pending", False)])
+def test_a_claim_is_bound(phase: str, held: bool) -> None:
+    """Every claim of the namespace."""
+    claims: list[Json] = [{"metadata": {"name": "data"}, "status": {"phase": phase}}]
+    found = look({"persistentvolumeclaims": claims}, case("STO-04", "PersistentVolume/disk"))
+
+    assert (oracle("STO-04").why_not(found) == "") is held
+
+
+@pytest.mark.parametrize(("allowed", "pods", "held"), [(1, 2, True), (0, 1, False), (1, 0, False)])
+def test_a_budget_lets_one_go(allowed: int, pods: int, held: bool) -> None:
+    """And there are pods under it: one that selects none allows everything."""
+    budget: Json = {"metadata": {"name": "web"}, "status": {"disruptionsAllowed": allowed, "expectedPods": pods}}
+    found = look({"poddisruptionbudgets": [budget]}, case("AUT-05", "PodDisruptionBudget/shop/web"))
+
+    assert (oracle("AUT-05").why_not(found) == "") is held
+
+
+def test_a_restart_is_of_the_template_and_of_nothing_else() -> None:
+    """The note that `rollout restart` leaves is allowed where a container has to read anew."""
+    line = "Deployment/shop/web: spec.template.metadata.annotations.kubectl.kubernetes.io/restartedAt"
+
+    assert oracle("CON-18").strange(case("CON-18"), [line]) == []
+    assert oracle("SCH-01").strange(case("SCH-01"), [line]) == [line]
