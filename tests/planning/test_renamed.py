@@ -18,7 +18,7 @@ from tests.scoreboard import names as drawn
 
 BROKEN = sorted(name for name in names() if load(name).expect.fault)
 # Words of Kubernetes itself, or of the trade, that scenarios use as everybody does.
-COMMON = {"app", "default", "http", "default-scheduler", "data", "main"}
+COMMON = {"app", "default", "http", "default-scheduler", "data", "main", "cache"}
 
 
 def own_words(scenario: Scenario) -> set[str]:
