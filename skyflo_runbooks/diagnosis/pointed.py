@@ -53,7 +53,9 @@ def sources(pod: Json, container: Container) -> Iterator[tuple[Source, str]]:
     for source in each(container.spec, "envFrom"):
         yield from _named(here, source, "configMapRef", "secretRef", key="")
     for variable in each(container.spec, "env"):
-        held = at(variable, "valueFrom", default={})
+        held = variable.get("valueFrom")
+        if not isinstance(held, dict):
+            continue  # said outright, as most are
         for ref in ("configMapKeyRef", "secretKeyRef"):
             key = str(at(held, ref, "key", default=""))
             yield from _named(here, held, *((ref, "") if ref.startswith("config") else ("", ref)), key=key)
