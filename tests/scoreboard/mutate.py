@@ -25,6 +25,7 @@ from skyflo_runbooks.model.json import Json, at
 _SOURCE = re.compile(r"(?P<kind>[A-Z]\w+)/(?:(?P<namespace>[^/ ]+)/)?(?P<name>\S+)(?: (?P<part>.*))?")
 NOISE = 500
 _FEW = 20
+_ENOUGH = 150
 
 
 def rests_on_its_evidence(snapshot: Snapshot, incident: Incident, finding: Finding) -> bool:
@@ -70,7 +71,8 @@ def taken_away(snapshot: Snapshot, piece: Evidence) -> Snapshot:
 def _says(told: Json, text: str) -> bool:
     """Return whether an event or a condition says these words; a few letters are no words."""
     words, said = _plain(text.rstrip("…")), _plain(str(told.get("message") or ""))
-    return min(len(words), len(said)) > _FEW and (words in said or said in words)
+    # The beginning tells: evidence is cut where it is long, and an event begins with what its controller tried.
+    return min(len(words), len(said)) > _FEW and (words[:_ENOUGH] in said or said[:_ENOUGH] in words)
 
 
 def _plain(text: str) -> str:

@@ -40,7 +40,8 @@ def attached_elsewhere(graph: Graph) -> Iterator[Finding]:
             key = (namespace_of(claim), name_of(claim))
             holders = [other for other in users(graph, claim) if other is not pod and at(other, "spec", "nodeName")]
             holders = [other for other in holders if at(other, "spec", "nodeName") != at(pod, "spec", "nodeName")]
-            if "ReadWriteMany" in (at(claim, "spec", "accessModes") or []) or not holders or key in seen:
+            modes = at(claim, "spec", "accessModes", default=[])
+            if (isinstance(modes, list) and "ReadWriteMany" in modes) or not holders or key in seen:
                 continue
             seen.add(key)
             yield _multi_attach(graph, pod, claim, holders[0], told)

@@ -43,12 +43,7 @@ def give_again(case: Case) -> Repair:
         "patch": [test, {"op": "remove", "path": "/spec/claimRef"}],
         "patch_type": "json",
     }
-    where: dict[str, object] = {"namespace": param("namespace"), "path": "/spec/volumeName"}
-    bound = build(
-        "field_equals",
-        ["PersistentVolumeClaim", facts["claim"]],
-        {**where, "value": case.finding.object.name},
-    )
+    bound = build("claim_bound", [facts["claim"]], {"namespace": param("namespace")})
     why = f"It belongs to a claim that is gone; {facts['claim']} waits for it, and gets the data that is on it."
     way = one(case, "k8s_patch", arguments, f"Clear the claimRef of {case.finding.object}", why, checks=(bound,))
     return Repair(ways=(way,), advice=_advice(case))

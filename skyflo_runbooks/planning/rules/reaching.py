@@ -58,7 +58,11 @@ def let_names_out(case: Case) -> Repair:
         add = {"op": "add", "path": "/spec/egress", "value": [rule]}
     arguments: Json = {**named(case), "patch": [add], "patch_type": "json"}
     why = f"{case.finding.facts['workload']} looks up names, and no policy lets its lookups out."
-    way = one(case, "k8s_patch", arguments, "Let lookups of names out, to the cluster's DNS alone", why)
+    # The rule is the last of the list: it stands there only if it was added.
+    peers = f"/spec/egress/{len(held or [])}/to/0/namespaceSelector/matchLabels/kubernetes.io~1metadata.name"
+    there = check_of(case, "field_equals", path=peers, value=SYSTEM)
+    title = "Let lookups of names out, to the cluster's DNS alone"
+    way = one(case, "k8s_patch", arguments, title, why, checks=(there,))
     return Repair(ways=(way,), advice=_advice(case))
 
 

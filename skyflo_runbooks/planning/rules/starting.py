@@ -137,7 +137,10 @@ def set_once(case: Case) -> Repair:
     ]
     arguments: Json = {**named(case), "patch": patch, "patch_type": "json"}
     once = check_of(case, "env_set", container=facts["container"], variable=facts["variable"])
-    held = (once,) if facts["hidden"].startswith("env") else ()
+    # One entry fewer: the last place of the list is empty then. No value is compared, because none may be shown.
+    last = f"/spec/template/spec/{found[0]}/{found[1]}/env/{len(each(found[2], 'env')) - 1}/name"
+    fewer = check_of(case, "field_equals", path=last, value=None)
+    held = (once, fewer) if facts["hidden"].startswith("env") else (fewer,)
     why = f"It hides {facts['hidden']}, which then counts again. Neither value is shown here."
     title = f"Take the later {facts['variable']} away"
     return Repair(ways=(one(case, "k8s_patch", arguments, title, why, checks=held), *back), advice=_advice(case))

@@ -21,11 +21,13 @@ def apart(graph: Graph) -> Iterator[Finding]:
         key = str(terms[0].get("topologyKey", "")) if terms else ""
         open_to_it = [node for node in graph.all("Node") if not {"taint", "selector"} & set(refusals(node, found.spec))]
         domains = {value for node in open_to_it if (value := labels_of(node).get(key)) is not None}
+        # A node that is cordoned or not Ready is a domain, and no place now: a plan counts places.
+        places = {labels_of(node).get(key) for node in open_to_it if not refusals(node, found.spec)} & domains
         wanted = replicas(found.workload)
         spread = (
             f"{wanted} replicas, {len(domains)} domains of {key}" if key else "another workload's rule keeps them out"
         )
-        facts = {"key": key, "domains": str(len(domains)), "replicas": str(wanted)}
+        facts = {"key": key, "domains": str(len(places)), "replicas": str(wanted)}
         yield Finding(
             fault="SCH-06",
             title=f"{found.wait}: its anti-affinity cannot be met ({spread})",
