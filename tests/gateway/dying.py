@@ -1,9 +1,9 @@
 """A gateway process that kills itself, by SIGKILL, at one step between approval and receipt.
 
-Run as `python -m tests.gateway.dying DATA URL STREAMS CHANGE STEP`: it opens the gateway on the practice cluster at URL
-(and the pods behind STREAMS), proposes CHANGE, approves it with a key of its own, and dies at STEP: `STEP 2` is where
-it comes there for the second time. Without a step it only finishes what a former process left behind, and prints the
-states and the number of attempts.
+Run as `python -m tests.gateway.dying DATA URL STREAMS CHANGE [STEP [PATIENCE]]`: it opens the gateway on the cluster at
+URL (and the pods behind STREAMS), proposes CHANGE, approves it with a key of its own, and dies at STEP: `STEP 2` is
+where it comes there for the second time. Without a step it only finishes what a former process left behind, for which
+it has PATIENCE seconds, and prints the states and the number of attempts.
 """
 
 import asyncio
@@ -180,7 +180,7 @@ class MortalCluster(Cluster):
         return ran
 
 
-async def main(data: Path, url: str, pods: str, change: str, step: str) -> None:
+async def main(data: Path, url: str, pods: str, change: str, step: str = "", patience: str = "20") -> None:
     """Live, and perhaps die."""
     fate = Fate(step)
     store = MortalStore(data)
@@ -194,7 +194,7 @@ async def main(data: Path, url: str, pods: str, change: str, step: str) -> None:
         if step:
             await approve(gateway, change)
         else:
-            await finished(gateway)
+            await finished(gateway, float(patience))
 
 
 def renders(change: Change) -> Rendering:
@@ -217,10 +217,11 @@ async def approve(gateway: Gateway, change: str) -> None:
     await gateway.settled(id_, 20)
 
 
-async def finished(gateway: Gateway) -> None:
-    """Wait until nothing is under way any more, and say how it stands."""
+async def finished(gateway: Gateway, patience: float) -> None:
+    """Wait until nothing is under way any more, at most so many seconds, and say how it stands."""
     states: list[str] = []
-    for _ in range(100):
+    end = asyncio.get_running_loop().time() + patience
+    while asyncio.get_running_loop().time() < end:
         states = [row.state for row in gateway.store.find()]
         if not set(states) & {"approved", "executing", "unknown"}:
             break
@@ -230,6 +231,4 @@ async def finished(gateway: Gateway) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(
-        main(Path(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4], sys.argv[5] if len(sys.argv) > 5 else "")
-    )
+    asyncio.run(main(Path(sys.argv[1]), *sys.argv[2:]))

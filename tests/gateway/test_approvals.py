@@ -16,7 +16,7 @@ from skyflo_runbooks.gateway.store import Row
 from skyflo_runbooks.model.errors import NotAllowed, Refused
 from skyflo_runbooks.model.json import Json
 from tests.gateway.operator import Key
-from tests.gateway.world import OPERATOR, RAISE, World, signed, world
+from tests.gateway.world import OPERATOR, RAISE, Gated, World, signed, world
 
 ALICE, BOB, EVE = (Identity("operator", name, "admin") for name in ("alice", "bob", "eve"))
 APPROVERS = [{"role": "approver", "operators": ["alice", "bob", OPERATOR.name]}]
@@ -27,7 +27,7 @@ def policy(**members: Any) -> PolicyFile:
     return msgspec.convert({"bindings": APPROVERS, **members}, PolicyFile)
 
 
-def paired(here: World, who: Identity, rank: Rank = "admin") -> Key:
+def paired(here: Gated, who: Identity, rank: Rank = "admin") -> Key:
     """Pair a key for an operator."""
     key = Key()
     link = identity.issue(here.gateway.store, "link", identity.GATEWAY, identity.LINK_LIFE, rank=rank)

@@ -17,13 +17,13 @@ from skyflo_runbooks.model.json import Json
 from tests.gateway.authenticator import Authenticator
 from tests.gateway.operator import Key
 from tests.gateway.test_approvals import ALICE, paired
-from tests.gateway.world import OPERATOR, World, world
+from tests.gateway.world import OPERATOR, Gated, World, world
 
 ORIGIN = "http://localhost:7717"
 FROM_LOW = PolicyFile(passkey_from="low")
 
 
-def register(here: World, device: Authenticator, who: Identity = OPERATOR, key: Key | None = None) -> Any:
+def register(here: Gated, device: Authenticator, who: Identity = OPERATOR, key: Key | None = None) -> Any:
     """Register a passkey as the gateway's page does."""
     store, site = here.gateway.store, here.gateway.approvals.site
     asked = passkeys.options(store, site, who)
@@ -36,7 +36,7 @@ def register(here: World, device: Authenticator, who: Identity = OPERATOR, key: 
 
 
 def ballot(
-    here: World, row: Row, device: Authenticator, who: Identity = OPERATOR, key: Key | None = None, **other: Any
+    here: Gated, row: Row, device: Authenticator, who: Identity = OPERATOR, key: Key | None = None, **other: Any
 ) -> Ballot:
     """Return a ballot with an assertion; `other` are members that the passkey is made to sign instead."""
     nonce = identity.new_nonce(here.gateway.store, proposal=row.proposal.id, operator=who.name)

@@ -24,7 +24,8 @@ from skyflo_runbooks.gateway.step import PATIENCE, Patience
 from skyflo_runbooks.gateway.store import Row
 from skyflo_runbooks.model.check import Check
 from skyflo_runbooks.model.errors import BadInput
-from skyflo_runbooks.model.json import Json
+from skyflo_runbooks.model.json import Json, at
+from skyflo_runbooks.model.objects import ObjectRef
 from skyflo_runbooks.model.proposal import Origin, Verification
 from skyflo_runbooks.model.request import Rendered
 from skyflo_runbooks.practice import PracticeCluster
@@ -79,6 +80,18 @@ class Gated:
         await self.gateway.decide(row.proposal.id, self.ballot(row), OPERATOR)
         return await self.gateway.settled(row.proposal.id, 10)
 
+    async def limit(self) -> str:
+        """Return the memory limit in the cluster."""
+        spec = (await self._flagship())["spec"]["template"]["spec"]
+        return str(at(spec, "containers", 0, "resources", "limits", "memory"))
+
+    async def replicas(self) -> int:
+        """Return how many replicas the Deployment wants."""
+        return int(at(await self._flagship(), "spec", "replicas"))
+
+    async def _flagship(self) -> Json:
+        return await self.gateway.cluster.get(ObjectRef("Deployment", "payment-service", "checkout"))
+
     def record(self, row: Row) -> None:
         """Record an approval as a gateway leaves it that dies right then: nothing is dispatched."""
         gateway = self.gateway
@@ -99,22 +112,6 @@ class World(Gated):
     def __init__(self, gateway: Gateway, practice: PracticeCluster, gate: Gate) -> None:
         super().__init__(gateway, gate)
         self.practice = practice
-
-    async def limit(self) -> str:
-        """Return the memory limit in the cluster."""
-        from skyflo_runbooks.model.json import at
-        from skyflo_runbooks.model.objects import ObjectRef
-
-        live = await self.gateway.cluster.get(ObjectRef("Deployment", "payment-service", "checkout"))
-        return str(at(live, "spec", "template", "spec", "containers", 0, "resources", "limits", "memory"))
-
-    async def replicas(self) -> int:
-        """Return how many replicas the Deployment wants."""
-        from skyflo_runbooks.model.json import at
-        from skyflo_runbooks.model.objects import ObjectRef
-
-        live = await self.gateway.cluster.get(ObjectRef("Deployment", "payment-service", "checkout"))
-        return int(at(live, "spec", "replicas"))
 
     def writes(self) -> int:
         """Return how many writes by attempts the Deployment shows."""

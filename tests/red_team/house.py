@@ -14,16 +14,19 @@ from starlette.responses import JSONResponse
 
 from skyflo_runbooks.gateway.decisions import Ballot
 from skyflo_runbooks.gateway.gate import Gate
-from skyflo_runbooks.gateway.gateway import Gateway
+from skyflo_runbooks.gateway.gateway import Gateway, open_store
 from skyflo_runbooks.gateway.identity import Identity
+from skyflo_runbooks.gateway.policy.compose import compose
+from skyflo_runbooks.gateway.policy.file import PolicyFile
 from skyflo_runbooks.gateway.redaction import Redactor
 from skyflo_runbooks.gateway.store import Row, Store
 from skyflo_runbooks.model.errors import SkyfloError
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.objects import ObjectRef
 from skyflo_runbooks.model.request import MERGE_PATCH, Request
-from skyflo_runbooks.practice import PracticeCluster
-from tests.gateway.world import OPERATOR, World
+from tests.gateway.world import OPERATOR, Gated
+from tests.red_team.grounds import body_of, listening
+from tests.service.running import Served, serving
 
 PATH = "/apis/apps/v1/namespaces/checkout/deployments/payment-service"
 REF = ObjectRef("Deployment", "payment-service", "checkout", "apps/v1")
@@ -79,16 +82,17 @@ class Between:
 
 async def mutated(receive: Any, seconds: int) -> Any:
     """Return a `receive` whose JSON Patch sets minReadySeconds as well."""
-    raw, more = b"", True
-    while more:
-        message = await receive()
-        raw, more = raw + message.get("body", b""), message.get("more_body", False)
-    operations = [*msgspec.json.decode(raw), {"op": "add", "path": "/spec/minReadySeconds", "value": seconds}]
+    operations = msgspec.json.decode(await body_of(receive))
+    return saying(msgspec.json.encode([*operations, {"op": "add", "path": "/spec/minReadySeconds", "value": seconds}]))
 
-    async def again() -> Any:
-        return {"type": "http.request", "body": msgspec.json.encode(operations), "more_body": False}
 
-    return again
+def saying(body: bytes) -> Any:
+    """Return a `receive` that gives this body."""
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
 
 
 async def _nowhere(message: Any) -> None:
@@ -101,7 +105,7 @@ class Clock(Store):
     offset = timedelta()
 
     @classmethod
-    def of(cls, world: World) -> "Clock":
+    def of(cls, world: Gated) -> "Clock":
         """Return the clock of a gateway that was opened with one."""
         assert isinstance(world.gateway.store, cls)
         return world.gateway.store
@@ -111,35 +115,108 @@ class Clock(Store):
         return super().now() + self.offset
 
 
+class Besieged(Gated):
+    """A gateway over the cluster of a house."""
+
+    async def writes(self) -> int:
+        """Return how many writes by attempts the Deployment shows."""
+        return attempts(await self._flagship())
+
+
+def attempts(deployment: Json) -> int:
+    """Return how many writes by attempts an object shows."""
+    managers = [str(entry["manager"]) for entry in deployment["metadata"]["managedFields"]]
+    return sum(name.startswith("skyflo-at-") for name in managers)
+
+
+class House:
+    """A cluster with the flagship's objects, a folder, and the gateways that are opened on them.
+
+    `app` is the cluster's API server as an ASGI application, `tmp` the folder.
+    """
+
+    def __init__(self, app: Any, tmp: Path) -> None:
+        self.app = app
+        self.tmp = tmp
+
+    def client(self, app: Any = None) -> httpx.AsyncClient:
+        """Return a client of the API server, or of what stands before it."""
+        return httpx.AsyncClient(transport=httpx.ASGITransport(app or self.app), base_url="http://practice")
+
+    def cluster(self) -> Cluster:
+        """Return the cluster as somebody sees it past every gateway and attacker."""
+        return Cluster(self.client())
+
+    async def deployment(self) -> Json:
+        """Return the flagship's Deployment as it is."""
+        async with self.cluster() as cluster:
+            return await cluster.get(REF)
+
+    @asynccontextmanager
+    async def besieged(
+        self,
+        *,
+        life: float = 1800.0,
+        store: Callable[[Path], Store] = open_store,
+        between: type[Between] = Between,
+        timeout: float = 30.0,
+        policy: PolicyFile | None = None,
+        wired: bool = False,
+    ) -> AsyncIterator[tuple[Besieged, Between]]:
+        """Open a gateway with an attacker between it and the cluster; `wired` means on a real socket."""
+        attacker = between(self.app)
+        async with listening(attacker) if wired else _in_process() as url:
+            client = httpx.AsyncClient(base_url=url) if url else self.client(attacker)
+            cluster, redactor = Cluster(client, timeout=timeout), Redactor()
+            gate = Gate(cluster, redactor)
+            gateway = Gateway(
+                cluster=cluster,
+                store=store(self.tmp / "data"),
+                render=gate.render,
+                redactor=redactor,
+                life=timedelta(seconds=life),
+                tick=0.05,
+                rules=compose(policy or PolicyFile()),
+                origin="http://localhost:7717",
+            )
+            gate.events = gateway.events
+            async with gateway:
+                yield Besieged(gateway, gate), attacker
+
+    @asynccontextmanager
+    async def world(self, policy: PolicyFile | None = None) -> AsyncIterator[Besieged]:
+        """Open a gateway before which nobody stands."""
+        async with self.besieged(policy=policy) as (here, _):
+            yield here
+
+    @asynccontextmanager
+    async def running(self, policy: PolicyFile | None = None) -> AsyncIterator[Served]:
+        """Run the whole service."""
+        async with serving(self.tmp, self.cluster(), policy) as desk:
+            yield Served(desk)
+
+    def somebody(self, patch: Json) -> Hook:
+        """Return what writes `patch` to the Deployment by another client, past the attacker."""
+
+        async def write() -> None:
+            async with self.cluster() as cluster:
+                wanted = Request("patch", REF, PATH, patch, MERGE_PATCH)
+                await cluster.send(wanted, dry_run=False, field_manager="somebody")
+
+        return write
+
+    def everything(self, world: Gated) -> str:
+        """Return all that the gateway keeps on disk and would show to a client, as one text."""
+        files = [path for path in (self.tmp / "data").iterdir() if path.is_file()]
+        kept = b"\n".join(path.read_bytes() for path in files).decode(errors="replace")
+        shown = msgspec.json.encode([world.gateway.view(row) for row in world.gateway.store.find()]).decode()
+        told = msgspec.json.encode([entry.body for entry in world.gateway.store.entries()]).decode()
+        return "\n".join((kept, shown, told))
+
+
 @asynccontextmanager
-async def besieged(
-    tmp: Path,
-    *,
-    speed: float = 20.0,
-    life: float = 1800.0,
-    store: type[Store] = Store,
-    between: type[Between] = Between,
-    timeout: float = 30.0,
-) -> AsyncIterator[tuple[World, Between]]:
-    """Open a gateway with an attacker between it and the practice cluster."""
-    practice = PracticeCluster("oomkilled-payment", speed=speed)
-    attacker = between(practice.app)
-    async with practice.running():
-        client = httpx.AsyncClient(transport=httpx.ASGITransport(attacker), base_url="http://practice")
-        cluster = Cluster(client, timeout=timeout)
-        redactor = Redactor()
-        gate = Gate(cluster, redactor)
-        gateway = Gateway(
-            cluster=cluster,
-            store=store(tmp / "data"),
-            render=gate.render,
-            redactor=redactor,
-            life=timedelta(seconds=life),
-            tick=0.05,
-        )
-        gate.events = gateway.events
-        async with gateway:
-            yield World(gateway, practice, gate), attacker
+async def _in_process() -> AsyncIterator[str]:
+    yield ""
 
 
 async def at_rest(gateway: Gateway, id_: str, seconds: float = 10.0) -> str:
@@ -156,28 +233,7 @@ async def tried(attempt: Coroutine[object, object, object]) -> None:
         await attempt
 
 
-async def voted(world: World, row: Row, ballot: Ballot, who: Identity = OPERATOR) -> str:
+async def voted(world: Gated, row: Row, ballot: Ballot, who: Identity = OPERATOR) -> str:
     """Hand a ballot in and return the state in which the proposal comes to rest."""
     await tried(world.gateway.decide(row.proposal.id, ballot, who))
     return await at_rest(world.gateway, row.proposal.id)
-
-
-def somebody(practice: PracticeCluster, patch: Json) -> Hook:
-    """Return what writes `patch` to the Deployment by another client, past the attacker."""
-
-    async def write() -> None:
-        client = httpx.AsyncClient(transport=httpx.ASGITransport(practice.app), base_url="http://practice")
-        async with Cluster(client) as cluster:
-            wanted = Request("patch", REF, PATH, patch, MERGE_PATCH)
-            await cluster.send(wanted, dry_run=False, field_manager="somebody")
-
-    return write
-
-
-def everything(world: World, tmp: Path) -> str:
-    """Return all that the gateway keeps on disk and would show to a client, as one text."""
-    files = [path for path in (tmp / "data").iterdir() if path.is_file()]
-    kept = b"\n".join(path.read_bytes() for path in files).decode(errors="replace")
-    shown = msgspec.json.encode([world.gateway.view(row) for row in world.gateway.store.find()]).decode()
-    told = msgspec.json.encode([entry.body for entry in world.gateway.store.entries()]).decode()
-    return "\n".join((kept, shown, told))

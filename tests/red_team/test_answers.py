@@ -4,16 +4,15 @@ Whatever it says, the record must come to say what the cluster shows, and one ap
 """
 
 import asyncio
-from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from starlette.responses import JSONResponse
 
 from skyflo_runbooks.model.json import Json
-from tests.gateway.world import OPERATOR, World
-from tests.red_team.house import Between, besieged
+from tests.gateway.world import OPERATOR, Gated
+from tests.red_team.grounds import body_of
+from tests.red_team.house import Between, House, saying
 from tests.red_team.weakening import Gate, against
 from tests.red_team.weaknesses import ATTACKS
 
@@ -35,13 +34,7 @@ class Unsteady(Between):
             await self._app(scope, receive, send)
             return
         mishap, self.mishap = self.mishap, ""
-        body, more = b"", True
-        while more:
-            message = await receive()
-            body, more = body + message.get("body", b""), message.get("more_body", False)
-
-        async def once() -> Any:
-            return {"type": "http.request", "body": body, "more_body": False}
+        body = await body_of(receive)
 
         async def counted(told: Any) -> None:
             self.accepted += told["type"] == "http.response.start" and told["status"] < 300
@@ -50,16 +43,24 @@ class Unsteady(Between):
             await counted(told)
             await send(told)
 
-        await self._app(scope, once, counted if mishap else passed)
+        await self._app(scope, saying(body), counted if mishap else passed)
         if mishap == "twice":
-            await self._app(scope, once, passed)
+            await self._app(scope, saying(body), passed)
         elif mishap == "closed":
-            raise httpx.RemoteProtocolError("peer closed connection without sending complete message body")
+            await cut_short(send)
         elif mishap == "late":
-            await asyncio.Event().wait()
+            await receive()  # until the client goes
         elif mishap:
             said = {"kind": "Status", "apiVersion": "v1", "code": int(mishap), "message": "from a proxy on the way"}
-            await JSONResponse(said, int(mishap))(scope, once, send)
+            await JSONResponse(said, int(mishap))(scope, saying(body), send)
+
+
+async def cut_short(send: Any) -> None:
+    """Begin an answer, and close the connection in the middle of it."""
+    length = [(b"content-length", b"4096"), (b"content-type", b"application/json")]
+    await send({"type": "http.response.start", "status": 200, "headers": length})
+    await send({"type": "http.response.body", "body": b'{"kind": "Deploy', "more_body": True})
+    raise ConnectionAbortedError
 
 
 # Without `test` operations of its own: what stops a second delivery is what the gateway adds.
@@ -71,7 +72,7 @@ MERGED: Json = {
 }
 
 
-async def applied(world: World, between: Between, mishap: str) -> tuple[str, int]:
+async def applied(world: Gated, between: Between, mishap: str) -> tuple[str, int]:
     """Approve a change under a mishap; return the record's word and how many writes the API server took."""
     assert isinstance(between, Unsteady)
     row = await world.propose("k8s_patch", MERGED)
@@ -85,17 +86,17 @@ async def applied(world: World, between: Between, mishap: str) -> tuple[str, int
 
 @pytest.mark.parametrize("mishap", [*FALSE, "closed", "late"])
 @against(ATTACKS["false-answer"])
-async def test_a_write_that_is_said_to_have_failed(tmp_path: Path, gate: Gate, mishap: str) -> None:
+async def test_a_write_that_is_said_to_have_failed(house: House, gate: Gate, mishap: str) -> None:
     """It was applied: the record must not say otherwise, and must not send it again."""
-    async with besieged(tmp_path, between=Unsteady, timeout=1.0) as (world, between):
+    async with house.besieged(between=Unsteady, timeout=1.0, wired=True) as (world, between):
         state, accepted = await applied(world, between, mishap)
     assert accepted == 1
     gate.bites(state != "executed", state)
 
 
 @against(ATTACKS["delivered-twice"])
-async def test_a_write_that_is_delivered_twice(tmp_path: Path, gate: Gate) -> None:
+async def test_a_write_that_is_delivered_twice(house: House, gate: Gate) -> None:
     """The second one is refused by the server itself, by the version that the first one moved."""
-    async with besieged(tmp_path, between=Unsteady) as (world, between):
+    async with house.besieged(between=Unsteady, wired=True) as (world, between):
         state, accepted = await applied(world, between, "twice")
     gate.bites(accepted > 1, state)

@@ -2,7 +2,6 @@
 
 from contextlib import suppress
 from datetime import timedelta
-from pathlib import Path
 
 import httpx
 import msgspec
@@ -14,16 +13,16 @@ from skyflo_runbooks.gateway.identity import Identity
 from skyflo_runbooks.model.errors import SkyfloError
 from skyflo_runbooks.model.json import Json
 from tests.gateway.operator import Key
-from tests.gateway.world import OPERATOR, world
-from tests.red_team.house import Clock, at_rest, besieged, somebody, tried, voted
+from tests.gateway.world import OPERATOR
+from tests.red_team.house import Clock, House, at_rest, tried, voted
 from tests.red_team.weakening import Gate, against
 from tests.red_team.weaknesses import ATTACKS
-from tests.service.running import Service, running
+from tests.service.running import Served
 
 SCALE: Json = {"kind": "Deployment", "namespace": "checkout", "name": "payment-service", "replicas": 0}
 
 
-async def approve_by(service: Service, client: httpx.AsyncClient, id_: str) -> str:
+async def approve_by(service: Served, client: httpx.AsyncClient, id_: str) -> str:
     """Approve over HTTP with a key that nobody paired; return the state that comes of it."""
     path = f"/api/v1/proposals/{id_}"
     asked = await client.get(f"{path}/nonce")
@@ -34,9 +33,9 @@ async def approve_by(service: Service, client: httpx.AsyncClient, id_: str) -> s
 
 
 @against(ATTACKS["anonymous-approval"])
-async def test_anonymous(tmp_path: Path, gate: Gate) -> None:
+async def test_anonymous(house: House, gate: Gate) -> None:
     """Without a credential: the door asks for one, and behind it the signature is another's."""
-    async with running(tmp_path) as service:
+    async with house.running() as service:
         view = await service.propose()
         await service.login()
         async with service.client() as client:
@@ -44,9 +43,9 @@ async def test_anonymous(tmp_path: Path, gate: Gate) -> None:
 
 
 @against(ATTACKS["foreign-key"])
-async def test_a_session_without_its_key(tmp_path: Path, gate: Gate) -> None:
+async def test_a_session_without_its_key(house: House, gate: Gate) -> None:
     """A stolen session, as a bearer token, from any program."""
-    async with running(tmp_path) as service:
+    async with house.running() as service:
         view = await service.propose()
         async with service.client(await service.login()) as thief:
             gate.bites(await approve_by(service, thief, view["id"]) == "executed")
@@ -54,27 +53,27 @@ async def test_a_session_without_its_key(tmp_path: Path, gate: Gate) -> None:
 
 @pytest.mark.parametrize("role", ["kernel", "agent"])
 @against(ATTACKS["wrong-role"])
-async def test_another_role(tmp_path: Path, gate: Gate, role: str) -> None:
+async def test_another_role(house: House, gate: Gate, role: str) -> None:
     """Under the operator's own name, with a ballot that this operator signed."""
-    async with world(tmp_path) as at_home:
+    async with house.world() as at_home:
         row = await at_home.propose()
         who = msgspec.convert({"role": role, "name": OPERATOR.name}, Identity)
         gate.bites(await voted(at_home, row, at_home.ballot(row), who) == "executed")
 
 
 @against(ATTACKS["expired-approval"])
-async def test_after_its_time(tmp_path: Path, gate: Gate) -> None:
+async def test_after_its_time(house: House, gate: Gate) -> None:
     """A ballot that is right in everything else comes a second late; the patrol has not been by."""
-    async with besieged(tmp_path, store=Clock) as (at_home, _):
+    async with house.besieged(store=Clock) as (at_home, _):
         row = await at_home.propose()
         Clock.of(at_home).offset = timedelta(minutes=30, seconds=1)
         gate.bites(await voted(at_home, row, at_home.ballot(row)) == "executed")
 
 
 @against(ATTACKS["clock-back"])
-async def test_a_clock_set_back(tmp_path: Path, gate: Gate) -> None:
+async def test_a_clock_set_back(house: House, gate: Gate) -> None:
     """To before the proposal was made: its time has not come."""
-    async with besieged(tmp_path, store=Clock) as (at_home, _):
+    async with house.besieged(store=Clock) as (at_home, _):
         row = await at_home.propose()
         ballot = at_home.ballot(row)
         Clock.of(at_home).offset = timedelta(hours=-2)
@@ -82,9 +81,9 @@ async def test_a_clock_set_back(tmp_path: Path, gate: Gate) -> None:
 
 
 @against(ATTACKS["signature-replay"])
-async def test_a_signature_of_another_approval(tmp_path: Path, gate: Gate) -> None:
+async def test_a_signature_of_another_approval(house: House, gate: Gate) -> None:
     """The operator approved a harmless change; a thief of the session takes the signature to another one."""
-    async with world(tmp_path) as at_home:
+    async with house.world() as at_home:
         harmless, evil = await at_home.propose(), await at_home.propose("k8s_scale", SCALE, step="away")
         signed = at_home.ballot(harmless)
         nonce = identity.new_nonce(at_home.gateway.store, proposal=evil.proposal.id, operator=OPERATOR.name)
@@ -93,9 +92,9 @@ async def test_a_signature_of_another_approval(tmp_path: Path, gate: Gate) -> No
 
 
 @against(ATTACKS["nonce-replay"])
-async def test_a_wish_for_a_link_sent_twice(tmp_path: Path, gate: Gate) -> None:
+async def test_a_wish_for_a_link_sent_twice(practice_house: House, gate: Gate) -> None:
     """Whoever records the operator's call sends it again, and would be an operator."""
-    async with world(tmp_path) as at_home:
+    async with practice_house.world() as at_home:
         store = at_home.gateway.store
         nonce = identity.new_nonce(store, proposal=credentials.LINK, operator=OPERATOR.name)
         signature = at_home.key.sign(credentials.message(credentials.LINK, nonce, {}))
@@ -117,9 +116,9 @@ async def test_a_wish_for_a_link_sent_twice(tmp_path: Path, gate: Gate) -> None:
 
 
 @against(ATTACKS["link-replay"])
-async def test_a_link_used_again(tmp_path: Path, gate: Gate) -> None:
+async def test_a_link_used_again(house: House, gate: Gate) -> None:
     """It was left in a terminal's history; who finds it pairs a key of his own and approves with it."""
-    async with world(tmp_path) as at_home:
+    async with house.world() as at_home:
         store = at_home.gateway.store
         row = await at_home.propose()
         link = identity.issue(store, "link", identity.GATEWAY, identity.LINK_LIFE)
@@ -131,12 +130,12 @@ async def test_a_link_used_again(tmp_path: Path, gate: Gate) -> None:
 
 
 @against(ATTACKS["approval-used-twice"])
-async def test_an_approval_used_twice(tmp_path: Path, gate: Gate) -> None:
+async def test_an_approval_used_twice(house: House, gate: Gate) -> None:
     """It was applied, somebody set the old value since, and a second ballot comes for the same proposal."""
-    async with besieged(tmp_path) as (at_home, between):
+    async with house.besieged() as (at_home, between):
         row = await at_home.propose()
         assert (await at_home.approve(row)).state == "executed"
-        await somebody(at_home.practice, {"spec": {"minReadySeconds": 1}})()
+        await house.somebody({"spec": {"minReadySeconds": 1}})()
         await tried(at_home.gateway.decide(row.proposal.id, at_home.ballot(row), OPERATOR))
         with suppress(TimeoutError):
             await at_rest(at_home.gateway, row.proposal.id, 2)
@@ -144,9 +143,9 @@ async def test_an_approval_used_twice(tmp_path: Path, gate: Gate) -> None:
 
 
 @against(ATTACKS["digest-exchanged"])
-async def test_another_digest_than_the_one_that_waits(tmp_path: Path, gate: Gate) -> None:
+async def test_another_digest_than_the_one_that_waits(house: House, gate: Gate) -> None:
     """The page showed another change, and the person signed what it showed."""
-    async with world(tmp_path) as at_home:
+    async with house.world() as at_home:
         shown, waits = await at_home.propose(), await at_home.propose("k8s_scale", SCALE, step="away")
         id_, digest = waits.proposal.id, shown.proposal.digest
         nonce = identity.new_nonce(at_home.gateway.store, proposal=id_, operator=OPERATOR.name)
@@ -156,9 +155,9 @@ async def test_another_digest_than_the_one_that_waits(tmp_path: Path, gate: Gate
 
 
 @against(ATTACKS["request-exchanged"])
-async def test_a_request_exchanged_after_the_approval(tmp_path: Path, gate: Gate) -> None:
+async def test_a_request_exchanged_after_the_approval(house: House, gate: Gate) -> None:
     """In the database, sealed as it is, it is laid into the approved proposal's place."""
-    async with besieged(tmp_path) as (at_home, _):
+    async with house.besieged() as (at_home, _):
         row, evil = await at_home.propose(), await at_home.propose("k8s_scale", SCALE, step="away")
         await at_home.gateway.decide(row.proposal.id, at_home.ballot(row), OPERATOR)
         with at_home.gateway.store.transaction() as db:
@@ -174,18 +173,18 @@ async def test_a_request_exchanged_after_the_approval(tmp_path: Path, gate: Gate
     ids=["spec", "label"],
 )
 @against(ATTACKS["object-changed"])
-async def test_an_object_changed_in_between(tmp_path: Path, gate: Gate, patch: Json) -> None:
+async def test_an_object_changed_in_between(house: House, gate: Gate, patch: Json) -> None:
     """The person saw another object than the one that it would be applied to."""
-    async with besieged(tmp_path) as (at_home, _):
+    async with house.besieged() as (at_home, _):
         row = await at_home.propose()
-        await somebody(at_home.practice, patch)()
+        await house.somebody(patch)()
         gate.bites(await voted(at_home, row, at_home.ballot(row)) == "executed")
 
 
 @against(ATTACKS["revision-survived"])
-async def test_an_approval_of_the_version_before(tmp_path: Path, gate: Gate) -> None:
+async def test_an_approval_of_the_version_before(house: House, gate: Gate) -> None:
     """The plan was revised to 768Mi; a ballot for the first version, signed before, comes now."""
-    async with world(tmp_path) as at_home:
+    async with house.world() as at_home:
         first = await at_home.propose()
         ballot = at_home.ballot(first)
         await at_home.gateway.modify(first.proposal.id, {"limits.memory": "768Mi"}, OPERATOR)

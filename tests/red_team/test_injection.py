@@ -2,7 +2,6 @@
 
 import asyncio
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -12,9 +11,8 @@ from skyflo_mcp.kubernetes.client import Cluster
 
 from skyflo_runbooks.model.errors import SkyfloError
 from skyflo_runbooks.model.json import Json
-from skyflo_runbooks.practice import PracticeCluster
-from tests.gateway.world import OPERATOR, world
-from tests.red_team.house import somebody
+from tests.gateway.world import OPERATOR
+from tests.red_team.house import House
 from tests.red_team.weakening import Gate, against
 from tests.red_team.weaknesses import ATTACKS
 
@@ -56,11 +54,10 @@ class Watched:
         await self._app(scope, receive, send)
 
 
-async def sent(place: str) -> list[str]:
+async def sent(house: House, place: str) -> list[str]:
     """Call tools with each evil value at `place`, and return what reached the API server."""
-    watched = Watched(PracticeCluster("oomkilled-payment").app)
-    client = httpx.AsyncClient(transport=httpx.ASGITransport(watched), base_url="http://practice")
-    async with Cluster(client) as cluster:
+    watched = Watched(house.app)
+    async with Cluster(house.client(watched)) as cluster:
         await cluster.kinds()
         for tool, more in CALLS:
             name = "pod" if tool == "k8s_logs" else "name"
@@ -72,26 +69,26 @@ async def sent(place: str) -> list[str]:
 
 
 @against(ATTACKS["name-injection"])
-async def test_a_name_leaves_its_place(gate: Gate) -> None:
+async def test_a_name_leaves_its_place(house: House, gate: Gate) -> None:
     """Nothing of it reaches the API server."""
-    left = await sent("name")
+    left = await sent(house, "name")
     gate.bites(bool(left), left[:3])
 
 
 @against(ATTACKS["namespace-injection"])
-async def test_a_namespace_leaves_its_place(gate: Gate) -> None:
+async def test_a_namespace_leaves_its_place(house: House, gate: Gate) -> None:
     """Nothing of it reaches the API server."""
-    left = await sent("namespace")
+    left = await sent(house, "namespace")
     gate.bites(bool(left), left[:3])
 
 
 @against(ATTACKS["copied-line"])
-async def test_a_line_that_is_copied_to_a_shell(tmp_path: Path, gate: Gate) -> None:
+async def test_a_line_that_is_copied_to_a_shell(house: House, gate: Gate) -> None:
     """An annotation, which anybody in the cluster writes, ends the quotes of the line that the card offers to copy."""
-    planted = tmp_path / "planted"
+    planted = house.tmp / "planted"
     evil = f"x'; touch {planted}; echo '$(touch {planted})"
-    async with world(tmp_path) as at_home:
-        await somebody(at_home.practice, {"metadata": {"annotations": {"note": evil}}})()
+    async with house.world() as at_home:
+        await house.somebody({"metadata": {"annotations": {"note": evil}}})()
         target: Json = {"kind": "Deployment", "namespace": "checkout", "name": "payment-service"}
         patch = {"metadata": {"annotations": {"note": f"new {evil}"}}}
         row = await at_home.approve(await at_home.propose("k8s_patch", {**target, "patch": patch}))

@@ -1,12 +1,12 @@
 """The policy: everything that an approval takes besides a signature, and what tries to do without it."""
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
 import msgspec
 import pytest
+from starlette.responses import JSONResponse
 
 from skyflo_runbooks.gateway import identity
 from skyflo_runbooks.gateway.identity import Identity
@@ -20,11 +20,11 @@ from tests.gateway.operator import Key
 from tests.gateway.test_approvals import ALICE, APPROVERS, BOB, paired
 from tests.gateway.test_passkeys import FROM_LOW, ORIGIN, ballot, register
 from tests.gateway.test_reviews import ADMIN, STRANGER, mapped
-from tests.gateway.world import OPERATOR, RAISE, World, signed, world
-from tests.red_team.house import at_rest, somebody, tried, voted
+from tests.gateway.world import OPERATOR, RAISE, Gated, signed
+from tests.red_team.house import Between, House, at_rest, tried, voted
 from tests.red_team.weakening import Gate, against
 from tests.red_team.weaknesses import ATTACKS
-from tests.service.running import FLAGSHIP, Service, running
+from tests.service.running import FLAGSHIP, Served
 from tests.service.test_roles import BODY, Person
 
 MORE: Json = {**RAISE, "limits": {"memory": "600Mi"}}
@@ -36,15 +36,15 @@ def read(**members: Any) -> PolicyFile:
     return msgspec.convert(members, PolicyFile)
 
 
-async def said_yes(here: World, row: Row, who: Identity, key: Key) -> str:
+async def said_yes(here: Gated, row: Row, who: Identity, key: Key) -> str:
     """Try an approval by this operator and key; return the state in which the proposal comes to rest."""
     return await voted(here, row, signed(here.gateway, row, who, key), who)
 
 
 @against(ATTACKS["rank-too-low"])
-async def test_who_may_only_look(tmp_path: Path, gate: Gate) -> None:
+async def test_who_may_only_look(house: House, gate: Gate) -> None:
     """A viewer's session and a viewer's key, over HTTP: the route asks for a rank, and so does the policy."""
-    async with running(tmp_path) as service:
+    async with house.running() as service:
         view = await service.propose()
         viewer = Person(service, "viewer", "viewer")
         await viewer.ask("POST", f"/proposals/{view['id']}/decision", await viewer.ballot(view["id"]))
@@ -52,27 +52,27 @@ async def test_who_may_only_look(tmp_path: Path, gate: Gate) -> None:
 
 
 @against(ATTACKS["wrong-namespace"])
-async def test_an_approver_of_another_namespace(tmp_path: Path, gate: Gate) -> None:
+async def test_an_approver_of_another_namespace(house: House, gate: Gate) -> None:
     """Bound to payments, and the change lies in checkout."""
     bound = [{"role": "approver", "operators": ["alice"], "namespaces": ["payments"]}]
-    async with world(tmp_path, policy=read(bindings=bound)) as here:
+    async with house.world(policy=read(bindings=bound)) as here:
         key = paired(here, ALICE)
         gate.bites(await said_yes(here, await here.propose(), ALICE, key) == "executed")
 
 
 @against(ATTACKS["own-request"])
-async def test_who_asked_approves(tmp_path: Path, gate: Gate) -> None:
+async def test_who_asked_approves(house: House, gate: Gate) -> None:
     """Also by way of a modification: what somebody modified is what they asked for."""
-    async with world(tmp_path, policy=read(not_the_requester=True)) as here:
+    async with house.world(policy=read(not_the_requester=True)) as here:
         key = paired(here, ALICE)
         asked = await here.gateway.modify((await here.propose()).proposal.id, {"limits.memory": "600Mi"}, ALICE)
         gate.bites(await said_yes(here, asked, ALICE, key) == "executed")
 
 
 @against(ATTACKS["counted-twice"])
-async def test_one_approver_counts_twice(tmp_path: Path, gate: Gate) -> None:
+async def test_one_approver_counts_twice(house: House, gate: Gate) -> None:
     """Two are needed; alice approves on two machines."""
-    async with world(tmp_path, policy=read(approvals=2, bindings=APPROVERS)) as here:
+    async with house.world(policy=read(approvals=2, bindings=APPROVERS)) as here:
         row = await here.propose()
         for key in (paired(here, ALICE), paired(here, ALICE)):
             state = await said_yes(here, row, ALICE, key)
@@ -80,18 +80,18 @@ async def test_one_approver_counts_twice(tmp_path: Path, gate: Gate) -> None:
 
 
 @against(ATTACKS["passkey-missing"])
-async def test_without_the_passkey(tmp_path: Path, gate: Gate) -> None:
+async def test_without_the_passkey(house: House, gate: Gate) -> None:
     """The paired key was stolen, the passkey was not."""
-    async with world(tmp_path, policy=FROM_LOW) as here:
+    async with house.world(policy=FROM_LOW) as here:
         register(here, Authenticator(ORIGIN))
         row = await here.propose()
         gate.bites(await voted(here, row, here.ballot(row)) == "executed")
 
 
 @against(ATTACKS["passkey-replay"])
-async def test_a_passkeys_answer_again(tmp_path: Path, gate: Gate) -> None:
+async def test_a_passkeys_answer_again(house: House, gate: Gate) -> None:
     """Recorded at an approval that counted; the paired key was stolen besides."""
-    async with world(tmp_path, policy=FROM_LOW) as here:
+    async with house.world(policy=FROM_LOW) as here:
         device = Authenticator(ORIGIN)
         register(here, device)
         harmless = await here.propose()
@@ -104,16 +104,16 @@ async def test_a_passkeys_answer_again(tmp_path: Path, gate: Gate) -> None:
 
 @pytest.mark.parametrize("typed", ["", "another"])
 @against(ATTACKS["name-untyped"])
-async def test_a_deletion_without_its_name(tmp_path: Path, gate: Gate, typed: str) -> None:
+async def test_a_deletion_without_its_name(house: House, gate: Gate, typed: str) -> None:
     """Signed as it was typed."""
-    async with world(tmp_path) as here:
+    async with house.world() as here:
         live = await here.gateway.cluster.list("ConfigMap", "checkout")
         named = {"kind": "ConfigMap", "namespace": "checkout", "name": live.items[0]["metadata"]["name"]}
         row = await here.propose("k8s_delete", named)
         gate.bites(await voted(here, row, mistyped(here, row, typed)) == "executed")
 
 
-def mistyped(here: World, row: Row, typed: str) -> Any:
+def mistyped(here: Gated, row: Row, typed: str) -> Any:
     """Return a ballot that is rightly signed over what was typed."""
     from skyflo_runbooks.gateway import decisions
 
@@ -124,40 +124,47 @@ def mistyped(here: World, row: Row, typed: str) -> Any:
 
 
 @against(ATTACKS["freeze-ignored"])
-async def test_in_a_freeze(tmp_path: Path, gate: Gate) -> None:
+async def test_in_a_freeze(house: House, gate: Gate) -> None:
     """It was announced for the whole time."""
     freeze = {"from": "2020-01-01T00:00:00Z", "to": "2099-01-01T00:00:00Z", "reason": "year-end"}
-    async with world(tmp_path, policy=read(freezes=[freeze])) as here:
+    async with house.world(policy=read(freezes=[freeze])) as here:
         row = await here.propose()
         gate.bites(await voted(here, row, here.ballot(row)) == "executed")
 
 
 @against(ATTACKS["rate-exceeded"])
-async def test_more_than_an_hour_allows(tmp_path: Path, gate: Gate) -> None:
+async def test_more_than_an_hour_allows(house: House, gate: Gate) -> None:
     """One is allowed, and was given."""
-    async with world(tmp_path, policy=read(approvals_per_hour=1)) as here:
+    async with house.world(policy=read(approvals_per_hour=1)) as here:
         assert (await here.approve(await here.propose())).state == "executed"
         row = await here.propose(arguments=MORE, step="more")
         gate.bites(await voted(here, row, here.ballot(row)) == "executed")
 
 
 @against(ATTACKS["cluster-says-no"])
-async def test_what_the_cluster_would_not_let_them(tmp_path: Path, gate: Gate) -> None:
+async def test_what_the_cluster_would_not_let_them(house: House, gate: Gate) -> None:
     """The gateway may do it, the approver at the cluster may not."""
-    async with world(tmp_path, policy=mapped(STRANGER)) as here:
+    async with house.world(policy=mapped(STRANGER)) as here:
         row = await here.propose()
         gate.bites(await voted(here, row, here.ballot(row)) == "executed")
 
 
+class Silencing(Between):
+    """Refuses to have anything reviewed."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Pass everything else on."""
+        if scope.get("path", "").endswith("subjectaccessreviews"):
+            await JSONResponse({"kind": "Status", "code": 403, "message": "no"}, 403)(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
 @against(ATTACKS["evidence-missing"])
-async def test_a_review_that_is_kept_from_answering(tmp_path: Path, gate: Gate) -> None:
+async def test_a_review_that_is_kept_from_answering(house: House, gate: Gate) -> None:
     """Whoever can make the API server's reviews fail would be rid of the condition."""
 
-    def front(request: httpx.Request) -> httpx.Response | None:
-        away = request.url.path.endswith("subjectaccessreviews")
-        return httpx.Response(403, json={"kind": "Status", "code": 403, "message": "no"}) if away else None
-
-    async with world(tmp_path, policy=mapped(ADMIN), front=front) as here:
+    async with house.besieged(policy=mapped(ADMIN), between=Silencing) as (here, _):
         row = await here.propose()
         gate.bites(await voted(here, row, here.ballot(row)) == "executed")
 
@@ -165,7 +172,7 @@ async def test_a_review_that_is_kept_from_answering(tmp_path: Path, gate: Gate) 
 # A record that somebody wrote in
 
 
-def forged(here: World, row: Row, *, told: bool) -> None:
+def forged(here: Gated, row: Row, *, told: bool) -> None:
     """Write a decision that nobody made into the record, `told` in the ledger as well."""
     made: Json = {
         "kind": "approve", "operator": OPERATOR.name, "digest": row.proposal.digest, "at": row.proposal.created,
@@ -178,7 +185,7 @@ def forged(here: World, row: Row, *, told: bool) -> None:
             store.append(db, "approve", {"proposal": id_, "state": "approved", **made})
 
 
-async def set_approved(here: World, row: Row) -> str:
+async def set_approved(here: Gated, row: Row) -> str:
     """Write the state into the table; return the one that comes of it."""
     with here.gateway.store.transaction() as db:
         db.execute("UPDATE proposals SET state = 'approved' WHERE id = ?", (row.proposal.id,))
@@ -187,9 +194,9 @@ async def set_approved(here: World, row: Row) -> str:
 
 @pytest.mark.parametrize("decided", [False, True], ids=["state", "decision"])
 @against(ATTACKS["forged-state"])
-async def test_a_state_in_the_table(tmp_path: Path, gate: Gate, decided: bool) -> None:
+async def test_a_state_in_the_table(house: House, gate: Gate, decided: bool) -> None:
     """Whoever can write to the file, and nothing else."""
-    async with world(tmp_path) as here:
+    async with house.world() as here:
         row = await here.propose()
         if decided:
             forged(here, row, told=False)
@@ -197,18 +204,18 @@ async def test_a_state_in_the_table(tmp_path: Path, gate: Gate, decided: bool) -
 
 
 @against(ATTACKS["forged-decision"])
-async def test_a_decision_in_table_and_ledger(tmp_path: Path, gate: Gate) -> None:
+async def test_a_decision_in_table_and_ledger(house: House, gate: Gate) -> None:
     """The whole story is told; only the operator's key was not there."""
-    async with world(tmp_path) as here:
+    async with house.world() as here:
         row = await here.propose()
         forged(here, row, told=True)
         gate.bites(await set_approved(here, row) == "executed")
 
 
 @against(ATTACKS["forged-key"])
-async def test_a_key_in_the_table(tmp_path: Path, gate: Gate) -> None:
+async def test_a_key_in_the_table(house: House, gate: Gate) -> None:
     """Of the attacker's, under the operator's name."""
-    async with world(tmp_path) as here:
+    async with house.world() as here:
         row, here.key = await here.propose(), Key()
         public = identity.read_key(here.key.jwk)
         jwk = msgspec.json.encode(public).decode()
@@ -222,9 +229,9 @@ async def test_a_key_in_the_table(tmp_path: Path, gate: Gate) -> None:
 
 
 @against(ATTACKS["forged-requester"])
-async def test_another_name_for_who_asked(tmp_path: Path, gate: Gate) -> None:
+async def test_another_name_for_who_asked(house: House, gate: Gate) -> None:
     """Who asks may not approve; so alice puts bob down as who asked."""
-    async with world(tmp_path, policy=read(not_the_requester=True)) as here:
+    async with house.world(policy=read(not_the_requester=True)) as here:
         key = paired(here, ALICE)
         asked = await here.gateway.modify((await here.propose()).proposal.id, {"limits.memory": "600Mi"}, ALICE)
         binding = msgspec.structs.replace(asked.proposal.binding, requester=str(BOB))
@@ -239,19 +246,19 @@ async def test_another_name_for_who_asked(tmp_path: Path, gate: Gate) -> None:
 # Several at once
 
 
-async def two(service: Service, operator: Person) -> list[Json]:
+async def two(service: Served, operator: Person) -> list[Json]:
     """Propose two changes and return the operator's ballots for them."""
     ids = [(await service.propose(tool="k8s_scale", arguments=WEB, step="web"))["id"], (await service.propose())["id"]]
     return [{"id": id_, "ballot": await operator.ballot(id_)} for id_ in ids]
 
 
 @against(ATTACKS["several-one-moved"])
-async def test_several_of_which_one_moved(tmp_path: Path, gate: Gate) -> None:
+async def test_several_of_which_one_moved(house: House, gate: Gate) -> None:
     """The second's object was changed after its card was looked at; the first is applied all the same."""
-    async with running(tmp_path) as service:
+    async with house.running() as service:
         operator = Person(service, "on-call")
         ballots = await two(service, operator)
-        await somebody(service.practice, {"spec": {"minReadySeconds": 1}})()
+        await house.somebody({"spec": {"minReadySeconds": 1}})()
         answer = await operator.ask("POST", "/decisions", {"ballots": ballots})
         states = [service.desk.gateway.store.get(one["id"]).state for one in ballots]
         assert states[0] == "executed", answer.text
@@ -259,9 +266,9 @@ async def test_several_of_which_one_moved(tmp_path: Path, gate: Gate) -> None:
 
 
 @against(ATTACKS["several-one-revised"])
-async def test_several_of_which_one_was_revised(tmp_path: Path, gate: Gate) -> None:
+async def test_several_of_which_one_was_revised(house: House, gate: Gate) -> None:
     """A kernel revised the second after its card was looked at: the first version is not applied."""
-    async with running(tmp_path) as service:
+    async with house.running() as service:
         operator = Person(service, "on-call")
         ballots = await two(service, operator)
         old = ballots[1]["id"]
@@ -275,7 +282,7 @@ async def test_several_of_which_one_was_revised(tmp_path: Path, gate: Gate) -> N
 # A narrowed token
 
 
-def narrowed(service: Service, place: str = "payments") -> httpx.AsyncClient:
+def narrowed(service: Served, place: str = "payments") -> httpx.AsyncClient:
     """Return a client with a kernel's token that reaches one namespace and no other."""
     store = service.desk.gateway.store
     token = identity.issue(store, "kernel", "narrow", timedelta(days=1), namespaces=(place,), owner="on-call")
@@ -283,26 +290,26 @@ def narrowed(service: Service, place: str = "payments") -> httpx.AsyncClient:
 
 
 @against(ATTACKS["token-reads-elsewhere"])
-async def test_a_narrowed_token_reads(tmp_path: Path, gate: Gate) -> None:
+async def test_a_narrowed_token_reads(house: House, gate: Gate) -> None:
     """Pods of checkout, or of everywhere."""
-    async with running(tmp_path) as service, narrowed(service) as client:
+    async with house.running() as service, narrowed(service) as client:
         pods = {"arguments": {"kind": "Pod", "namespace": "checkout"}}
         gate.bites((await client.post("/api/v1/tools/k8s_get", json=pods)).status_code == 200)
 
 
 @against(ATTACKS["token-asks-elsewhere"])
-async def test_a_narrowed_token_proposes(tmp_path: Path, gate: Gate) -> None:
+async def test_a_narrowed_token_proposes(house: House, gate: Gate) -> None:
     """A change in checkout, which an operator might approve without looking who asked."""
-    async with running(tmp_path) as service, narrowed(service) as client:
+    async with house.running() as service, narrowed(service) as client:
         await client.post("/api/v1/proposals", json=BODY)
         gate.bites(bool(service.desk.gateway.store.find()))
 
 
 @pytest.mark.parametrize("said", ["argument", "manifest"])
 @against(ATTACKS["token-moves-elsewhere"])
-async def test_a_narrowed_token_modifies(tmp_path: Path, gate: Gate, said: str) -> None:
+async def test_a_narrowed_token_modifies(house: House, gate: Gate, said: str) -> None:
     """What it proposed in its own namespace becomes a change in checkout, by the argument or by the manifest."""
-    async with running(tmp_path) as service, narrowed(service, "default") as client:
+    async with house.running() as service, narrowed(service, "default") as client:
         arguments = {"content": [settings()], "namespace": "default"}
         own = (await client.post("/api/v1/proposals", json={"tool": "k8s_apply", "arguments": arguments})).json()["id"]
         set_ = {"namespace": "checkout"} if said == "argument" else {"content": [settings(namespace="checkout")]}
@@ -317,9 +324,9 @@ def settings(**metadata: str) -> Json:
 
 
 @against(ATTACKS["token-rehearses-elsewhere"])
-async def test_a_narrowed_token_rehearses(tmp_path: Path, gate: Gate) -> None:
+async def test_a_narrowed_token_rehearses(house: House, gate: Gate) -> None:
     """The argument says its own namespace, the manifest says checkout."""
-    async with running(tmp_path) as service, narrowed(service, "default") as client:
+    async with house.running() as service, narrowed(service, "default") as client:
         arguments = {"content": [settings(namespace="checkout")], "namespace": "default"}
         asked = {"tool": "k8s_apply", "arguments": arguments, "replay": True}
         answer = await client.post("/api/v1/proposals", json=asked)
@@ -327,9 +334,9 @@ async def test_a_narrowed_token_rehearses(tmp_path: Path, gate: Gate) -> None:
 
 
 @against(ATTACKS["program-changes-others"])
-async def test_a_program_modifies_what_others_asked_for(tmp_path: Path, gate: Gate) -> None:
+async def test_a_program_modifies_what_others_asked_for(house: House, gate: Gate) -> None:
     """Alice's notebook proposed; bob's puts in values of its own, and alice's card is gone."""
-    async with world(tmp_path) as here:
+    async with house.world() as here:
         asked = Origin(requester=str(Identity("kernel", "alices", owner="alice")), step="raise_memory")
         row = await here.gateway.propose(Wish("k8s_set_resources", RAISE, asked))
         bobs = Identity("kernel", "bobs", "admin", owner="bob")
@@ -338,10 +345,10 @@ async def test_a_program_modifies_what_others_asked_for(tmp_path: Path, gate: Ga
 
 
 @against(ATTACKS["session-asks-elsewhere"])
-async def test_a_session_for_who_may_not_ask(tmp_path: Path, gate: Gate) -> None:
+async def test_a_session_for_who_may_not_ask(practice_house: House, gate: Gate) -> None:
     """Bob proposes in default and nowhere else; the incident lies in checkout."""
     bound = [{"role": "requester", "operators": ["bob"], "namespaces": ["default"]}]
-    async with running(tmp_path, policy=read(bindings=bound)) as service:
+    async with practice_house.running(policy=read(bindings=bound)) as service:
         bob = Person(service, "bob")
         asked = await bob.ask("POST", "/resolve", {"text": FLAGSHIP, "namespaces": ["checkout"]})
         view = (await bob.ask("GET", f"/resolve/{asked.json()['session']}?wait=20")).json()
@@ -352,9 +359,9 @@ async def test_a_session_for_who_may_not_ask(tmp_path: Path, gate: Gate) -> None
 
 
 @against(ATTACKS["token-sees-elsewhere"])
-async def test_a_narrowed_token_sees(tmp_path: Path, gate: Gate) -> None:
+async def test_a_narrowed_token_sees(house: House, gate: Gate) -> None:
     """Proposals in checkout, one by one and in the list."""
-    async with running(tmp_path) as service, narrowed(service) as client:
+    async with house.running() as service, narrowed(service) as client:
         view = await service.propose()
         one = await client.get(f"/api/v1/proposals/{view['id']}")
         gate.bites(one.status_code == 200 and len((await client.get("/api/v1/proposals")).json()) == 1)

@@ -3,7 +3,6 @@
 import asyncio
 import sqlite3
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -12,8 +11,8 @@ from skyflo_runbooks.gateway.gateway import open_store
 from skyflo_runbooks.gateway.store import Row
 from skyflo_runbooks.model.errors import BadInput, Refused, SkyfloError
 from skyflo_runbooks.model.json import Json
-from tests.gateway.world import OPERATOR, World
-from tests.red_team.house import besieged, somebody
+from tests.gateway.world import OPERATOR, Gated
+from tests.red_team.house import House
 
 FOREIGN = {"metadata": {"labels": {"team": "others"}}}
 
@@ -25,13 +24,13 @@ def limited(memory: str) -> Json:
     return {"spec": {"template": {"spec": {"containers": [container]}}}}
 
 
-def pragma(world: World, said: str) -> None:
+def pragma(world: Gated, said: str) -> None:
     """Set something on the record's own connection."""
     assert isinstance(world.gateway.store.database, SqliteDatabase)
     world.gateway.store.database.connection.execute(f"PRAGMA {said}")
 
 
-async def state_of(world: World, row: Row, *states: str) -> Row:
+async def state_of(world: Gated, row: Row, *states: str) -> Row:
     """Wait until the proposal is in one of `states`, at most 15 s, and return it."""
     async with asyncio.timeout(15):
         while (now := world.gateway.store.get(row.proposal.id)).state not in states:
@@ -40,47 +39,47 @@ async def state_of(world: World, row: Row, *states: str) -> Row:
 
 
 @pytest.mark.parametrize("moment", ["dry run", "write"])
-async def test_a_second_writer_in_the_gap_voids_it(tmp_path: Path, moment: str) -> None:
+async def test_a_second_writer_in_the_gap_voids_it(house: House, moment: str) -> None:
     """Exactly between reading and the last dry run, or between the dry run and the write."""
-    async with besieged(tmp_path) as (world, between):
+    async with house.besieged() as (world, between):
         row = await world.propose()
-        hook = somebody(world.practice, FOREIGN)
+        hook = house.somebody(FOREIGN)
         if moment == "dry run":
             between.before_dry_run = hook
         else:
             between.before_write = hook
         done = await world.approve(row)
         assert done.state == "void"
-        assert (await world.limit(), world.writes()) == ("256Mi", 0)
+        assert (await world.limit(), await world.writes()) == ("256Mi", 0)
 
 
-async def test_a_writer_that_changes_the_very_value_voids_it(tmp_path: Path) -> None:
+async def test_a_writer_that_changes_the_very_value_voids_it(house: House) -> None:
     """He sets the approved value himself: nothing is sent over it, and nobody claims it."""
-    async with besieged(tmp_path) as (world, between):
+    async with house.besieged() as (world, between):
         row = await world.propose()
-        between.before_write = somebody(world.practice, limited("512Mi"))
+        between.before_write = house.somebody(limited("512Mi"))
         done = await world.approve(row)
-        assert (done.state, world.writes()) == ("void", 0)
+        assert (done.state, await world.writes()) == ("void", 0)
 
 
 @pytest.mark.parametrize("status", [500, 502, 504, 409], ids=["500", "502", "504", "409 after a retry"])
-async def test_an_applied_write_with_a_false_answer_is_found(tmp_path: Path, status: int) -> None:
+async def test_an_applied_write_with_a_false_answer_is_found(house: House, status: int) -> None:
     """A proxy says it failed: the live object decides, and nothing is sent twice."""
-    async with besieged(tmp_path) as (world, between):
+    async with house.besieged() as (world, between):
         row = await world.propose()
         between.answers = [status]
         await world.gateway.decide(row.proposal.id, world.ballot(row), OPERATOR)
         done = await state_of(world, row, "executed", "failed", "void")
-        assert (done.state, between.writes, world.writes()) == ("executed", 1, 1)
+        assert (done.state, between.writes, await world.writes()) == ("executed", 1, 1)
         assert await world.limit() == "512Mi"
 
 
-async def test_a_locked_record_after_the_write_loses_nothing(tmp_path: Path) -> None:
+async def test_a_locked_record_after_the_write_loses_nothing(house: House) -> None:
     """Another process holds the database while the answer comes: not "failed", and settled when it lets go."""
-    async with besieged(tmp_path) as (world, between):
+    async with house.besieged() as (world, between):
         row = await world.propose()
         pragma(world, "busy_timeout = 10")
-        other = sqlite3.connect(tmp_path / "data" / "gateway.db", isolation_level=None)
+        other = sqlite3.connect(house.tmp / "data" / "gateway.db", isolation_level=None)
 
         async def lock() -> None:
             other.execute("BEGIN IMMEDIATE")
@@ -94,12 +93,12 @@ async def test_a_locked_record_after_the_write_loses_nothing(tmp_path: Path) -> 
         other.execute("ROLLBACK")
         other.close()
         done = await state_of(world, row, "executed", "failed", "void")
-        assert (done.state, between.writes, world.writes()) == ("executed", 1, 1)
+        assert (done.state, between.writes, await world.writes()) == ("executed", 1, 1)
 
 
-async def test_a_record_that_cannot_be_written_decides_nothing(tmp_path: Path) -> None:
+async def test_a_record_that_cannot_be_written_decides_nothing(house: House) -> None:
     """Read-only at the moment of the decision: an error, no attempt; the ballot counts when it is writable again."""
-    async with besieged(tmp_path) as (world, between):
+    async with house.besieged() as (world, between):
         row = await world.propose()
         ballot = world.ballot(row)
         pragma(world, "query_only = ON")
@@ -111,9 +110,9 @@ async def test_a_record_that_cannot_be_written_decides_nothing(tmp_path: Path) -
         assert (await world.gateway.settled(row.proposal.id, 10)).state == "executed"
 
 
-async def test_the_patrol_outlives_a_record_that_cannot_be_written(tmp_path: Path) -> None:
+async def test_the_patrol_outlives_a_record_that_cannot_be_written(practice_house: House) -> None:
     """The time of a proposal ends while the disk is full: it expires when there is room again."""
-    async with besieged(tmp_path, life=0.3) as (world, _):
+    async with practice_house.besieged(life=0.3) as (world, _):
         row = await world.propose()
         pragma(world, "query_only = ON")
         async with asyncio.timeout(10):
@@ -123,9 +122,9 @@ async def test_the_patrol_outlives_a_record_that_cannot_be_written(tmp_path: Pat
         await state_of(world, row, "expired")
 
 
-async def test_two_who_look_at_once_settle_it_once(tmp_path: Path) -> None:
+async def test_two_who_look_at_once_settle_it_once(house: House) -> None:
     """The executor and the patrol look for the same lost answer: one settles, the other one agrees."""
-    async with besieged(tmp_path) as (world, between):
+    async with house.besieged() as (world, between):
         row = await world.propose()
         between.answers = [504]
         await world.gateway.decide(row.proposal.id, world.ballot(row), OPERATOR)
@@ -138,9 +137,9 @@ async def test_two_who_look_at_once_settle_it_once(tmp_path: Path) -> None:
         assert kinds.count("settle_executed") == 1
 
 
-async def test_two_approvals_at_once_make_one_attempt(tmp_path: Path) -> None:
+async def test_two_approvals_at_once_make_one_attempt(house: House) -> None:
     """Two rightly signed ballots with their own nonces."""
-    async with besieged(tmp_path) as (world, between):
+    async with house.besieged() as (world, between):
         row = await world.propose()
         ballots = [world.ballot(row), world.ballot(row)]
         said = await asyncio.gather(
@@ -151,23 +150,23 @@ async def test_two_approvals_at_once_make_one_attempt(tmp_path: Path) -> None:
         assert between.writes == 1
 
 
-async def test_ten_equal_wishes_at_once_are_one_proposal(tmp_path: Path) -> None:
+async def test_ten_equal_wishes_at_once_are_one_proposal(house: House) -> None:
     """Ten tabs run the same cell."""
-    async with besieged(tmp_path) as (world, _):
+    async with house.besieged() as (world, _):
         rows = await asyncio.gather(*(world.propose() for _ in range(10)))
         assert len({row.proposal.id for row in rows}) == 1
 
 
-async def test_a_second_gateway_on_the_same_record_is_refused(tmp_path: Path) -> None:
+async def test_a_second_gateway_on_the_same_record_is_refused(practice_house: House) -> None:
     """Two would apply one approval twice."""
-    async with besieged(tmp_path):
+    async with practice_house.besieged():
         with pytest.raises(BadInput, match="Another gateway"):
-            open_store(tmp_path / "data")
+            open_store(practice_house.tmp / "data")
 
 
-async def test_a_modification_after_the_approval_leaves_one_write(tmp_path: Path) -> None:
+async def test_a_modification_after_the_approval_leaves_one_write(house: House) -> None:
     """Either the approval was used first, or it is gone: never both values."""
-    async with besieged(tmp_path) as (world, between):
+    async with house.besieged() as (world, between):
         row = await world.propose()
         await world.gateway.decide(row.proposal.id, world.ballot(row), OPERATOR)
         with pytest.raises(SkyfloError):
@@ -177,19 +176,19 @@ async def test_a_modification_after_the_approval_leaves_one_write(tmp_path: Path
         assert await world.limit() in ("256Mi", "512Mi")
 
 
-async def test_the_way_back_over_a_foreign_change_is_refused(tmp_path: Path) -> None:
+async def test_the_way_back_over_a_foreign_change_is_refused(house: House) -> None:
     """Somebody set another limit since: his value is not undone with ours."""
-    async with besieged(tmp_path) as (world, between):
+    async with house.besieged() as (world, between):
         done = await world.approve(await world.propose())
-        await somebody(world.practice, limited("1Gi"))()
+        await house.somebody(limited("1Gi"))()
         with pytest.raises(SkyfloError):
             await world.gateway.roll_back(done.proposal.id, OPERATOR)
         assert (await world.limit(), between.writes) == ("1Gi", 1)
 
 
-async def test_the_way_back_is_gone_once(tmp_path: Path) -> None:
+async def test_the_way_back_is_gone_once(house: House) -> None:
     """It needs its own approval, and a second one is refused."""
-    async with besieged(tmp_path) as (world, between):
+    async with house.besieged() as (world, between):
         done = await world.approve(await world.propose())
         back = await world.gateway.roll_back(done.proposal.id, OPERATOR)
         assert (back.state, between.writes) == ("proposed", 1)

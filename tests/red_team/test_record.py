@@ -3,27 +3,25 @@
 import asyncio
 import sqlite3
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager, ExitStack, suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
-import httpx
 import pytest
-from skyflo_mcp.kubernetes.client import Cluster
 
 from skyflo_runbooks.gateway import ledger
 from skyflo_runbooks.gateway.database import SqliteDatabase
 from skyflo_runbooks.gateway.gateway import open_store
 from skyflo_runbooks.model.errors import BadInput
-from skyflo_runbooks.practice import PracticeCluster
-from tests.gateway.test_crash import in_cluster, served
+from skyflo_runbooks.model.json import at
 from tests.gateway.test_restored import approved, copy
-from tests.gateway.world import OPERATOR, Gated, World, gated, world
-from tests.red_team.house import at_rest, besieged, tried
+from tests.gateway.world import OPERATOR, Gated
+from tests.red_team.grounds import listening
+from tests.red_team.house import House, at_rest, attempts, tried
 from tests.red_team.weakening import Gate, against, command
 from tests.red_team.weaknesses import ATTACKS
 
 
-def spoil(world: World, how: str, stack: ExitStack) -> None:
+def spoil(world: Gated, how: str, stack: ExitStack) -> None:
     """Let nothing more be written to the record."""
     database = world.gateway.store.database
     assert isinstance(database, SqliteDatabase)
@@ -38,9 +36,9 @@ def spoil(world: World, how: str, stack: ExitStack) -> None:
 
 @pytest.mark.parametrize("how", ["locked", "read-only"])
 @against(ATTACKS["record-unwritable"])
-async def test_a_record_that_cannot_be_written(tmp_path: Path, gate: Gate, how: str) -> None:
+async def test_a_record_that_cannot_be_written(house: House, gate: Gate, how: str) -> None:
     """Then nothing is decided and nothing applied; nothing goes on in memory."""
-    async with besieged(tmp_path) as (at_home, _):
+    async with house.besieged() as (at_home, _):
         row = await at_home.propose()
         ballot = at_home.ballot(row)
         with ExitStack() as stack:
@@ -53,9 +51,9 @@ async def test_a_record_that_cannot_be_written(tmp_path: Path, gate: Gate, how: 
 
 
 @against(ATTACKS["record-rewritten"])
-async def test_a_rewritten_entry(tmp_path: Path, gate: Gate) -> None:
+async def test_a_rewritten_entry(house: House, gate: Gate) -> None:
     """Who owns the file takes the trigger away and puts another name under an approval."""
-    async with world(tmp_path) as at_home:
+    async with house.world() as at_home:
         await at_home.approve(await at_home.propose())
         with at_home.gateway.store.transaction() as db:
             db.execute("DROP TRIGGER entries_never_change")
@@ -69,37 +67,30 @@ async def test_a_rewritten_entry(tmp_path: Path, gate: Gate) -> None:
 
 
 @against(ATTACKS["two-gateways"])
-async def test_a_second_gateway_on_the_same_record(tmp_path: Path, gate: Gate) -> None:
+async def test_a_second_gateway_on_the_same_record(practice_house: House, gate: Gate) -> None:
     """Both would dispatch what was approved."""
-    async with world(tmp_path):
+    async with practice_house.world():
         opened = False
         with suppress(BadInput):
-            open_store(tmp_path / "data").close()
+            open_store(practice_house.tmp / "data").close()
             opened = True
         gate.bites(opened)
 
 
 @against(ATTACKS["record-restored"])
-async def test_an_approval_that_was_used_since(tmp_path: Path, gate: Gate) -> None:
+async def test_an_approval_that_was_used_since(house: House, gate: Gate) -> None:
     """A copy with an open approval is put back after it was applied and undone again."""
-    practice = PracticeCluster("oomkilled-payment", speed=20)
-    async with practice.running():
-        async with over(practice, tmp_path) as at_home:
-            id_ = await approved(at_home)
-            copy(tmp_path / "data", tmp_path / "before")
-            await at_rest(at_home.gateway, id_)
-            await at_home.approve(await at_home.gateway.roll_back(id_, OPERATOR))
-        assert in_cluster(practice)[0] == "256Mi"
-        copy(tmp_path / "before", tmp_path / "data")
-        async with over(practice, tmp_path) as at_home:
-            await at_rest(at_home.gateway, id_)
-        gate.bites(in_cluster(practice)[0] == "512Mi")
-
-
-def over(practice: PracticeCluster, tmp: Path) -> AbstractAsyncContextManager[Gated]:
-    """Open a gateway over a practice cluster that outlives it."""
-    client = httpx.AsyncClient(transport=httpx.ASGITransport(practice.app), base_url="http://practice")
-    return gated(Cluster(client), tmp)
+    data, before = house.tmp / "data", house.tmp / "before"
+    async with house.world() as at_home:
+        id_ = await approved(at_home)
+        copy(data, before)
+        await at_rest(at_home.gateway, id_)
+        await at_home.approve(await at_home.gateway.roll_back(id_, OPERATOR))
+        assert await at_home.limit() == "256Mi"
+    copy(before, data)
+    async with house.world() as at_home:
+        await at_rest(at_home.gateway, id_)
+        gate.bites(await at_home.limit() == "512Mi")
 
 
 async def process(arguments: Sequence[str]) -> str:
@@ -109,25 +100,27 @@ async def process(arguments: Sequence[str]) -> str:
     return out.decode()
 
 
-async def after_a_kill(tmp: Path, gate: Gate, step: str) -> tuple[str, str, int]:
+async def after_a_kill(house: House, gate: Gate, step: str, patience: int = 20) -> tuple[str, str, int]:
     """Kill a gateway at `step`, start it again; return the record's word, the limit in the cluster, and the writes."""
-    async with served() as (practice, url):
-        given = [str(tmp / "data"), url, "http://127.0.0.1:9", "patch"]
+    async with listening(house.app) as url:
+        given = [str(house.tmp / "data"), url, "http://127.0.0.1:9", "patch"]
         await process(command(gate, "tests.gateway.dying", [*given, step]))
-        said = await process(command(gate, "tests.gateway.dying", given))
-        return (said.split() or ["nothing"])[0], *in_cluster(practice)
+        said = await process(command(gate, "tests.gateway.dying", [*given, "", str(patience)]))
+    shown = await house.deployment()
+    limit = at(shown, "spec", "template", "spec", "containers", 0, "resources", "limits", "memory")
+    return (said.split() or ["nothing"])[0], str(limit), attempts(shown)
 
 
 @against(ATTACKS["killed-said-undone"])
-async def test_a_write_that_a_restart_records_as_undone(tmp_path: Path, gate: Gate) -> None:
+async def test_a_write_that_a_restart_records_as_undone(house: House, gate: Gate) -> None:
     """SIGKILL between the write and its answer: the next process must find it."""
-    state, limit, writes = await after_a_kill(tmp_path, gate, "after the request arrived")
+    state, limit, writes = await after_a_kill(house, gate, "after the request arrived")
     assert (limit, writes) == ("512Mi", 1)
     gate.bites(state != "executed", state)
 
 
 @against(ATTACKS["killed-forgotten"])
-async def test_an_approval_that_a_restart_forgets(tmp_path: Path, gate: Gate) -> None:
+async def test_an_approval_that_a_restart_forgets(house: House, gate: Gate) -> None:
     """SIGKILL right after the approval was recorded: the next process must apply it."""
-    state, limit, _ = await after_a_kill(tmp_path, gate, "after approve")
+    state, limit, _ = await after_a_kill(house, gate, "after approve", 4 if gate.weakened else 20)
     gate.bites((state, limit) == ("approved", "256Mi"), state)

@@ -1,6 +1,6 @@
 """Promise 6 attacked from a cell: make the gateway itself say a value that it masked."""
 
-from pathlib import Path
+import asyncio
 from typing import Any
 
 import msgspec
@@ -11,9 +11,9 @@ from skyflo_runbooks.gateway.verifier import Task
 from skyflo_runbooks.model.check import build
 from skyflo_runbooks.model.errors import BadInput, SkyfloError
 from skyflo_runbooks.model.json import Json
-from tests.gateway.world import KERNEL, World
-from tests.red_team.house import Between, besieged, everything, somebody
-from tests.service.running import running
+from skyflo_runbooks.model.verdict import Judgement
+from tests.gateway.world import KERNEL, Gated
+from tests.red_team.house import Between, House
 
 SECRET = "Tr0ub4dor-correct-horse"
 BASE: Json = {"kind": "Deployment", "namespace": "checkout", "name": "payment-service"}
@@ -34,9 +34,9 @@ ENV: Json = {
 }
 
 
-async def the_mark(world: World) -> str:
+async def the_mark(house: House, world: Gated) -> str:
     """Put a secret into the Deployment and return the mark under which a cell sees it."""
-    await somebody(world.practice, ENV)()
+    await house.somebody(ENV)()
     seen = await world.gate.read("k8s_get", dict(BASE), KERNEL)
     text = msgspec.json.encode(seen.result).decode()
     assert SECRET not in text
@@ -54,28 +54,28 @@ def borrowed(mark: str) -> list[tuple[str, Json]]:
 
 
 @pytest.mark.parametrize("place", range(3), ids=["image", "environment", "annotation"])
-async def test_a_mark_moved_to_an_open_place_stays_a_mark(tmp_path: Path, place: int) -> None:
+async def test_a_mark_moved_to_an_open_place_stays_a_mark(house: House, place: int) -> None:
     """A cell proposes to put the masked value where nothing looks secret, and reads the card's diff."""
-    async with besieged(tmp_path) as (world, _):
-        tool, arguments = borrowed(await the_mark(world))[place]
+    async with house.besieged() as (world, _):
+        tool, arguments = borrowed(await the_mark(house, world))[place]
         said = await tried(world, tool, arguments)
         assert SECRET not in said
-        assert SECRET not in everything(world, tmp_path)
+        assert SECRET not in house.everything(world)
 
 
-async def test_a_mark_in_a_read_does_not_come_back_in_the_error(tmp_path: Path) -> None:
+async def test_a_mark_in_a_read_does_not_come_back_in_the_error(house: House) -> None:
     """A cell asks for the Pod of that name: the answer quotes the name."""
-    async with besieged(tmp_path) as (world, _):
-        mark = await the_mark(world)
+    async with house.besieged() as (world, _):
+        mark = await the_mark(house, world)
         with pytest.raises(SkyfloError) as refused:
             await world.gate.read("k8s_get", {"kind": "Pod", "namespace": "checkout", "name": mark}, KERNEL)
         assert SECRET not in str(refused.value)
 
 
-async def test_an_admission_error_that_quotes_a_secret_is_masked(tmp_path: Path) -> None:
+async def test_an_admission_error_that_quotes_a_secret_is_masked(house: House) -> None:
     """A webhook refuses the dry run and repeats the value: it reaches neither the cell nor a rehearsal."""
-    async with besieged(tmp_path) as (world, between):
-        mark = await the_mark(world)
+    async with house.besieged() as (world, between):
+        mark = await the_mark(house, world)
         refuse(between)
         arguments = {**BASE, "container": "payment-service", "set": {"API_TOKEN": mark}}
         said = await tried(world, "k8s_set_env", arguments)
@@ -83,29 +83,29 @@ async def test_an_admission_error_that_quotes_a_secret_is_masked(tmp_path: Path)
         assert SECRET not in said
 
 
-async def test_a_secret_in_a_refusal_after_the_approval_is_not_recorded(tmp_path: Path) -> None:
+async def test_a_secret_in_a_refusal_after_the_approval_is_not_recorded(house: House) -> None:
     """The webhook begins to refuse between approval and dispatch: the receipt and the ledger stay clean."""
-    async with besieged(tmp_path) as (world, between):
-        await the_mark(world)
+    async with house.besieged() as (world, between):
+        await the_mark(house, world)
         row = await world.propose()
         refuse(between)
         done = await world.approve(row)
         assert done.state == "void"
-        assert SECRET not in everything(world, tmp_path)
+        assert SECRET not in house.everything(world)
 
 
-async def test_secret_parameters_and_verification_are_kept_masked(tmp_path: Path) -> None:
+async def test_secret_parameters_and_verification_are_kept_masked(house: House) -> None:
     """A run's parameter that is called a password does not lie in the clear in the database."""
-    async with running(tmp_path) as service:
+    async with house.running() as service:
         view = await service.propose(parameters={"db_password": SECRET}, why=f"password={SECRET}", step="raise_memory")
         assert SECRET not in str(view)
-        kept = b"".join(path.read_bytes() for path in (tmp_path / "data").iterdir() if path.is_file())
+        kept = b"".join(path.read_bytes() for path in (house.tmp / "data").iterdir() if path.is_file())
         assert SECRET.encode() not in kept
 
 
-async def test_a_password_in_the_incidents_words_reaches_no_record(tmp_path: Path) -> None:
+async def test_a_password_in_the_incidents_words_reaches_no_record(practice_house: House) -> None:
     """The operator pastes a log line with a password: ledger, notebook and answer have the mark."""
-    async with running(tmp_path) as service, service.client(service.kernel) as client:
+    async with practice_house.running() as service, service.client(service.kernel) as client:
         text = f"payment-service pods are crash-looping in checkout: login with password={SECRET} failed"
         answer = await client.post("/api/v1/incidents", json={"text": text, "namespaces": ["checkout"]})
         assert answer.status_code == 200, answer.text
@@ -119,7 +119,7 @@ def refuse(between: Between) -> None:
     between.refusals.append(f'admission webhook "policy" denied the request: env {SECRET} is not allowed')
 
 
-async def tried(world: World, tool: str, arguments: Json) -> str:
+async def tried(world: Gated, tool: str, arguments: Json) -> str:
     """Propose a change and return everything that a cell hears of it."""
     try:
         row = await world.propose(tool, arguments, step="borrow")
@@ -128,25 +128,30 @@ async def tried(world: World, tool: str, arguments: Json) -> str:
     return msgspec.json.encode(world.gateway.view(row)).decode()
 
 
-async def test_a_verify_check_does_not_tell_a_secret_value(tmp_path: Path) -> None:
-    """A verify step over no change is anybody's to ask: it neither shows a masked value nor says whether it is one."""
-    async with besieged(tmp_path) as (world, _):
-        await the_mark(world)
-        place = "/spec/template/spec/containers/payment-service/env/DB_PASSWORD/value"
-        for guess in ("x", SECRET):
-            arguments: dict[str, object] = {"namespace": "checkout", "path": place, "value": guess}
-            check = build("field_equals", ["Deployment", "payment-service"], arguments)
-            judgement, _final = await world.gateway.verify(Task("peek", (), (check,), "1s"), (), 20)
+async def peeked(world: Gated, name: str, place: str, guess: str) -> Judgement:
+    """Return what a verify step says of a guess."""
+    arguments: dict[str, object] = {"namespace": "checkout", "path": place, "value": guess}
+    check = build(name, ["Deployment", "payment-service"], arguments)
+    judgement, _final = await world.gateway.verify(Task(f"peek {guess}", (), (check,), "1s"), (), 30)
+    return judgement
 
+
+async def test_a_verify_check_does_not_tell_a_secret_value(house: House) -> None:
+    """A verify step over no change is anybody's to ask: it neither shows a masked value nor says whether it is one."""
+    async with house.besieged() as (world, _):
+        await the_mark(house, world)
+        place = "/spec/template/spec/containers/payment-service/env/DB_PASSWORD/value"
+        asked = (peeked(world, "field_equals", place, guess) for guess in ("x", SECRET))
+        for judgement in await asyncio.gather(*asked):
             assert judgement.verdict == "INCONCLUSIVE"
             assert [one.result for one in judgement.checks] == ["UNKNOWN"]
             assert f"is {SECRET!r}" not in msgspec.json.encode(judgement).decode()
 
 
-async def test_a_read_takes_no_masked_value(tmp_path: Path) -> None:
+async def test_a_read_takes_no_masked_value(house: House) -> None:
     """What a read asks, and whom, would carry the value out."""
-    async with besieged(tmp_path) as (world, _):
-        mark = await the_mark(world)
+    async with house.besieged() as (world, _):
+        mark = await the_mark(house, world)
         asked: list[tuple[str, Json]] = [
             ("k8s_get", {**BASE, "name": mark}),
             ("k8s_http_get", {"namespace": "checkout", "name": "storefront", "path": f"/{mark}"}),

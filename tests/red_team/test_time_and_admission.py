@@ -2,7 +2,6 @@
 
 import shutil
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -10,20 +9,20 @@ from skyflo_runbooks.gateway.store import Store
 from skyflo_runbooks.model import lifecycle
 from skyflo_runbooks.model.lifecycle import TooEarly, TooLate
 from tests.gateway.world import OPERATOR
-from tests.red_team.house import besieged
+from tests.red_team.house import House
 
 
-async def test_admission_that_never_answers_the_same_is_named(tmp_path: Path) -> None:
+async def test_admission_that_never_answers_the_same_is_named(house: House) -> None:
     """A webhook sets another value at each dry run: the card names the field that is not under the digest."""
-    async with besieged(tmp_path) as (world, between):
+    async with house.besieged() as (world, between):
         between.admission = lambda number, dry: number
         row = await world.propose()
         assert "spec.minReadySeconds" in row.proposal.unstable
 
 
-async def test_admission_that_changes_after_the_approval_voids_it(tmp_path: Path) -> None:
+async def test_admission_that_changes_after_the_approval_voids_it(house: House) -> None:
     """Twice the same at the proposal, another value at the dispatch: nothing is sent."""
-    async with besieged(tmp_path) as (world, between):
+    async with house.besieged() as (world, between):
         between.admission = lambda number, dry: 3
         row = await world.propose()
         assert row.proposal.unstable == ()
@@ -32,18 +31,18 @@ async def test_admission_that_changes_after_the_approval_voids_it(tmp_path: Path
         assert (done.state, between.writes) == ("void", 0)
 
 
-async def test_admission_that_lies_in_every_dry_run_is_told(tmp_path: Path) -> None:
+async def test_admission_that_lies_in_every_dry_run_is_told(house: House) -> None:
     """Only the real write gets the other value: it cannot be prevented, so the receipt says it."""
-    async with besieged(tmp_path) as (world, between):
+    async with house.besieged() as (world, between):
         between.admission = lambda number, dry: 3 if dry else 9
         done = await world.approve(await world.propose())
         assert done.state == "executed"
         assert "something else than its dry run" in str(world.gateway.view(done)["receipt"])
 
 
-async def test_honest_admission_is_not_accused(tmp_path: Path) -> None:
+async def test_honest_admission_is_not_accused(house: House) -> None:
     """The same value in dry run and write: nothing is said."""
-    async with besieged(tmp_path) as (world, between):
+    async with house.besieged() as (world, between):
         between.admission = lambda number, dry: 3
         done = await world.approve(await world.propose())
         assert done.state == "executed"
@@ -52,10 +51,10 @@ async def test_honest_admission_is_not_accused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("moved", "refusal"), [(-60, TooEarly), (31 * 60, TooLate)], ids=["back", "forward"])
 async def test_a_clock_that_was_moved_approves_nothing(
-    tmp_path: Path, moved: int, refusal: type[lifecycle.TooEarly | lifecycle.TooLate]
+    practice_house: House, moved: int, refusal: type[lifecycle.TooEarly | lifecycle.TooLate]
 ) -> None:
     """Back behind the proposal, or forward past its end: the guard refuses either."""
-    async with besieged(tmp_path) as (world, _):
+    async with practice_house.besieged() as (world, _):
         binding = (await world.propose()).proposal.binding
         with pytest.raises(refusal):
             lifecycle.admit_decision(
@@ -69,18 +68,18 @@ async def test_a_clock_that_was_moved_approves_nothing(
             )
 
 
-async def test_a_record_set_back_to_before_the_attempt_applies_nothing_again(tmp_path: Path) -> None:
+async def test_a_record_set_back_to_before_the_attempt_applies_nothing_again(house: House) -> None:
     """Yesterday's file says approved, the cluster has the change: looked at, void, and not written twice."""
-    async with besieged(tmp_path) as (world, between):
+    async with house.besieged() as (world, between):
         row = await world.propose()
         store = world.gateway.store
         ballot = world.ballot(row)
-        saved = tmp_path / "saved"
+        saved = house.tmp / "saved"
         await world.gateway.decide(row.proposal.id, ballot, OPERATOR)
         # Still approved: the dispatch runs when this test lets go of the loop.
         assert store.get(row.proposal.id).state == "approved"
         saved.mkdir()
-        for path in (tmp_path / "data").iterdir():
+        for path in (house.tmp / "data").iterdir():
             shutil.copy(path, saved / path.name)
         assert (await world.gateway.settled(row.proposal.id, 10)).state == "executed"
         old = Store(saved)

@@ -28,12 +28,11 @@ FLAGSHIP = (
 )
 
 
-class Service:
-    """A running service with one logged-in operator and a kernel's token."""
+class Served:
+    """A running service over some cluster, with one logged-in operator and a kernel's token."""
 
-    def __init__(self, desk: Desk, practice: PracticeCluster) -> None:
+    def __init__(self, desk: Desk) -> None:
         self.desk = desk
-        self.practice = practice
         self.url = desk.origin
         self.key = Key()
         self.kernel = identity.issue(desk.gateway.store, "kernel", "notebook", identity.PROCESS_LIFE)
@@ -99,6 +98,14 @@ class Service:
         return view
 
 
+class Service(Served):
+    """A running service over the practice cluster."""
+
+    def __init__(self, desk: Desk, practice: PracticeCluster) -> None:
+        super().__init__(desk)
+        self.practice = practice
+
+
 @asynccontextmanager
 async def running(
     home: Path,
@@ -115,8 +122,15 @@ async def running(
     `servers` are the operator's own MCP servers, and `fence` is put before their commands.
     """
     own = practice or PracticeCluster(scenario, speed=speed)
-    sockets = bind("localhost", 0)
     cluster = Cluster(httpx.AsyncClient(transport=httpx.ASGITransport(own.app), base_url="http://practice"))
+    async with own.running() if practice is None else _nothing(), serving(home, cluster, policy) as desk:
+        yield Service(desk, own)
+
+
+@asynccontextmanager
+async def serving(home: Path, cluster: Cluster, policy: PolicyFile | None = None) -> AsyncIterator[Desk]:
+    """Run the service over any cluster while the block lasts."""
+    sockets = bind("localhost", 0)
     settings = Settings(
         home=home,
         data_dir=home / "data",
@@ -130,15 +144,14 @@ async def running(
     desk.gateway.verifier.tick = 0.05
     listening = asyncio.Event()
     server = Announcing(uvicorn.Config(build(desk), log_level="error", timeout_graceful_shutdown=1), listening.set)
-    async with own.running() if practice is None else _nothing():
-        task = asyncio.create_task(server.serve(sockets=sockets))
-        try:
-            await _started(listening, task)
-            yield Service(desk, own)
-        finally:
-            server.should_exit = True
-            await task
-            _close(sockets)
+    task = asyncio.create_task(server.serve(sockets=sockets))
+    try:
+        await _started(listening, task)
+        yield desk
+    finally:
+        server.should_exit = True
+        await task
+        _close(sockets)
 
 
 async def _started(listening: asyncio.Event, task: "asyncio.Task[None]") -> None:

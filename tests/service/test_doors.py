@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.service.running import Service, running
+from tests.service.running import Served, Service, running
 
 PAGE = {"X-Skyflo-Page": "1"}
 
@@ -24,7 +24,7 @@ async def routes(service: Service) -> list[tuple[str, str]]:
 
 
 @asynccontextmanager
-async def browser(service: Service) -> AsyncIterator[httpx.AsyncClient]:
+async def browser(service: Served) -> AsyncIterator[httpx.AsyncClient]:
     """A client that was paired as the gateway's own page does it: by cookie."""
     own = {"Origin": service.url, **PAGE}
     async with httpx.AsyncClient(base_url=service.url, headers=own, timeout=30) as client:

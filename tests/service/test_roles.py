@@ -12,7 +12,7 @@ from skyflo_runbooks.gateway.identity import Rank
 from skyflo_runbooks.gateway.policy.file import RANKS, PolicyFile
 from skyflo_runbooks.model.json import Json
 from tests.gateway.operator import Key
-from tests.service.running import Service, running
+from tests.service.running import Served, running
 
 BODY: Json = {
     "tool": "k8s_set_resources",
@@ -26,7 +26,7 @@ BODY: Json = {
 class Person:
     """An operator with a key and a session."""
 
-    def __init__(self, service: Service, name: str, rank: Rank = "admin") -> None:
+    def __init__(self, service: Served, name: str, rank: Rank = "admin") -> None:
         self._service = service
         self.name = name
         self.key = Key()
