@@ -202,8 +202,7 @@ class Gateway:
         rows = [self.store.get(id_) for id_ in task.changes]
         given = Verification(step=task.step, checks=task.checks, within=task.within, after=after)
         for row in rows:
-            # After a decision nothing is attached: it would look as if the card had shown it.
-            if row.proposal.verification is None and row.state in ("proposed", "in_place"):
+            if takes_checks(row):
                 self.store.attach(row.proposal.id, msgspec.json.encode(given))
         task = with_approved(task, tuple(r.proposal.verification for r in rows if r.proposal.verification))
         if any(row.state in _PENDING for row in rows):
@@ -382,6 +381,14 @@ def measurable(checks: tuple[Check, ...], within: str) -> None:
     for text in (within, *(str(check.arguments.get("window") or "0s") for check in checks)):
         if not 0 <= parse_duration(text) <= LONGEST_WATCH:
             raise BadInput(f"A verify step watches for at most 24 h, got {text[:40]!r}.")
+
+
+def takes_checks(row: Row) -> bool:
+    """Return whether checks may be attached to a proposal: the first ones, and not after its decision.
+
+    Then it would look as if the card had shown them.
+    """
+    return row.proposal.verification is None and row.state in ("proposed", "in_place")
 
 
 def with_approved(task: Task, approved: tuple[Verification, ...]) -> Task:

@@ -18,6 +18,7 @@ from tests.gateway import requests as make
 from tests.gateway.test_secrets import OLD, PATH, REQUESTS, VAULT, coded, leaks
 from tests.gateway.world import RAISE, world
 from tests.red_team.house import Between, besieged, voted
+from tests.red_team.house import House
 from tests.red_team.weakening import Gate, against
 from tests.red_team.weaknesses import ATTACKS
 
@@ -42,11 +43,11 @@ async def test_a_webhook_quotes_a_value(tmp_path: Path, gate: Gate) -> None:
 
 
 @against(ATTACKS["token-learns-elsewhere"])
-async def test_a_narrowed_token_learns_from_an_error(tmp_path: Path, gate: Gate) -> None:
+async def test_a_narrowed_token_learns_from_an_error(house: House, gate: Gate) -> None:
     """There is no container of that name, and the error lists those that there are."""
     arguments: Json = {**RAISE, "container": "guessed"}
     said = ""
-    async with world(tmp_path) as here:
+    async with house.world() as here:
         try:
             await here.gateway.propose(Wish("k8s_set_resources", arguments, Origin(requester=str(NARROW))), NARROW)
         except SkyfloError as error:

@@ -1,5 +1,6 @@
 """The registry: every guard is there, every attack has its test, and an attack that does not bite is told."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -50,11 +51,29 @@ def test_an_attack_is_judged_on_every_gate() -> None:
         met[3].bites(False)
 
 
-def rows() -> dict[str, list[str]]:
-    """Return the cells of each attack's row in docs/security.md."""
+def rows(columns: int = 5) -> dict[str, list[str]]:
+    """Return the cells of each attack's row in the table of docs/security.md that has so many columns."""
     lines = (ROOT / "docs" / "security.md").read_text().splitlines()
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| `")]
-    return {row[0].strip("`"): row for row in cells}
+    return {row[0].strip("`"): row for row in cells if len(row) == columns}
+
+
+def met() -> dict[str, set[str]]:
+    """Return the fixtures that the tests of each attack ask for."""
+    found: dict[str, set[str]] = {name: set() for name in ATTACKS}
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                marks = " ".join(ast.unparse(mark) for mark in node.decorator_list)
+                for name in re.findall(r"against\(ATTACKS\['([\w-]+)'\]\)", marks):
+                    found[name] |= {one.arg for one in node.args.args}
+    return found
+
+
+def test_every_attack_meets_the_real_control_plane_or_it_is_said_why_not() -> None:
+    """The table of those that run once is exactly of those that do."""
+    once = {name for name, fixtures in met().items() if "house" not in fixtures}
+    assert set(rows(columns=2)) == once
 
 
 def test_every_attack_stands_in_the_document() -> None:

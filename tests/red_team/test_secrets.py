@@ -14,6 +14,8 @@ from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.verdict import Judgement
 from tests.gateway.world import KERNEL, Gated
 from tests.red_team.house import Between, House
+from tests.red_team.weakening import Gate, against
+from tests.red_team.weaknesses import ATTACKS
 
 SECRET = "Tr0ub4dor-correct-horse"
 BASE: Json = {"kind": "Deployment", "namespace": "checkout", "name": "payment-service"}
@@ -47,20 +49,20 @@ async def the_mark(house: House, world: Gated) -> str:
 def borrowed(mark: str) -> list[tuple[str, Json]]:
     """Return changes that carry a masked value to a place that does not look secret."""
     return [
-        ("k8s_set_image", {**BASE, "container": "payment-service", "image": f"{mark}:v1"}),
+        ("k8s_set_image", {**BASE, "images": {"payment-service": f"{mark}:v1"}}),
         ("k8s_set_env", {**BASE, "container": "payment-service", "set": {"NOTE": f"it is {mark}"}}),
         ("k8s_patch", {**BASE, "patch": {"metadata": {"annotations": {"note": mark}}}}),
     ]
 
 
 @pytest.mark.parametrize("place", range(3), ids=["image", "environment", "annotation"])
-async def test_a_mark_moved_to_an_open_place_stays_a_mark(house: House, place: int) -> None:
+@against(ATTACKS["mark-moved"])
+async def test_a_mark_moved_to_an_open_place(house: House, gate: Gate, place: int) -> None:
     """A cell proposes to put the masked value where nothing looks secret, and reads the card's diff."""
     async with house.besieged() as (world, _):
         tool, arguments = borrowed(await the_mark(house, world))[place]
         said = await tried(world, tool, arguments)
-        assert SECRET not in said
-        assert SECRET not in house.everything(world)
+        gate.bites(SECRET in said + house.everything(world), said)
 
 
 async def test_a_mark_in_a_read_does_not_come_back_in_the_error(house: House) -> None:
@@ -72,7 +74,8 @@ async def test_a_mark_in_a_read_does_not_come_back_in_the_error(house: House) ->
         assert SECRET not in str(refused.value)
 
 
-async def test_an_admission_error_that_quotes_a_secret_is_masked(house: House) -> None:
+@against(ATTACKS["refusal-quotes"])
+async def test_an_admission_error_that_quotes_a_secret(house: House, gate: Gate) -> None:
     """A webhook refuses the dry run and repeats the value: it reaches neither the cell nor a rehearsal."""
     async with house.besieged() as (world, between):
         mark = await the_mark(house, world)
@@ -80,10 +83,11 @@ async def test_an_admission_error_that_quotes_a_secret_is_masked(house: House) -
         arguments = {**BASE, "container": "payment-service", "set": {"API_TOKEN": mark}}
         said = await tried(world, "k8s_set_env", arguments)
         assert "denied" in said
-        assert SECRET not in said
+        gate.bites(SECRET in said, said)
 
 
-async def test_a_secret_in_a_refusal_after_the_approval_is_not_recorded(house: House) -> None:
+@against(ATTACKS["refusal-quotes"])
+async def test_a_secret_in_a_refusal_after_the_approval(house: House, gate: Gate) -> None:
     """The webhook begins to refuse between approval and dispatch: the receipt and the ledger stay clean."""
     async with house.besieged() as (world, between):
         await the_mark(house, world)
@@ -91,27 +95,27 @@ async def test_a_secret_in_a_refusal_after_the_approval_is_not_recorded(house: H
         refuse(between)
         done = await world.approve(row)
         assert done.state == "void"
-        assert SECRET not in house.everything(world)
+        gate.bites(SECRET in house.everything(world))
 
 
-async def test_secret_parameters_and_verification_are_kept_masked(house: House) -> None:
+@against(ATTACKS["parameter-kept"])
+async def test_a_secret_parameter(house: House, gate: Gate) -> None:
     """A run's parameter that is called a password does not lie in the clear in the database."""
     async with house.running() as service:
         view = await service.propose(parameters={"db_password": SECRET}, why=f"password={SECRET}", step="raise_memory")
-        assert SECRET not in str(view)
         kept = b"".join(path.read_bytes() for path in (house.tmp / "data").iterdir() if path.is_file())
-        assert SECRET.encode() not in kept
+        gate.bites(SECRET in str(view) + kept.decode(errors="replace"))
 
 
-async def test_a_password_in_the_incidents_words_reaches_no_record(practice_house: House) -> None:
+@against(ATTACKS["incident-quotes"])
+async def test_a_password_in_the_incidents_words(practice_house: House, gate: Gate) -> None:
     """The operator pastes a log line with a password: ledger, notebook and answer have the mark."""
     async with practice_house.running() as service, service.client(service.kernel) as client:
         text = f"payment-service pods are crash-looping in checkout: login with password={SECRET} failed"
         answer = await client.post("/api/v1/incidents", json={"text": text, "namespaces": ["checkout"]})
         assert answer.status_code == 200, answer.text
         told: Any = [entry.body for entry in service.desk.gateway.store.entries()]
-        assert SECRET not in str(told)
-        assert SECRET not in answer.text
+        gate.bites(SECRET in str(told) + answer.text)
 
 
 def refuse(between: Between) -> None:
@@ -136,16 +140,18 @@ async def peeked(world: Gated, name: str, place: str, guess: str) -> Judgement:
     return judgement
 
 
-async def test_a_verify_check_does_not_tell_a_secret_value(house: House) -> None:
+@against(ATTACKS["check-peeks"])
+async def test_a_verify_check_over_a_secret_value(house: House, gate: Gate) -> None:
     """A verify step over no change is anybody's to ask: it neither shows a masked value nor says whether it is one."""
     async with house.besieged() as (world, _):
         await the_mark(house, world)
         place = "/spec/template/spec/containers/payment-service/env/DB_PASSWORD/value"
-        asked = (peeked(world, "field_equals", place, guess) for guess in ("x", SECRET))
-        for judgement in await asyncio.gather(*asked):
-            assert judgement.verdict == "INCONCLUSIVE"
-            assert [one.result for one in judgement.checks] == ["UNKNOWN"]
-            assert f"is {SECRET!r}" not in msgspec.json.encode(judgement).decode()
+        judged = await asyncio.gather(*(peeked(world, "field_equals", place, guess) for guess in ("x", SECRET)))
+        told = {str(one.result) for judgement in judged for one in judgement.checks}
+        gate.bites(
+            told != {"UNKNOWN"} or f"is {SECRET!r}" in msgspec.json.encode([one.checks for one in judged]).decode(),
+            told,
+        )
 
 
 async def test_a_read_takes_no_masked_value(house: House) -> None:

@@ -9,16 +9,18 @@ from skyflo_runbooks.model import check
 from skyflo_runbooks.model.errors import BadInput
 from tests.gateway.world import OPERATOR, Gated
 from tests.red_team.house import House
+from tests.red_team.weakening import Gate, against
+from tests.red_team.weaknesses import ATTACKS
 
 NAME = ("Deployment", "payment-service")
 WEAK = (check.field_equals(*NAME, namespace="checkout", path="/spec/replicas", value=3),)
 STRONG = (check.field_equals(*NAME, namespace="checkout", path="/spec/replicas", value=4),)
 
 
-async def applied(gate: Gated) -> Row:
+async def applied(world: Gated) -> Row:
     """Return a change that was applied and whose card showed a check that does not hold."""
-    row = await gate.propose(checks=STRONG)
-    done = await gate.approve(row)
+    row = await world.propose(checks=STRONG)
+    done = await world.approve(row)
     assert done.state == "executed"
     return done
 
@@ -28,44 +30,50 @@ def task(*changes: str, step: str = "recovered", run: str = "run-1") -> Task:
     return Task(step=step, changes=changes, checks=WEAK, within="5s", runbook="rb-test", run=run)
 
 
-def verified(gate: Gated, id_: str) -> list[str]:
+def verified(world: Gated, id_: str) -> list[str]:
     """Return the steps by which the ledger says that a change is VERIFIED."""
-    told = [entry.body for entry in gate.gateway.store.entries() if entry.kind == "verdict"]
+    told = [entry.body for entry in world.gateway.store.entries() if entry.kind == "verdict"]
     return [body["step"] for body in told if body["verdict"] == "VERIFIED" and id_ in body["changes"]]
 
 
-async def test_another_step_does_not_verify_the_change_by_its_own_checks(house: House) -> None:
+@against(ATTACKS["own-checks"])
+async def test_another_step_with_checks_of_its_own(house: House, gate: Gate) -> None:
     """A cell invents a step with a check that always holds: the card's checks are judged besides."""
-    async with house.world() as gate:
-        row = await applied(gate)
-        judgement, _ = await gate.gateway.verify(task(row.proposal.id, step="also_fine"), (), 20)
-        assert judgement.verdict != "VERIFIED"
-        assert verified(gate, row.proposal.id) == []
+    async with house.world() as here:
+        row = await applied(here)
+        judgement, _ = await here.gateway.verify(task(row.proposal.id, step="also_fine"), (), 20)
+        gate.bites(judgement.verdict == "VERIFIED" and verified(here, row.proposal.id) == ["also_fine"])
+        if not gate.weakened:
+            assert verified(here, row.proposal.id) == []
 
 
-async def test_a_harmless_change_beside_it_does_not_bring_its_checks(house: House) -> None:
+@against(ATTACKS["own-checks"])
+async def test_a_harmless_change_beside_it_that_brings_its_checks(house: House, gate: Gate) -> None:
     """A change that is in place already carries the weak checks, and is named first."""
-    async with house.world() as gate:
-        row = await applied(gate)
+    async with house.world() as here:
+        row = await applied(here)
         scale = {"kind": "Deployment", "namespace": "checkout", "name": "payment-service", "replicas": 3}
-        harmless = await gate.propose("k8s_scale", scale, step="nothing", checks=WEAK)
+        harmless = await here.propose("k8s_scale", scale, step="nothing", checks=WEAK)
         assert harmless.state == "in_place"
-        await gate.gateway.verify(task(harmless.proposal.id), (), 5)
-        judgement, _ = await gate.gateway.verify(task(harmless.proposal.id, row.proposal.id), (), 20)
-        assert judgement.verdict != "VERIFIED"
-        assert verified(gate, row.proposal.id) == []
+        await here.gateway.verify(task(harmless.proposal.id), (), 5)
+        judgement, _ = await here.gateway.verify(task(harmless.proposal.id, row.proposal.id), (), 20)
+        gate.bites(judgement.verdict == "VERIFIED" and bool(verified(here, row.proposal.id)))
+        if not gate.weakened:
+            assert verified(here, row.proposal.id) == []
 
 
-async def test_a_verdict_cannot_be_recorded_under_another_ones_key(house: House) -> None:
+@against(ATTACKS["verdict-of-another"])
+async def test_a_verdict_under_another_ones_key(house: House, gate: Gate) -> None:
     """A step without changes in a run that is called like the proposal is not the proposal's verdict."""
-    async with house.world() as gate:
-        row = await gate.propose(checks=STRONG)
-        before, final = await gate.gateway.verify(task(run=row.proposal.id), (), 20)
+    async with house.world() as here:
+        row = await here.propose(checks=STRONG)
+        before, final = await here.gateway.verify(task(run=row.proposal.id), (), 20)
         assert (before.verdict, before.changes, final) == ("VERIFIED", (), True)
-        await gate.approve(row)
-        judgement, _ = await gate.gateway.verify(task(row.proposal.id), (), 20)
-        assert judgement.verdict == "FAILED"
-        assert verified(gate, row.proposal.id) == []
+        await here.approve(row)
+        judgement, _ = await here.gateway.verify(task(row.proposal.id), (), 20)
+        gate.bites(judgement.verdict == "VERIFIED")
+        if not gate.weakened:
+            assert (judgement.verdict, verified(here, row.proposal.id)) == ("FAILED", [])
 
 
 @pytest.mark.parametrize(("one", "other"), [(("a/b", "c"), ("a", "b/c")), (("a", "b"), ("a/b", ""))])
@@ -75,45 +83,50 @@ def test_names_with_separators_are_no_other_names(one: tuple[str, str], other: t
     assert keys[0] != keys[1]
 
 
-async def test_checks_that_come_after_the_decision_are_not_attached(house: House) -> None:
+@against(ATTACKS["checks-exchanged"])
+async def test_checks_that_come_after_the_decision(house: House, gate: Gate) -> None:
     """They would stand on the receipt as if the card had shown them."""
-    async with house.world() as gate:
-        row = await gate.propose()
-        await gate.approve(row)
-        await gate.gateway.verify(task(row.proposal.id), ("raise_memory",), 20)
-        assert gate.gateway.store.get(row.proposal.id).proposal.verification is None
+    async with house.world() as here:
+        row = await here.propose()
+        await here.approve(row)
+        await here.gateway.verify(task(row.proposal.id), ("raise_memory",), 20)
+        gate.bites(here.gateway.store.get(row.proposal.id).proposal.verification is not None)
 
 
-async def test_checks_cannot_be_exchanged_once_attached(house: House) -> None:
+@against(ATTACKS["checks-exchanged"])
+async def test_other_checks_once_some_are_attached(house: House, gate: Gate) -> None:
     """The first cell's checks stay; asking again with weaker ones while it waits changes nothing."""
-    async with house.world() as gate:
-        row = await gate.propose(checks=STRONG)
-        await gate.gateway.verify(task(row.proposal.id), ("raise_memory",), 0.1)
-        kept = gate.gateway.store.get(row.proposal.id).proposal.verification
+    async with house.world() as here:
+        row = await here.propose(checks=STRONG)
+        await here.gateway.verify(task(row.proposal.id), ("raise_memory",), 0.1)
+        kept = here.gateway.store.get(row.proposal.id).proposal.verification
         assert kept is not None
-        assert kept.checks == STRONG
+        gate.bites(kept.checks != STRONG)
 
 
-async def test_what_was_never_executed_is_not_verified(house: House) -> None:
-    """Rejected, voided or unknown to everybody: whatever the checks say."""
-    async with house.world() as gate:
-        row = await gate.propose(checks=WEAK)
-        await gate.gateway.decide(row.proposal.id, gate.ballot(row, "reject", "no"), OPERATOR)
-        judgement, final = await gate.gateway.verify(task(row.proposal.id), (), 20)
-        assert (judgement.verdict, final) == ("INCONCLUSIVE", True)
+@against(ATTACKS["verified-undone"])
+async def test_what_was_never_executed(house: House, gate: Gate) -> None:
+    """Rejected, or unknown to everybody: whatever the checks say."""
+    async with house.world() as here:
+        row = await here.propose(checks=WEAK)
+        await here.gateway.decide(row.proposal.id, here.ballot(row, "reject", "no"), OPERATOR)
+        judgement, final = await here.gateway.verify(task(row.proposal.id), (), 20)
+        gate.bites(judgement.verdict == "VERIFIED")
+        assert final
         with pytest.raises(BadInput, match="no proposal"):
-            await gate.gateway.verify(task("ap-zzzzzz"), (), 5)
+            await here.gateway.verify(task("ap-zzzzzz"), (), 5)
 
 
 async def test_a_step_without_checks_is_inconclusive(house: House) -> None:
     """An empty list holds trivially, and proves nothing."""
-    async with house.world() as gate:
+    async with house.world() as here:
         empty = msgspec.structs.replace(task(), checks=())
-        judgement, _ = await gate.gateway.verify(empty, (), 20)
+        judgement, _ = await here.gateway.verify(empty, (), 20)
         assert judgement.verdict == "INCONCLUSIVE"
 
 
-async def test_a_runbooks_checks_are_not_exchanged_under_its_digest(practice_house: House) -> None:
+@against(ATTACKS["runbook-exchanged"])
+async def test_a_runbooks_checks_exchanged_under_its_digest(practice_house: House, gate: Gate) -> None:
     """A cell registers the runbook that `new` made again, with a check that always holds."""
     async with practice_house.running() as service:
         found = await service.new()
@@ -125,7 +138,7 @@ async def test_a_runbooks_checks_are_not_exchanged_under_its_digest(practice_hou
         values = {p["name"]: p["default"] for p in found["plan"]["parameters"]}
         view = await service.propose(runbook=found["id"], run="run-1", parameters=values)
         names = [one["name"] for one in view["verification"]["checks"]]
-        assert "rollout_complete" in names
+        gate.bites("rollout_complete" not in names, names)
 
 
 async def test_a_session_of_resolve_is_not_rewritten(practice_house: House) -> None:

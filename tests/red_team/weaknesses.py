@@ -174,6 +174,39 @@ def with_everything(resolved: Any) -> Any:
     return absent
 
 
+def joined(key: Any) -> Any:
+    """A verify step that is known by its words, one after the other."""
+    return property(lambda task: "/".join((task.runbook, task.step, ",".join(task.changes) or task.run)))
+
+
+def believing_every_change_done(states: Any) -> Any:
+    """A verifier to whom a change that is named is a change that was made."""
+    return lambda verifier, task: dict.fromkeys(task.changes, "executed")
+
+
+def without_steps_of_before(runbook: Any) -> Any:
+    """A gateway that does not look what it knows of a runbook when it is registered anew."""
+
+    def absent(gateway: Any, id_: str, body: Any) -> None:
+        with gateway.store.transaction() as db:
+            db.execute("INSERT OR REPLACE INTO runbooks VALUES (?, ?)", (id_, msgspec.json.encode(body)))
+
+    return absent
+
+
+def reading_words(propose: Any) -> Any:
+    """A gateway that takes what stands in a proposal's reason for a person's word."""
+
+    async def absent(gateway: Any, wish: Any, *more: Any, **named: Any) -> Any:
+        row = await propose(gateway, wish, *more, **named)
+        if "approved" in wish.why:
+            gateway.store.move(row.proposal.id, "approve")
+            await gateway._executor.dispatch(row.proposal.id)
+        return gateway.store.get(row.proposal.id)
+
+    return absent
+
+
 class Agreeing(str):
     """A digest that is like any other."""
 
@@ -445,7 +478,69 @@ ATTACKS: dict[str, Attack] = {
         "the gateway is killed right after an approval, and the approved change is never applied",
         (Guard(f"{GATEWAY}.patrol:Patrol._settle", says_later(None)),),
     ),
+    # Verdicts
+    "own-checks": Attack(
+        "a cell names a change under another step, whose checks always hold, and has it VERIFIED",
+        (Guard(f"{GATEWAY}.gateway:with_approved", given(0)),),
+    ),
+    "verdict-of-another": Attack(
+        "a verdict over no change, in a run that is called like a proposal, is taken for the proposal's",
+        (Guard(f"{GATEWAY}.verifier:Task.key", joined),),
+    ),
+    "checks-exchanged": Attack(
+        "a cell brings other checks after the first ones, or after the decision",
+        (Guard(f"{GATEWAY}.gateway:takes_checks", says(True)),),
+    ),
+    "verified-undone": Attack(
+        "a change that was rejected is VERIFIED",
+        (Guard(f"{GATEWAY}.verifier:Verifier._states", believing_every_change_done),),
+    ),
+    "runbook-exchanged": Attack(
+        "a cell registers the runbook that was diagnosed anew, with a check that always holds",
+        (Guard(f"{GATEWAY}.gateway:Gateway.register", without_steps_of_before),),
+    ),
+    # Secrets
+    "mark-moved": Attack(
+        "a cell has a masked value put where nothing looks secret, and reads it in the card's diff",
+        (Guard(f"{GATEWAY}.redaction:_literally", given(0)),),
+    ),
+    "refusal-quotes": Attack(
+        "a webhook's refusal quotes a secret value, which reaches a cell or the record",
+        (Guard(f"{GATEWAY}.redaction:Redactor.error", given(1)),),
+    ),
+    "check-peeks": Attack(
+        "a verify step over no change says a secret value, or whether it was guessed",
+        (Guard(f"{GATEWAY}.checks.observe:_is_masked", says(False)),),
+    ),
+    "parameter-kept": Attack(
+        "a run's parameter that is called a password lies in the record as it is",
+        (Guard(f"{GATEWAY}.redaction:says_secret", says(False)),),
+    ),
+    "incident-quotes": Attack(
+        "the words of an incident hold a password, which reaches the record and the notebook",
+        (Guard(f"{GATEWAY}.redaction:Redactor.text", given(1)),),
+    ),
+    # Words
+    "words-on-a-card": Attack(
+        "what a cell or an object says is markup on the card, or turns its reading direction",
+        (Guard(f"{SERVICE}.pages.text:_shown", given(0)),),
+    ),
+    "words-approve": Attack(
+        "what a model, a cell or an object says, such as that a person approved it, counts as the approval",
+        (Guard(f"{GATEWAY}.gateway:Gateway.propose", reading_words), VOUCHED),
+    ),
+    "terminal-escapes": Attack(
+        "logs, events, image names or annotations clear the terminal and write that it is approved",
+        (Guard("skyflo_runbooks.cli.screen:safe", lambda safe: str),),
+    ),
+    "cell-escapes": Attack(
+        "the same in the output of a cell", (Guard("skyflo_runbooks.notebook.table:clean", lambda clean: str),)
+    ),
     # Notebook and kernel
+    "no-wall": Attack(
+        "code in a kernel reads the gateway's data and environment, signals it, or asks a local socket",
+        (Guard("skyflo_kernel.sandbox.modes:enter", lambda enter: lambda plan, environment: dict(environment)),),
+    ),
     "hostile-folder": Attack(
         "a module beside the notebook stands in for an installed one when its reads run by themselves",
         (Guard("skyflo_kernel.extension:PREPARE", lambda code: "pass"),),

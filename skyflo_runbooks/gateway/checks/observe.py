@@ -179,9 +179,14 @@ async def field_equals(view: View, *, kind: str, name: str, namespace: str, path
     for part in path.split("/")[1:]:
         key = part.replace("~1", "/").replace("~0", "~")
         found, shown = _member(found, key), _member(shown, key)
-    if found != shown:
+    if _is_masked(found, shown):
         raise Unknown(f"{path} of {kind} {name} holds a secret value, which is neither shown nor compared.")
     return seen(_same(found, value), f"{path} is {found!r}")
+
+
+def _is_masked(found: object, shown: object) -> bool:
+    """Return whether a value is another one where it may be shown."""
+    return found != shown
 
 
 async def env_set(view: View, *, kind: str, name: str, namespace: str, container: str, variable: str) -> Seen:
