@@ -2,14 +2,17 @@
 
 import asyncio
 from contextlib import suppress
+from itertools import pairwise
 from typing import Any
 from urllib.parse import unquote
 
 import httpx
+import pytest
 from skyflo_mcp.kubernetes.catalogue import call
+from skyflo_mcp.kubernetes.change.yaml_text import documents
 from skyflo_mcp.kubernetes.client import Cluster
 
-from skyflo_runbooks.model.errors import SkyfloError
+from skyflo_runbooks.model.errors import BadInput, SkyfloError
 from skyflo_runbooks.model.json import Json
 from tests.gateway.world import OPERATOR
 from tests.red_team.house import House
@@ -80,6 +83,30 @@ async def test_a_namespace_leaves_its_place(house: House, gate: Gate) -> None:
     """Nothing of it reaches the API server."""
     left = await sent(house, "namespace")
     gate.bites(bool(left), left[:3])
+
+
+@against(ATTACKS["yaml-bomb"])
+def test_a_bomb_of_aliases(gate: Gate) -> None:
+    """Six lists, of nine times the one before each."""
+    lines = [
+        "a: &a [lol]",
+        *(f"{now}: &{now} [{', '.join([f'*{before}'] * 9)}]" for before, now in pairwise("abcdefgh")),
+    ]
+    read = False
+    with suppress(BadInput):
+        read = bool(documents("\n".join(lines)))
+    gate.bites(read)
+
+
+@pytest.mark.parametrize("path", ["/static/..%2fcard.py", "/static/%2e%2e/headers.py", "/static/..%2f..%2fauth.py"])
+@against(ATTACKS["path-traversal"])
+async def test_a_path_out_of_the_static_files(practice_house: House, gate: Gate, path: str) -> None:
+    """To the source beside them, and so to everything."""
+    async with practice_house.running() as service, service.client() as client:
+        request = client.build_request("GET", service.url)
+        request.url = request.url.copy_with(raw_path=path.encode())
+        answer = await client.send(request)
+        gate.bites(answer.status_code == 200 and "import" in answer.text, answer.status_code)
 
 
 @against(ATTACKS["copied-line"])

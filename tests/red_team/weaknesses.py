@@ -5,11 +5,13 @@ named by the function that keeps it. Its absence is the plainest thing that a ga
 let through, say yes, forget, believe.
 """
 
+import os
 import socket
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -203,6 +205,45 @@ def reading_words(propose: Any) -> Any:
             gateway.store.move(row.proposal.id, "approve")
             await gateway._executor.dispatch(row.proposal.id)
         return gateway.store.get(row.proposal.id)
+
+    return absent
+
+
+def whatever_the_arguments(same_key: Any) -> Any:
+    """A gateway to which a step is the same one, whatever its cell says by now."""
+    return lambda wish, *more: same_key(msgspec.structs.replace(wish, arguments={}), *more)
+
+
+def reading_the_environment(propose: Any) -> Any:
+    """A gateway that has a switch for those who know what they do."""
+
+    async def absent(gateway: Any, wish: Any, *more: Any, **named: Any) -> Any:
+        row = await propose(gateway, wish, *more, **named)
+        if os.environ.get("SKYFLO_AUTO_APPROVE"):
+            gateway.store.move(row.proposal.id, "approve")
+            await gateway._executor.dispatch(row.proposal.id)
+        return gateway.store.get(row.proposal.id)
+
+    return absent
+
+
+def from_the_table(sealed: Any) -> Any:
+    """A gateway that takes what it sends from what it shows."""
+
+    def absent(proposer: Any, id_: Any) -> Any:
+        shown = proposer._store.get(id_).proposal.requests
+        kept = zip(sealed(proposer, id_), shown, strict=True)
+        return [msgspec.structs.replace(one, request=request) for one, request in kept]
+
+    return absent
+
+
+def written_out(lookup_path: Any) -> Any:
+    """A server of files that goes where a path leads."""
+
+    def absent(files: Any, path: str) -> Any:
+        found = Path(files.all_directories[0]) / path
+        return (str(found), found.stat()) if found.exists() else ("", None)
 
     return absent
 
@@ -477,6 +518,45 @@ ATTACKS: dict[str, Attack] = {
     "killed-forgotten": Attack(
         "the gateway is killed right after an approval, and the approved change is never applied",
         (Guard(f"{GATEWAY}.patrol:Patrol._settle", says_later(None)),),
+    ),
+    "yaml-bomb": Attack(
+        "a few lines of YAML are a hundred thousand where their aliases are written out",
+        (Guard("skyflo_mcp.kubernetes.change.yaml_text:_weigh", says((1, 1))),),
+    ),
+    "path-traversal": Attack(
+        "the path of a file leads out of the folder of the gateway's pages",
+        (Guard("starlette.staticfiles:StaticFiles.lookup_path", written_out),),
+    ),
+    # The notebook
+    "cell-edited": Attack(
+        "a cell is edited after its change was approved, and its new change counts as approved",
+        (Guard(f"{GATEWAY}.proposer:same_key", whatever_the_arguments),),
+    ),
+    "output-forged": Attack(
+        "an output, metadata or a widget's message says that a waiting change was applied, and the run believes it",
+        (
+            Guard(
+                "skyflo_runbooks.replay.course:Course._settled",
+                lambda settled: lambda course, id_: {"id": id_, "state": "executed"},
+            ),
+        ),
+    ),
+    "verdict-forged": Attack(
+        "an output says VERIFIED, and the run believes it",
+        (Guard("skyflo_runbooks.replay.course:Course._in_ledger", says(True)),),
+    ),
+    "environment-approves": Attack(
+        "a variable of the environment stands in for the approval",
+        (Guard(f"{GATEWAY}.gateway:Gateway.propose", reading_the_environment), VOUCHED),
+    ),
+    "parameters-moved": Attack(
+        "what was approved is read again at the dispatch, from where somebody changed it meanwhile",
+        (
+            Guard(f"{GATEWAY}.proposer:Proposer.sealed", from_the_table),
+            Guard(f"{GATEWAY}.executor:admit_sealed", says(None)),
+            Guard(f"{GATEWAY}.decisions:admit_sealed", says(None)),
+            NO_DRIFT,
+        ),
     ),
     # Verdicts
     "own-checks": Attack(
