@@ -13,6 +13,9 @@ from starlette.applications import Starlette
 
 from tests import needs
 from tests.pages.gateway import Gateway
+from tests.red_team.conftest import gate
+
+__all__ = ["gate"]
 
 
 class Site(NamedTuple):

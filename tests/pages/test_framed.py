@@ -10,6 +10,8 @@ from playwright.async_api import FrameLocator, Locator, expect
 from tests.pages.conftest import Site, served
 from tests.pages.notebook import Notebook
 from tests.pages.views import ID, view
+from tests.red_team.weakening import Gate, against
+from tests.red_team.weaknesses import ATTACKS
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
@@ -90,6 +92,22 @@ async def test_a_covered_card_is_not_armed(framed: Framed, css: str) -> None:
     await expect(_approve(card)).to_be_disabled()
     own = card.get_by_role("link", name="Open in its own window")
     await expect(own).to_have_attribute("href", f"/proposals/{ID}")
+
+
+@against(ATTACKS["covered-card"])
+async def test_a_click_through_a_cover(framed: Framed, gate: Gate) -> None:
+    """The page around the card lays something over it that lets clicks through, and says what to click."""
+    card = await framed.open(cover="position:fixed;inset:0;background:#fff;opacity:.98;pointer-events:none")
+    if gate.weakened:
+        await expect(_approve(card)).to_be_enabled()
+    else:
+        await expect(card.get_by_role("status")).to_contain_text("Covered")
+    box = await _approve(card).bounding_box()
+    assert box is not None
+    await framed.site.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    if gate.weakened:
+        await expect(card.get_by_role("heading", name="Applied")).to_be_visible()
+    gate.bites(len(framed.site.gateway.decisions) == 1)
 
 
 async def test_a_card_that_is_covered_later_is_disarmed(framed: Framed) -> None:
@@ -182,13 +200,16 @@ async def test_messages_from_the_page_around_change_nothing(framed: Framed) -> N
     assert framed.site.gateway.nonces == {}
 
 
-async def test_another_origin_may_not_frame_it(framed: Framed) -> None:
+@against(ATTACKS["framed-elsewhere"])
+async def test_another_origin_frames_it(framed: Framed, gate: Gate) -> None:
     """With another Jupyter configured, the browser refuses to show the card in this one."""
     framed.site.gateway.parent = "http://localhost:1"
     await framed.site.page.goto(framed.url)
     await framed.site.page.wait_for_function("document.getElementById('card').contentDocument === null")
     frame = next(frame for frame in framed.site.page.frames if frame != framed.site.page.main_frame)
-    assert frame.url.startswith("chrome-error:")
+    gate.bites(not frame.url.startswith("chrome-error:"), frame.url)
+    if gate.weakened:
+        await expect(_approve(framed.site.page.frame_locator("#card"))).to_be_enabled()
 
 
 async def test_the_parent_hears_how_high_the_card_is(framed: Framed) -> None:

@@ -25,6 +25,7 @@ from tests.control_plane.processes import wait_until
 
 SCENARIO = "oomkilled-payment"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/checkout/deployments"
+MAPS = "/api/v1/namespaces/checkout/configmaps"
 _PER_HOP = {b"host", b"connection", b"content-length", b"transfer-encoding", b"authorization"}
 
 
@@ -90,9 +91,20 @@ def _made_anew(plane: ControlPlane) -> None:
     with plane.http() as client:
         for name in ("payment-service", "storefront"):
             client.delete(f"{DEPLOYMENTS}/{name}")
+        for left in client.get(MAPS).json()["items"]:
+            _let_go(client, left)
     plane.apply(_objects())
     # Whoever made it has finished: what an attack sees move is moved by the attack.
     wait_until("the Deployments' first status", lambda: all(map(_known, plane.get(DEPLOYMENTS)["items"])), within=30)
+
+
+def _let_go(client: httpx.Client, left: Json) -> None:
+    path = f"{MAPS}/{left['metadata']['name']}"
+    if at(left, "metadata", "finalizers"):
+        merge = {"Content-Type": "application/merge-patch+json"}
+        client.patch(path, json={"metadata": {"finalizers": None}}, headers=merge)
+    if left["metadata"]["name"] != "kube-root-ca.crt":
+        client.delete(path)
 
 
 def _objects() -> Iterator[Json]:

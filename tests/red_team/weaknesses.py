@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from starlette.responses import Response
 
 from skyflo_runbooks.gateway.identity import Identity, PairedKey, PublicKey, identify
 from skyflo_runbooks.gateway.looking import Found
@@ -244,6 +245,21 @@ def written_out(lookup_path: Any) -> Any:
     def absent(files: Any, path: str) -> Any:
         found = Path(files.all_directories[0]) / path
         return (str(found), found.stat()) if found.exists() else ("", None)
+
+    return absent
+
+
+def seeing_everything(get_response: Any) -> Any:
+    """Pages whose script takes whatever is in view for seen (`watch` in visible.js)."""
+
+    async def absent(files: Any, path: str, scope: Any) -> Any:
+        if not path.endswith("visible.js"):
+            return await get_response(files, path, scope)
+        script = (Path(files.directory) / path).read_text()
+        blind = script.replace("&& !entry.isVisible", "&& false").replace("foot?.isVisible", "foot")
+        blind = blind.replace("entry.isVisible && ", "")
+        assert blind.count("isVisible") < script.count("isVisible")
+        return Response(blind, media_type="text/javascript")
 
     return absent
 
@@ -526,6 +542,15 @@ ATTACKS: dict[str, Attack] = {
     "path-traversal": Attack(
         "the path of a file leads out of the folder of the gateway's pages",
         (Guard("starlette.staticfiles:StaticFiles.lookup_path", written_out),),
+    ),
+    # The page
+    "framed-elsewhere": Attack(
+        "a page of another origin frames the card",
+        (Guard(f"{SERVICE}.pages:security", says({})),),
+    ),
+    "covered-card": Attack(
+        "the page around the card covers it, and has the click that was meant for something else",
+        (Guard("starlette.staticfiles:StaticFiles.get_response", seeing_everything),),
     ),
     # The notebook
     "cell-edited": Attack(

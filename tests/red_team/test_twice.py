@@ -1,6 +1,5 @@
 """A write that something on the way delivers twice, or into somebody else's object: the record, and the way back."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +9,9 @@ from skyflo_runbooks.gateway.store import Row
 from skyflo_runbooks.model.errors import Refused
 from skyflo_runbooks.model.json import Json
 from tests.gateway import requests as make
-from tests.gateway.world import OPERATOR, World
-from tests.red_team.house import Between, besieged
+from tests.gateway.world import OPERATOR, Gated
+from tests.red_team.grounds import body_of
+from tests.red_team.house import Between, House, saying
 
 BY_NAME: Json = {"kind": "ConfigMap", "namespace": "checkout", "name": "settings"}
 MADE: Json = {"namespace": "checkout", "manifest": make.SETTINGS}
@@ -30,30 +30,23 @@ class Twice(Between):
         if scope["type"] != "http" or scope["method"] == "GET" or scope["path"].endswith("reviews"):
             await self._app(scope, receive, send)
             return
-        body, more = b"", True
-        while more:
-            message = await receive()
-            body, more = body + message.get("body", b""), message.get("more_body", False)
-
-        async def again() -> Any:
-            return {"type": "http.request", "body": body, "more_body": False}
-
+        body = await body_of(receive)
         if self.armed and b"dryRun" not in scope["query_string"] + body:
             self.armed = False
             if self.before_write is not None:
                 await self.before_write()
-            await self._app(scope, again, nowhere)
+            await self._app(scope, saying(body), nowhere)
             if self.lost:
-                await JSONResponse({"kind": "Status", "code": 504}, 504)(scope, again, send)
+                await JSONResponse({"kind": "Status", "code": 504}, 504)(scope, saying(body), send)
                 return
-        await self._app(scope, again, send)
+        await self._app(scope, saying(body), send)
 
 
 async def nowhere(message: Any) -> None:
     """Swallow an answer."""
 
 
-async def done(world: World, between: Between, tool: str, arguments: Json) -> tuple[Row, Json]:
+async def done(world: Gated, between: Between, tool: str, arguments: Json) -> tuple[Row, Json]:
     """Approve what is proposed while the next write goes twice; return how it ended, and the way back's verbs."""
     assert isinstance(between, Twice)
     row = await world.propose(tool, arguments)
@@ -64,15 +57,15 @@ async def done(world: World, between: Between, tool: str, arguments: Json) -> tu
     return row, row.attempt.applied[0] if row.attempt.applied else {}
 
 
-async def way_back(world: World, row: Row) -> list[str]:
+async def way_back(world: Gated, row: Row) -> list[str]:
     """Return the verbs of the way back."""
     back = await world.gateway.roll_back(row.proposal.id, OPERATOR)
     return [request.verb for request in back.proposal.requests]
 
 
-async def test_a_deletion_whose_second_answer_is_404_is_done_and_has_its_way_back(tmp_path: Path) -> None:
+async def test_a_deletion_whose_second_answer_is_404_is_done_and_has_its_way_back(house: House) -> None:
     """The stored object can be made again."""
-    async with besieged(tmp_path, between=Twice) as (world, between):
+    async with house.besieged(between=Twice) as (world, between):
         await make.put(world.gateway.cluster)
         row, applied = await done(world, between, "k8s_delete", BY_NAME)
         assert (row.state, applied["status"]) == ("executed", 200)
@@ -80,27 +73,27 @@ async def test_a_deletion_whose_second_answer_is_404_is_done_and_has_its_way_bac
         assert await way_back(world, row) == ["create"]
 
 
-async def test_a_deletion_that_waits_for_a_finalizer_is_not_somebody_elses_change(tmp_path: Path) -> None:
+async def test_a_deletion_that_waits_for_a_finalizer_is_not_somebody_elses_change(house: House) -> None:
     """Its second answer says that the object moved: it is on its way out."""
-    async with besieged(tmp_path, between=Twice) as (world, between):
+    async with house.besieged(between=Twice) as (world, between):
         await make.put(world.gateway.cluster, HELD)
         row, applied = await done(world, between, "k8s_delete", BY_NAME)
         assert row.state == "executed"
         assert "ConfigMap/checkout/settings is going; the answer" in applied["message"]
 
 
-async def test_a_creation_whose_second_answer_is_409_is_done_and_has_its_way_back(tmp_path: Path) -> None:
+async def test_a_creation_whose_second_answer_is_409_is_done_and_has_its_way_back(house: House) -> None:
     """The name is taken by our own object."""
-    async with besieged(tmp_path, between=Twice) as (world, between):
+    async with house.besieged(between=Twice) as (world, between):
         row, applied = await done(world, between, "k8s_create", MADE)
         live = await world.gateway.cluster.get(make.ref())
         assert (row.state, applied["uid"]) == ("executed", live["metadata"]["uid"])
         assert await way_back(world, row) == ["delete"]
 
 
-async def test_a_name_that_somebody_else_takes_at_that_moment_is_a_failure(tmp_path: Path) -> None:
+async def test_a_name_that_somebody_else_takes_at_that_moment_is_a_failure(house: House) -> None:
     """A 409 for an object that is not ours is taken at its word, and at once."""
-    async with besieged(tmp_path, between=Twice) as (world, between):
+    async with house.besieged(between=Twice) as (world, between):
 
         async def theirs() -> None:
             await make.put(world.gateway.cluster, make.settings(mode="theirs"))
@@ -115,10 +108,10 @@ async def test_a_name_that_somebody_else_takes_at_that_moment_is_a_failure(tmp_p
 
 @pytest.mark.parametrize("lost", [False, True], ids=["answered", "answer lost"])
 async def test_what_was_merged_into_somebody_elses_object_is_never_led_back_by_its_deletion(
-    tmp_path: Path, lost: bool
+    house: House, lost: bool
 ) -> None:
     """Bob makes the object in the moment before the apply arrives."""
-    async with besieged(tmp_path, between=Twice) as (world, between):
+    async with house.besieged(between=Twice) as (world, between):
 
         async def bob() -> None:
             await make.put(world.gateway.cluster)
@@ -131,9 +124,9 @@ async def test_what_was_merged_into_somebody_elses_object_is_never_led_back_by_i
             await world.gateway.roll_back(row.proposal.id, OPERATOR)
 
 
-async def test_what_an_apply_made_alone_is_led_back_after_a_lost_answer(tmp_path: Path) -> None:
+async def test_what_an_apply_made_alone_is_led_back_after_a_lost_answer(house: House) -> None:
     """Nobody else has written to it."""
-    async with besieged(tmp_path, between=Twice) as (world, between):
+    async with house.besieged(between=Twice) as (world, between):
         assert isinstance(between, Twice)
         between.lost = True
         row, applied = await done(world, between, "k8s_apply", APPLIED)
