@@ -13,12 +13,11 @@ from skyflo_runbooks.model.errors import SkyfloError
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.proposal import Origin
 from skyflo_runbooks.practice.kinds import CONFIG_MAP, SECRET
-from skyflo_runbooks.practice.kinds import POD as PODS
 from tests.gateway import requests as make
 from tests.gateway.test_secrets import OLD, PATH, REQUESTS, VAULT, coded, leaks
 from tests.gateway.world import RAISE, world
-from tests.red_team.house import Between, besieged, voted
-from tests.red_team.house import House
+from tests.red_team.grounds import body_of
+from tests.red_team.house import Between, House, saying, voted
 from tests.red_team.weakening import Gate, against
 from tests.red_team.weaknesses import ATTACKS
 
@@ -62,17 +61,10 @@ class Elsewhere(Between):
         """Pass one call on."""
         if scope["type"] == "http" and scope["method"] == "POST" and scope["path"].endswith("/pods"):
             self.calls += 1
-            body, more = b"", True
-            while more:
-                message = await receive()
-                body, more = body + message.get("body", b""), message.get("more_body", False)
+            body = await body_of(receive)
             if self.calls > 2:
                 body = body.replace(b"node-approved", b"node-elsewhere")
-
-            async def again() -> Any:
-                return {"type": "http.request", "body": body, "more_body": False}
-
-            await self._app(scope, again, send)
+            await self._app(scope, saying(body), send)
             return
         await super().__call__(scope, receive, send)
 
@@ -88,13 +80,14 @@ POD: Json = {
 
 
 @against(ATTACKS["allocated-exchanged"])
-async def test_what_the_server_could_have_given_is_given_otherwise(tmp_path: Path, gate: Gate) -> None:
+async def test_what_the_server_could_have_given_is_given_otherwise(practice_house: House, gate: Gate) -> None:
     """The manifest names its node, and so does the card; what is created is on another one."""
-    async with besieged(tmp_path, between=Elsewhere) as (here, _):
+    async with practice_house.besieged(between=Elsewhere) as (here, _):
         row = await here.propose("k8s_create", {"manifest": POD, "namespace": "checkout"})
         state = await voted(here, row, here.ballot(row))
-        made = here.practice.store.find(PODS, "checkout", "placed")
-        gate.bites(made is not None and made["spec"]["nodeName"] == "node-elsewhere", state)
+        async with practice_house.cluster() as cluster:
+            made = await cluster.list("Pod", "checkout", field_selector="metadata.name=placed")
+        gate.bites([one["spec"]["nodeName"] for one in made.items] == ["node-elsewhere"], state)
 
 
 @against(ATTACKS["sent-late"])

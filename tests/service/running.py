@@ -123,13 +123,21 @@ async def running(
     """
     own = practice or PracticeCluster(scenario, speed=speed)
     cluster = Cluster(httpx.AsyncClient(transport=httpx.ASGITransport(own.app), base_url="http://practice"))
-    async with own.running() if practice is None else _nothing(), serving(home, cluster, policy) as desk:
+    clock = own.running() if practice is None else _nothing()
+    async with clock, serving(home, cluster, policy, servers=servers, fence=fence) as desk:
         yield Service(desk, own)
 
 
 @asynccontextmanager
-async def serving(home: Path, cluster: Cluster, policy: PolicyFile | None = None) -> AsyncIterator[Desk]:
-    """Run the service over any cluster while the block lasts."""
+async def serving(
+    home: Path,
+    cluster: Cluster,
+    policy: PolicyFile | None = None,
+    *,
+    servers: tuple[Server, ...] = (),
+    fence: tuple[str, ...] = (),
+) -> AsyncIterator[Desk]:
+    """Run the service over any cluster while the block lasts; see `running`."""
     sockets = bind("localhost", 0)
     settings = Settings(
         home=home,
