@@ -21,7 +21,7 @@ from skyflo_runbooks.diagnosis.pods import containers, name_of, ready, replicas
 from skyflo_runbooks.diagnosis.rules import RULES, Rule
 from skyflo_runbooks.diagnosis.snapshot import Snapshot, seconds_between
 from skyflo_runbooks.diagnosis.symptoms import NEEDS, Symptom, available, symptoms
-from skyflo_runbooks.diagnosis.words import Place, name_like, nearest, place
+from skyflo_runbooks.diagnosis.words import Place, guesses, name_like, nearest, place
 from skyflo_runbooks.model.finding import Diagnosis, Finding
 from skyflo_runbooks.model.incident import Incident
 from skyflo_runbooks.model.json import Json
@@ -50,6 +50,8 @@ def diagnose(snapshot: Snapshot, incident: Incident, *, rules: Sequence[Rule] = 
         notes=(
             *where.notes,
             *_choice(snapshot, where, findings),
+            *_well_all_the_same(graph, where, findings),
+            *_guessed(incident, findings),
             *_still_serving(graph, where, findings),
             *_strangers(graph, incident, where),
             *_nothing_there(graph, where, findings),
@@ -161,15 +163,40 @@ def _gaps(snapshot: Snapshot, rules: Sequence[Rule], words: str) -> tuple[tuple[
 
 def _choice(snapshot: Snapshot, where: Place, findings: Sequence[Finding]) -> tuple[str, ...]:
     """Return why this place, where the incident said none."""
-    if snapshot.namespaces or where.namespaces or not findings:
+    if where.namespaces or not findings:
         return ()
-    others = sorted({finding.object.namespace for finding in findings[1:]} - {findings[0].object.namespace})
-    if not (where.objects or where.hinted or where.reported):
+    if snapshot.namespaces:
+        read = ", ".join(snapshot.namespaces)
         return (
-            f"None of the words name anything here; what was found wrong is {findings[0].object}, asked for or not.",
+            f"No namespace was said; {read} stands among the words and something is wrong there, so that was read.",
         )
-    text = f"No namespace was said, so all were read; {findings[0].object} is the most likely by its evidence"
-    return (f"{text}, others: {', '.join(others)}." if others else f"{text}.",)
+    head = "No namespace was said, so all were read"
+    if not (where.objects or where.hinted or where.reported):
+        head = "None of the words name anything here, so what was found wrong was perhaps not asked for"
+    first: dict[str, Finding] = {}
+    for finding in findings:
+        first.setdefault(finding.namespace or "the cluster", finding)
+    likely = [f"{place} ({one.fault} of {one.object}, {one.confidence:.0%} sure)" for place, one in first.items()]
+    return (f"{head}. Most likely {', then '.join(likely[:LISTED])}.",)
+
+
+def _well_all_the_same(graph: Graph, where: Place, findings: Sequence[Finding]) -> tuple[str, ...]:
+    """Return, where what is wrong is not what the words name, that what they name is well."""
+    touched = {item for one in findings for item in (one.object, *one.related, *one.explains)}
+    if not findings or not where.objects or touched & set(where.objects):
+        return ()
+    named = [graph.get(item) for item in where.objects if item.kind in ("Deployment", "StatefulSet", "DaemonSet")]
+    well = [item for item in named if item is not None and available(item) >= replicas(item) > 0]
+    said = [_well(graph, item) for item in well[:LISTED]]
+    return (f"What is wrong is not what was asked about. {'; '.join(said)}.",) if said else ()
+
+
+def _guessed(incident: Incident, findings: Sequence[Finding]) -> tuple[str, ...]:
+    """Return that the words suppose what nothing that was found has to do with."""
+    supposed = guesses(incident.text, (one.fault for one in findings)) if findings else ()
+    if not supposed:
+        return ()
+    return (f"The words speak of {' and of '.join(supposed)}; nothing that was found has to do with that.",)
 
 
 def _strangers(graph: Graph, incident: Incident, where: Place) -> tuple[str, ...]:

@@ -5,23 +5,27 @@ Rules:
   2. A namespace in the words is read alone; where what the words name is not in it, all namespaces are read.
   3. A namespace whose name only stands among the words is read first; where nothing is wrong in it, all are read.
   4. Without any of these, all namespaces are read.
+  5. Where a given namespace holds nothing that the words name, it is looked up by its name elsewhere, and that is said.
 """
 
 import asyncio
 from typing import TypeAlias
 
-from skyflo_runbooks.diagnosis.diagnose import diagnose, located
-from skyflo_runbooks.diagnosis.graph import Graph
+import msgspec
+
+from skyflo_runbooks.diagnosis.diagnose import NAMED, diagnose, located
+from skyflo_runbooks.diagnosis.graph import Graph, ref
 from skyflo_runbooks.diagnosis.pods import name_of
 from skyflo_runbooks.diagnosis.reader import Reader
 from skyflo_runbooks.diagnosis.snapshot import Snapshot
 from skyflo_runbooks.diagnosis.take import DEADLINE, take
-from skyflo_runbooks.diagnosis.words import called, hinted, name_like, nearest
+from skyflo_runbooks.diagnosis.words import called, hinted, name_like, nearest, place
 from skyflo_runbooks.model.errors import BadInput, Unknown
 from skyflo_runbooks.model.finding import Diagnosis
 from skyflo_runbooks.model.incident import Incident
 
 Looked: TypeAlias = tuple[Snapshot, Diagnosis]
+MOST = 3  # namespaces that are named at once
 
 
 async def investigate(reader: Reader, incident: Incident, *, deadline: float = DEADLINE) -> Looked:
@@ -35,7 +39,26 @@ async def investigate(reader: Reader, incident: Incident, *, deadline: float = D
     snapshot = await take(reader, wanted, deadline=deadline)
     if wanted and not incident.namespaces and _missed(snapshot, incident):
         snapshot = await take(reader, (), deadline=deadline)
-    return snapshot, diagnose(snapshot, incident)
+    found = diagnose(snapshot, incident)
+    if incident.namespaces and not located(Graph(snapshot), incident).objects:
+        found = msgspec.structs.replace(found, notes=(*await _elsewhere(reader, incident, deadline), *found.notes))
+    return snapshot, found
+
+
+async def _elsewhere(reader: Reader, incident: Incident, deadline: float) -> tuple[str, ...]:
+    """Return where that lies which the words name and the given namespaces lack; nothing where that is not known."""
+    try:
+        async with asyncio.timeout(deadline):
+            lists = await asyncio.gather(*(reader.list(kind) for kind in NAMED))
+    except (Unknown, TimeoutError):
+        return ()
+    objects = [ref(item) for listing in lists for item in listing.items]
+    where = place(incident.text, given=incident.namespaces, objects=objects)
+    others = sorted({item.namespace for item in where.objects} - set(incident.namespaces))
+    if not others:
+        return ()
+    ask = " or ".join(f"-n {name}" for name in others[:MOST])
+    return (*where.notes, f"Only {', '.join(incident.namespaces)} was read, as was asked: {ask} looks there.")
 
 
 async def _hint(reader: Reader, incident: Incident, known: tuple[str, ...], deadline: float) -> Looked | None:

@@ -8,6 +8,8 @@ Rules:
   3. A namespace is what was given with the incident, else what the words call one ("in the checkout namespace",
      "-n checkout"). A name of one among the other words is a hint: it orders what is found and rules nothing out.
   4. An object that exists elsewhere than in the namespace that was named moves the look there, and that is said.
+  5. A cause that the words suppose ("because DNS is broken") is a guess: it is never taken, and where nothing that was
+     found has to do with it, that is said.
 """
 
 import re
@@ -48,6 +50,22 @@ _PHRASES = re.compile(r"[.;!?](?:\s|$)|\n")
 _REPORTED = re.compile(
     r"(?i)\b(?:50[0-9]s?|5xx|errors?|time-?outs?|timing out|slow|unavailable|down|unreachable|refused"
     r"|not respond\w*|no response|cannot reach|can't reach)\b"
+)
+# What people suppose, and the faults that have to do with it: whole families, or single ones.
+_GUESSES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("DNS", r"dns|resolv\w+|nxdomain|no such host", ("NET-11", "NET-12", "NET-13", "CON-12", "CON-16", "IMG-05")),
+    ("certificates", r"certificates?|certs?|x509|tls|ssl", ("NET-08", "NET-09", "ADM-06", "IMG-05", "MES")),
+    ("the image", r"images?|registry|imagepullbackoff|errimagepull", ("IMG",)),
+    ("a quota", r"quotas?", ("ADM-01", "ADM-02")),
+    ("memory", r"memory|oom\w*|leaks?|leaking", ("CON-07", "CON-20", "SCH-02", "ADM-01", "ADM-02", "ADM-03", "NOD")),
+    ("CPU", r"cpu|throttl\w+", ("SCH-02", "CON-21", "ADM-01", "ADM-02", "ADM-03", "AUT")),
+    ("storage", r"disks?|volumes?|pvcs?|storage|claims?", ("STO", "CON-02", "CON-20", "SCH-14", "SCH-15", "NOD-02")),
+    ("scheduling", r"schedul\w+|pending", ("SCH", "STO", "NOD")),
+    ("a node", r"nodes?", ("NOD", "SCH", "DEL-03")),
+    ("probes", r"probes?|liveness|readiness", ("CON-08", "CON-09", "CON-10")),
+    ("the network", r"network|firewall|network ?polic\w+", ("NET", "MES", "GWY", "NOD-03")),
+    ("permissions", r"permissions?|rbac|forbidden", ("ADM-04", "ADM-09", "ADM-10", "ADM-11", "IMG-02", "CON-22")),
+    ("the autoscaler", r"autoscal\w+|hpa", ("AUT",)),
 )
 
 
@@ -135,7 +153,8 @@ def _objects(
     near, notes = _misspelt(words, by_name)
     if near:
         return near, notes
-    parts = [item for word in words if len(word) >= 4 for item in objects if word in re.split(r"[-.]", item.name)]
+    whole = [{word, word.removesuffix("s")} for word in words if len(word) >= 4]
+    parts = [item for forms in whole for item in objects if forms & set(re.split(r"[-.]", item.name))]
     return tuple(dict.fromkeys(parts)), ()
 
 
@@ -159,6 +178,16 @@ def _misspelt(
             near += by_name[name]
             notes.append(f"There is no {word!r}; {name!r} was taken.")
     return tuple(dict.fromkeys(near)), tuple(dict.fromkeys(notes))
+
+
+def guesses(text: str, faults: Iterable[str]) -> tuple[str, ...]:
+    """Return what the words suppose and no fault that was found has to do with, by rule 5."""
+    known = tuple(faults)
+    return tuple(
+        said
+        for said, words, fits in _GUESSES
+        if re.search(rf"(?i)(?<![\w-])(?:{words})(?![\w-])", text) and not any(one.startswith(fits) for one in known)
+    )
 
 
 def name_like(text: str) -> tuple[str, ...]:

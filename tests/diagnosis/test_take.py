@@ -329,6 +329,24 @@ async def test_an_object_that_is_elsewhere_is_found_there() -> None:
     assert "payment-service is not in billing but in checkout." in diagnosis.notes
 
 
+async def test_what_a_given_namespace_lacks_is_looked_up_elsewhere() -> None:
+    """The given one alone is read and judged; where the named object lies is said, and how to look there."""
+    found = world.oom_killed()
+    found.objects["Namespace"].append({"kind": "Namespace", "metadata": world.meta("billing")})
+    asked = Incident("payment-service crashes", namespaces=("billing",))
+
+    snapshot, diagnosis = await investigate(Memory(found), asked)
+    refused, unsaid = await investigate(Memory(found, errors={"StatefulSet": Unknown("forbidden")}), asked)
+
+    assert snapshot.namespaces == refused.namespaces == ("billing",)
+    assert diagnosis.findings == ()
+    assert diagnosis.notes[:2] == (
+        "payment-service is not in billing but in checkout.",
+        "Only billing was read, as was asked: -n checkout looks there.",
+    )
+    assert not any("but in" in note for note in unsaid.notes)
+
+
 async def test_a_given_namespace_must_exist() -> None:
     """The nearest names are said."""
     with pytest.raises(BadInput, match="There is no namespace 'chekout'") as caught:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skyflo_runbooks.diagnosis import Snapshot, diagnose
-from skyflo_runbooks.diagnosis.words import called, name_like, nearest, place, tokens
+from skyflo_runbooks.diagnosis.words import called, guesses, name_like, nearest, place, tokens
 from skyflo_runbooks.model.incident import Incident
 from skyflo_runbooks.model.objects import ObjectRef
 from tests.diagnosis import world
@@ -163,3 +163,96 @@ def test_any_text_points_somewhere_or_nowhere(text: str) -> None:
 def test_a_name_is_nearest_to_itself(name: str) -> None:
     """The first of the nearest names is the name, where it exists."""
     assert nearest(name, KNOWN)[0] == name
+
+
+def both() -> Snapshot:
+    """Two namespaces, each with a workload that is OOM-killed."""
+    parts = (world.oom_killed(Names()), world.oom_killed(Names(namespace="shop", workload="cart", service="cart")))
+    kinds = {kind for part in parts for kind in part.objects}
+    return Snapshot(
+        time=world.NOW,
+        objects={kind: [item for part in parts for item in part.objects.get(kind, [])] for kind in kinds},
+        elsewhere=(),
+    )
+
+
+def test_without_a_namespace_the_likeliest_are_said_with_their_reasons() -> None:
+    """Each namespace once, the likeliest first, with the fault, the object and how sure that is."""
+    (note,) = diagnose(both(), Incident("everything is slow")).notes
+
+    assert note.startswith("No namespace was said, so all were read. Most likely ")
+    first, _, second = note.partition(", then ")
+    assert "CON-07 of Deployment/" in first
+    assert "CON-07 of Deployment/" in second
+    assert note.count("% sure") == 2
+
+
+def test_a_namespace_whose_name_stands_among_the_words_says_why() -> None:
+    """It alone was read, because something is wrong in it."""
+    found = world.oom_killed(Names())
+    read = Snapshot(time=found.time, objects=found.objects, namespaces=("checkout",))
+    (note,) = diagnose(read, Incident("customers get 500 errors at the checkout")).notes
+
+    assert note.startswith("No namespace was said; checkout stands among the words")
+
+
+@pytest.mark.parametrize(
+    ("text", "faults", "supposed"),
+    [
+        ("it is down because DNS is broken", ("CON-07",), ("DNS",)),
+        ("names are not resolved", ("NET-13",), ()),
+        ("the certificate expired, or RBAC?", ("CON-07", "IMG-01"), ("certificates", "permissions")),
+        ("is it a memory leak?", ("CON-07",), ()),
+        ("is it a memory leak?", ("IMG-01",), ("memory",)),
+        ("the image cannot be pulled", ("IMG-02",), ()),
+        ("pods stay pending, CPU?", ("STO-02",), ("CPU",)),
+        ("pods stay pending, CPU?", ("SCH-02",), ()),
+        ("a node is full", ("SCH-09",), ()),
+        ("node-exporter and image-resizer crash", ("CON-05",), ()),
+        ("imagery and noded", ("CON-05",), ()),
+        ("everything is broken", ("CON-05",), ()),
+    ],
+)
+def test_a_guess_in_the_words_is_named_where_nothing_bears_it_out(
+    text: str, faults: tuple[str, ...], supposed: tuple[str, ...]
+) -> None:
+    """Whole words only, and not those inside a name."""
+    assert guesses(text, faults) == supposed
+
+
+def test_a_wrong_guess_is_corrected_beside_the_cause() -> None:
+    """The evidence decides; the guess is said to be none of it."""
+    found = diagnose(world.oom_killed(Names()), Incident("payment-service is down because its certificate expired"))
+
+    assert [item.fault for item in found.findings] == ["CON-07"]
+    assert found.notes == ("The words speak of certificates; nothing that was found has to do with that.",)
+    assert diagnose(world.healthy(), Incident("is the certificate fine?")).notes == ()
+
+
+def test_a_question_about_a_healthy_thing_is_answered() -> None:
+    """Something else is wrong in its namespace, and that is not taken for its own."""
+    sick = world.oom_killed(Names())
+    well = world.healthy(Names(workload="storefront", service="storefront"))
+    kinds = set(sick.objects) | set(well.objects)
+    apart = ("Node", "Namespace")
+    together = Snapshot(
+        time=world.NOW,
+        objects={
+            kind: [*sick.objects.get(kind, []), *(well.objects.get(kind, []) if kind not in apart else [])]
+            for kind in kinds
+        },
+        namespaces=("checkout",),
+    )
+    notes = diagnose(together, Incident("is the storefront ok?")).notes
+
+    assert any(
+        note.startswith("What is wrong is not what was asked about. Deployment/checkout/storefront: ") for note in notes
+    )
+    assert not any("not what was asked" in note for note in diagnose(together, Incident("payment-service?")).notes)
+
+
+def test_one_of_several_is_meant_by_its_part() -> None:
+    """`invoices` is the `invoice` of invoice-worker."""
+    objects = (ObjectRef("Deployment", "invoice-worker", "billing"), CART)
+
+    assert place("the invoices are not sent", objects=objects).objects == (objects[0],)
