@@ -4,8 +4,7 @@ Rules:
   1. What two dry runs answer differently (`preview`) is left out of the digest and named.
   2. Where no dry run can say what is left (`model.digest`, rule 6) the digest holds the body that is sent, and what is
      not known is said.
-  3. The desired-state digest leaves out what a known controller owns and the change does not touch: `replicas` where an
-     autoscaler targets the workload.
+  3. The desired-state digest leaves out what a known controller owns and the change does not touch (`owned`).
   4. A request is about the object that its target names, and about nothing else: its path and its body must say the
      same. `…/status` is never written.
   5. The way back is made and tried beforehand (`ways`).
@@ -21,6 +20,7 @@ from skyflo_mcp.kubernetes.errors import NotFound
 
 from skyflo_runbooks.gateway import diff, impact, ways
 from skyflo_runbooks.gateway.impact import Change, Scene
+from skyflo_runbooks.gateway.owned import by_controllers
 from skyflo_runbooks.gateway.preview import Preview, asked, preview, seen
 from skyflo_runbooks.gateway.ways import Way
 from skyflo_runbooks.model.digest import (
@@ -36,7 +36,7 @@ from skyflo_runbooks.model.errors import BadInput, OurBug
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
 from skyflo_runbooks.model.proposal import Impact
-from skyflo_runbooks.model.request import APPLY_PATCH, JSON_PATCH, LEAVING, Request
+from skyflo_runbooks.model.request import APPLY_PATCH, LEAVING, Request
 
 Path = tuple[str, ...]
 Learn = Callable[..., None]
@@ -92,7 +92,7 @@ async def prepare(
     change = Change(request, now, shown.left)
     _, way = await asyncio.gather(scene.read(impact.needs(change)), ways.back(cluster, request, now, shown.left))
     unstable = _unstable(shown, created=now is None, sent=request.body, secret_key=secret_key)
-    ignored = controller_owned(request, now, scene)
+    ignored = by_controllers(request, now, shown.left, scene)
     before = None if now is None else desired_state(now, ignore=ignored, secret_key=secret_key)
     without = ignored + unstable
     after = left_state(shown.left, created=now is None, sent=request.body, without=without, secret_key=secret_key)
@@ -141,19 +141,6 @@ def explicit(request: Request) -> Request:
     return msgspec.structs.replace(request, body={**(request.body or {}), "propagationPolicy": "Background"})
 
 
-def controller_owned(request: Request, now: Json | None, scene: Scene) -> tuple[Path, ...]:
-    """Return the paths that a controller owns and this request leaves alone, by rule 3."""
-    ref = request.target
-    scaled = any(
-        at(item, "spec", "scaleTargetRef", "kind") == ref.kind
-        and at(item, "spec", "scaleTargetRef", "name") == ref.name
-        for item in scene.of("HorizontalPodAutoscaler", ref.namespace)
-    )
-    if not scaled or now is None:
-        return ()
-    return () if _touches_replicas(request) else (("spec", "replicas"),)
-
-
 def state_of(manifest: Json | None, *, ignored: tuple[Path, ...], secret_key: bytes) -> Digest:
     """Return the desired-state digest of a live object, as it stands in a binding."""
     return sha256(None if manifest is None else desired_state(manifest, ignore=ignored, secret_key=secret_key))
@@ -199,20 +186,6 @@ def _wished(request: Request, now: Json | None) -> Json | None:
         return asked(request, now)
     except BadInput:
         return None  # the server says what does not fit
-
-
-def _touches_replicas(request: Request) -> bool:
-    if request.verb not in LEAVING:
-        return False
-    if request.verb != "patch" or request.content_type != JSON_PATCH or request.subresource == "scale":
-        return True
-    places = [str(op[member]) for op in request.body for member in ("path", "from") if member in op]
-    return any(meets("/spec/replicas", place) for place in places)
-
-
-def meets(path: str, other: str) -> bool:
-    """Return whether one of two JSON Pointers is the other, or leads to it."""
-    return f"{path}/".startswith(f"{other}/") or f"{other}/".startswith(f"{path}/")
 
 
 def _unstable(shown: Preview, *, created: bool, sent: object, secret_key: bytes) -> tuple[Path, ...]:

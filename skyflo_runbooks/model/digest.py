@@ -92,7 +92,7 @@ def desired_state(manifest: Json, *, ignore: tuple[tuple[str, ...], ...] = (), s
     """Return the part of an object that somebody wants, by rule 2.
 
     `ignore` names further paths that another controller owns and the change does not touch (`replicas` under an
-    autoscaler). `secret_key` is needed for a Secret: its values enter as HMAC.
+    autoscaler, the volume of a claim). `secret_key` is needed for a Secret: its values enter as HMAC.
     """
     wanted = copy.deepcopy(manifest)
     wanted.pop("status", None)
@@ -106,7 +106,7 @@ def desired_state(manifest: Json, *, ignore: tuple[tuple[str, ...], ...] = (), s
         if not metadata.get(name):
             metadata.pop(name, None)
     for path in ignore:
-        remove(wanted, path)
+        _leave_out(wanted, path)
     if wanted.get("kind") == "Node":
         _without_derived_taints(wanted)
     if wanted.get("kind") == "Secret":
@@ -171,6 +171,13 @@ def remove(manifest: Json, path: tuple[str, ...]) -> None:
         parent.pop(path[-1], None)
     elif isinstance(parent, list) and path[-1].isdigit() and int(path[-1]) < len(parent):
         parent[int(path[-1])] = None
+
+
+def _leave_out(manifest: Json, path: tuple[str, ...]) -> None:
+    """Take what is at `path` out, and with the last annotation their place."""
+    remove(manifest, path)
+    if len(path) > 1 and at(manifest, *path[:-1]) == {}:
+        remove(manifest, path[:-1])
 
 
 def unstable_paths(first: object, second: object, path: tuple[str, ...] = ()) -> tuple[tuple[str, ...], ...]:

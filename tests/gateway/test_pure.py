@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skyflo_runbooks.gateway import diff, ledger, prepare, risk, verifier
+from skyflo_runbooks.gateway import diff, ledger, owned, risk, verifier
 from skyflo_runbooks.gateway.database import SqliteDatabase
 from skyflo_runbooks.gateway.ledger import LedgerBroken
 from skyflo_runbooks.gateway.migrations import MIGRATIONS
@@ -272,4 +272,4 @@ def test_what_is_irreversible_is_of_high_risk() -> None:
 )
 def test_a_patch_above_replicas_touches_them(path: str, touches: bool) -> None:
     """What replaces the whole of `/spec` says how many pods there are, also under an autoscaler."""
-    assert prepare.meets("/spec/replicas", path) is touches
+    assert owned.meets("/spec/replicas", path) is touches

@@ -1,0 +1,57 @@
+"""What known controllers write into objects by themselves: neither drift, nor part of what a person approves.
+
+`model.digest` leaves out what they write into every object of a kind; here is what depends on the change.
+
+Rules:
+  1. `replicas` of a workload that an autoscaler targets.
+  2. Of a claim the volume that the binder chose, and the annotations in which binder, scheduler and provisioner say so.
+  3. Each only where the change leaves it alone: the dry run shows what the object has.
+"""
+
+from skyflo_runbooks.gateway.impact import Scene
+from skyflo_runbooks.model.json import Json, at
+from skyflo_runbooks.model.request import JSON_PATCH, LEAVING, Request
+
+Path = tuple[str, ...]
+_BINDING = (
+    "pv.kubernetes.io/bind-completed",
+    "pv.kubernetes.io/bound-by-controller",
+    "volume.beta.kubernetes.io/storage-provisioner",
+    "volume.kubernetes.io/selected-node",
+    "volume.kubernetes.io/storage-provisioner",
+)
+_OF_KIND: dict[str, tuple[Path, ...]] = {
+    "PersistentVolumeClaim": (("spec", "volumeName"), *(("metadata", "annotations", name) for name in _BINDING)),
+}
+
+
+def by_controllers(request: Request, now: Json | None, left: Json | None, scene: Scene) -> tuple[Path, ...]:
+    """Return the paths that a controller owns and this request leaves alone. `left` is what the dry run leaves."""
+    if now is None:
+        return ()
+    scaled = (("spec", "replicas"),) if _scaled(request, scene) and not _touches_replicas(request) else ()
+    own = _OF_KIND.get(request.target.kind, ())
+    return (*scaled, *(path for path in own if left is None or at(now, *path) == at(left, *path)))
+
+
+def _scaled(request: Request, scene: Scene) -> bool:
+    ref = request.target
+    return any(
+        at(item, "spec", "scaleTargetRef", "kind") == ref.kind
+        and at(item, "spec", "scaleTargetRef", "name") == ref.name
+        for item in scene.of("HorizontalPodAutoscaler", ref.namespace)
+    )
+
+
+def _touches_replicas(request: Request) -> bool:
+    if request.verb not in LEAVING:
+        return False
+    if request.verb != "patch" or request.content_type != JSON_PATCH or request.subresource == "scale":
+        return True
+    places = [str(op[member]) for op in request.body for member in ("path", "from") if member in op]
+    return any(meets("/spec/replicas", place) for place in places)
+
+
+def meets(path: str, other: str) -> bool:
+    """Return whether one of two JSON Pointers is the other, or leads to it."""
+    return f"{path}/".startswith(f"{other}/") or f"{other}/".startswith(f"{path}/")
