@@ -168,13 +168,17 @@ def without_extension(kernel: Path) -> str:
 
 
 def _wall() -> Look:
-    from skyflo_kernel.sandbox import available_modes
+    from skyflo_kernel.sandbox import available_modes, closes_ports
 
-    strongest = available_modes()[0]
-    if strongest == "none":
+    mode = available_modes()[0]
+    if mode == "none":
         fix = "Start it as root, use a kernel with Landlock, or install it in the cluster."
-        return Look("isolation", "note", "Jupyter would run as this user without a sandbox", fix)
-    return Look("isolation", "ok", {"user": "Jupyter runs as another user", "landlock": "Landlock"}[strongest])
+        return Look("isolation", "note", "'lab' would run Jupyter as this user, without a wall", fix)
+    how = {"user": "as another user (nobody)", "landlock": "in a Landlock sandbox"}[mode]
+    if not closes_ports(mode):
+        said = f"'lab' would run Jupyter {how}, with this machine's ports open to cells"
+        return Look("isolation", "note", said, "Linux 6.7 or newer closes them.")
+    return Look("isolation", "ok", f"'lab' would run Jupyter {how}, all ports but its own closed; it tries them first")
 
 
 def _model(environment: Environment) -> Look:

@@ -4,7 +4,9 @@ Rules (design, section 5):
   1. Jupyter gets the gateway's address and a kernel token, and nothing else; the environment is cleared.
   2. As root it runs as another user; else in a Landlock sandbox where the kernel has it; else without a wall, and then
      that is said. The gateway's home, the kubeconfig and the operator's credential are denied to it and tried.
-  3. Its own token and XSRF checks stay on; news and update checks are off, because a toast can cover the card.
+  3. Where the kernel can, all TCP ports are closed to it but the gateway's, its own, a block for kernels, and what a
+     person opened by number. Where it cannot, that is said.
+  4. Its own token and XSRF checks stay on; news and update checks are off, because a toast can cover the card.
 """
 
 import http.client
@@ -18,23 +20,28 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import msgspec
-from skyflo_kernel.sandbox import Mode, available_modes
+from skyflo_kernel.sandbox import Block, Mode, available_modes, closes_ports
 
-from skyflo_runbooks.cli.launch import Child
+from skyflo_runbooks.cli.launch import Child, free_block, free_port
 from skyflo_runbooks.model.errors import BadInput, NotAllowed, OurBug
 
-ISOLATION: dict[Mode, str] = {"user": "other user", "landlock": "sandbox", "none": "none"}
+_WALLS: dict[Mode, str] = {"user": "other user", "landlock": "sandbox"}
 _START_SECONDS = 60.0
 _SECRET_FOLDERS = (".kube", ".aws", ".azure", ".config/gcloud", ".ssh", ".docker")
 
 
 class Room(msgspec.Struct, frozen=True, kw_only=True):
-    """Where Jupyter runs: its port, its folder, its wall, and what it must not reach."""
+    """Where Jupyter runs: its ports and those of its kernels, its folder, its wall, and what it must not reach.
+
+    `opened` are ports that a person opened to code in there, at every address.
+    """
 
     port: int
+    kernels: Block
+    opened: tuple[int, ...] = ()
     work: Path
     mode: Mode
     user: str
@@ -43,6 +50,14 @@ class Room(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"Room(port={self.port}, work={str(self.work)!r}, mode={self.mode!r}, token=***)"
+
+    @property
+    def isolation(self) -> str:
+        """How Jupyter is kept apart, in the words of the gateway's pages."""
+        if self.mode not in _WALLS:
+            return "none"
+        ports = ("some ports opened" if self.opened else "ports closed") if closes_ports(self.mode) else "ports open"
+        return f"{_WALLS[self.mode]}, {ports}"
 
     @property
     def origin(self) -> str:
@@ -68,7 +83,16 @@ def choose_mode(wanted: str, user: str) -> Mode:
     raise BadInput(f"--isolation {wanted} {what}.", next_step=f"Here there is: {', '.join(there)}.")
 
 
-def room(*, port: int, mode: Mode, user: str, work: Path, home: Path, secret: Sequence[Path] = ()) -> Room:
+def room(
+    *,
+    port: int,
+    mode: Mode,
+    user: str,
+    work: Path,
+    home: Path,
+    secret: Sequence[Path] = (),
+    opened: Sequence[int] = (),
+) -> Room:
     """Return the room, with everything denied that opens a cluster or decides: `home`, `secret`, known folders."""
     own = Path.home()
     closed = [home, *secret, *(own / name for name in _SECRET_FOLDERS)]
@@ -76,7 +100,16 @@ def room(*, port: int, mode: Mode, user: str, work: Path, home: Path, secret: Se
     inside = next((path for path in denied if path == work or path in work.parents), None)
     if inside is not None and mode != "none":
         raise BadInput(f"{work} lies in {inside}, which is closed to Jupyter.", next_step="Name another --work folder.")
-    return Room(port=port, work=work, mode=mode, user=user, token=secrets.token_hex(24), denied=denied)
+    return Room(
+        port=port or free_port(),
+        kernels=free_block(),
+        opened=tuple(opened),
+        work=work,
+        mode=mode,
+        user=user,
+        token=secrets.token_hex(24),
+        denied=denied,
+    )
 
 
 def hand_over(path: Path, user: str, mode: Mode) -> None:
@@ -96,7 +129,7 @@ def start(made: Room, *, gateway: str, kernel_token: str, log: Path) -> Child:
         "SKYFLO_GATEWAY_URL": gateway,
         "SKYFLO_KERNEL_TOKEN": kernel_token,
     }
-    child = Child([*_sandbox(made), "--", *_lab(made)], environment=environment, log=log)
+    child = Child([*_sandbox(made, gateway), "--", *_lab(made)], environment=environment, log=log)
     try:
         _until_it_answers(made, child, log)
     except BaseException:
@@ -105,10 +138,13 @@ def start(made: Room, *, gateway: str, kernel_token: str, log: Path) -> Child:
     return child
 
 
-def _sandbox(made: Room) -> list[str]:
-    denied = [text for path in made.denied for text in ("--deny", str(path))] if made.mode != "none" else []
+def _sandbox(made: Room, gateway: str) -> list[str]:
     wall = ["--mode", made.mode, "--jupyter-user", made.user, "--work", str(made.work)]
-    return [sys.executable, "-P", "-m", "skyflo_kernel.sandbox", *wall, *denied]
+    if made.mode != "none":
+        wall += [text for path in made.denied for text in ("--deny", str(path))]
+        wall += ["--ask", str(urlsplit(gateway).port), "--serve", str(made.port), "--kernels", str(made.kernels)]
+        wall += [text for port in made.opened for text in ("--open-port", str(port))]
+    return [sys.executable, "-P", "-m", "skyflo_kernel.sandbox", *wall]
 
 
 def _lab(made: Room) -> list[str]:

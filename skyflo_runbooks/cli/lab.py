@@ -4,7 +4,8 @@ Rules:
   1. The browser is opened through a file that only its owner can read: an address in a process's arguments, with a
      one-time link in it, could be read by the code that the wall keeps out.
   2. Ctrl-C ends both, and so does either of them ending by itself.
-  3. Where Jupyter runs as another user it works in a folder of its own, in which the named file is a copy.
+  3. Which walls stand is said, and what they leave open: no wall, no closed ports, a port that was opened.
+  4. Where Jupyter runs as another user it works in a folder of its own, in which the named file is a copy.
 """
 
 import json
@@ -20,7 +21,7 @@ from typing import Annotated
 from urllib.parse import urlencode
 
 import typer
-from skyflo_kernel.sandbox import Mode
+from skyflo_kernel.sandbox import Mode, closes_ports
 
 from skyflo_runbooks.cli import config, demo, jupyter, launch, operator
 from skyflo_runbooks.cli.client import Gateway
@@ -33,9 +34,14 @@ from skyflo_runbooks.cli.screen import Screen
 from skyflo_runbooks.model.errors import ExitCode, OurBug
 from skyflo_runbooks.model.json import Json
 
-_WARNING = (
+_NO_WALL = (
     "Jupyter runs as this user without a sandbox: approvals here stop mistakes, not malware. "
     "A passkey, a sandbox or the in-cluster install does."
+)
+
+_NO_PORTS = (
+    "This Linux closes no ports (that takes 6.7 or newer, with Landlock): code in a cell can ask every server of this "
+    "machine, also another tool's that runs code for whoever asks."
 )
 
 
@@ -54,6 +60,10 @@ def lab(
     isolation: Annotated[
         str, typer.Option("--isolation", help="user, landlock or none; default: the strongest there is.")
     ] = "",
+    open_port: Annotated[
+        list[int] | None,
+        typer.Option("--open-port", min=1, max=65535, help="A TCP port that cells may connect to, on any machine."),
+    ] = None,
     work: Annotated[Path | None, typer.Option("--work", help="Jupyter's folder; default: where you stand.")] = None,
     name: Annotated[str, typer.Option("--operator", help="Your name in the record.")] = "",
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Say the addresses, and open nothing.")] = False,
@@ -65,8 +75,9 @@ def lab(
     mode = jupyter.choose_mode(isolation, jupyter_user)
     folder, opened = work_folder(work, file, mode, jupyter_user)
     made = jupyter.room(
-        port=jupyter_port or launch.free_port(),
+        port=jupyter_port,
         mode=mode,
+        opened=open_port or (),
         user=jupyter_user,
         work=folder,
         home=environment.home,
@@ -98,7 +109,7 @@ def demonstrate(screen: Screen, *, name: str, browser: bool, jupyter_user: str) 
         screen.line("The practice cluster is a simulation: what you learn here is real, the pods are not.")
         child, practice = launch.practice(demo.SCENARIO, home / "practice", speed=demo.SPEED, log=home / "practice.log")
         stack.enter_context(child)
-        made = jupyter.room(port=launch.free_port(), mode=mode, user=jupyter_user, work=work, home=home)
+        made = jupyter.room(port=0, mode=mode, user=jupyter_user, work=work, home=home)
         served, said = _gateway(made, ["--port", "0", "--kubeconfig", practice.kubeconfig], home)
         stack.enter_context(served)
         gateway = Gateway(said.url, launch.kernel_token(home))
@@ -131,7 +142,7 @@ def _shorten(notebook: Json) -> None:
 
 
 def _gateway(made: Room, options: list[str], home: Path) -> tuple[Child, Announcement]:
-    framed = ["--jupyter-origin", made.origin, "--isolation", jupyter.ISOLATION[made.mode]]
+    framed = ["--jupyter-origin", made.origin, "--isolation", made.isolation]
     return launch.gateway([*options, *framed], environment=launch.for_home(home), log=home / "run" / "gateway.log")
 
 
@@ -156,9 +167,10 @@ def _open(
     query = urlencode({"name": name or operator.system_user(), "auto": "1"})
     pairing, notebook = f"{said.login}?{query}", made.address(opened)
     screen.line(f"Gateway     {said.url}   (cards, history)")
-    screen.line(f"JupyterLab  {made.origin}   in {made.work}, isolation: {jupyter.ISOLATION[made.mode]}")
-    if made.mode == "none":
-        screen.line(_WARNING, "yellow")
+    screen.line(f"JupyterLab  {made.origin}   in {made.work}")
+    screen.line(f"Isolation   {made.isolation}")
+    for line in warnings(made):
+        screen.line(line, "yellow")
     if browser:
         _show(home, pairing, notebook)
     else:
@@ -166,6 +178,16 @@ def _open(
         screen.line(f"2. Open the runbook:        {notebook}")
     screen.line("Ctrl-C ends both.")
     return _stay({"The gateway": served, "JupyterLab": child})
+
+
+def warnings(made: Room) -> list[str]:
+    """Return what the walls leave open, by rule 3."""
+    if made.mode == "none":
+        return [_NO_WALL]
+    if not closes_ports(made.mode):
+        return [_NO_PORTS]
+    ports = ", ".join(map(str, made.opened))
+    return [f"Opened to cells, on this machine, too, and UDP with it: TCP {ports}."] if ports else []
 
 
 def _show(home: Path, *addresses: str) -> None:
@@ -198,7 +220,7 @@ def _log(child: Child) -> str:
 
 
 def work_folder(work: Path | None, file: Path | None, mode: Mode, user: str) -> tuple[Path, str]:
-    """Return Jupyter's folder and the name of the opened file in it, by rule 3."""
+    """Return Jupyter's folder and the name of the opened file in it, by rule 4."""
     if mode != "user":
         folder = (work or (file.parent if file else Path.cwd())).resolve()
         name = str(file.resolve().relative_to(folder)) if file and folder in file.resolve().parents else ""

@@ -24,8 +24,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     `kubeconfig` holds the credential that writes; `read_kubeconfig`, where given, the one that reads. `home` is
     `$SKYFLO_HOME`; the record lies in `data_dir`, `gateway.json` always in `home/run`. `jupyter_origin` is the one
     origin that may frame the card (`http://localhost:8888`), empty for none. `isolation` says how Jupyter is kept from
-    the gateway's credentials (`other user`, `sandbox`, `none`, `not started here`). `expires` is the life of a proposal
-    in seconds (`life`). `policy` is what the configuration adds to the conditions of an approval.
+    the gateway's credentials (`other user` or `sandbox`, and how its ports are: `sandbox, ports closed`; `none`,
+    `not started here`). `expires` is the life of a proposal in seconds (`life`). `policy` is what the configuration adds
+    to the conditions of an approval.
     `mcp_servers` are the operator's own, of which some tools may be read; `mcp_fence` is what a command of theirs is
     started with, so that it does not reach the gateway's files (empty where the system has no such thing).
     """

@@ -9,9 +9,12 @@ Code in a kernel is anybody's code: what its user can read, it can read. So Jupy
 - `none`: with a cleared environment only. Nothing is promised against hostile code then.
 
 In `user` and `landlock` no new local (Unix) socket can be made: a session bus or a container engine behind one would
-start a process outside. Before Jupyter starts, each denied path is tried, and one that opens is a refusal to start.
+start a process outside. Nor can a server of another tool be asked at a TCP port: all are closed but the gateway's,
+Jupyter's and its kernels', where the kernel can close ports (Linux 6.7). Before Jupyter starts, each denied path and a
+closed port are tried, and one that opens is a refusal to start.
 """
 
-from skyflo_kernel.sandbox.modes import Mode, Plan, available_modes, enter
+from skyflo_kernel.sandbox.modes import Mode, Plan, available_modes, closes_ports, enter
+from skyflo_kernel.sandbox.ports import Block, Ports
 
-__all__ = ["Mode", "Plan", "available_modes", "enter"]
+__all__ = ["Block", "Mode", "Plan", "Ports", "available_modes", "closes_ports", "enter"]

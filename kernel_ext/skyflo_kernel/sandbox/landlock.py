@@ -1,9 +1,11 @@
-"""A Landlock ruleset: which trees may be read, and which may be written; everything else is closed.
+"""A Landlock ruleset: which trees may be read and which written, and which TCP ports are open; all else is closed.
 
 Rules:
-  1. Every right that this kernel's Landlock knows is handled, so what no tree allows is refused.
+  1. Every right that this kernel's Landlock knows is handled, so what no tree and no port allows is refused.
   2. Landlock only adds: a denied path below an allowed tree is left out by allowing its neighbours one by one.
   3. Where the kernel knows it (ABI 6), signals and abstract sockets do not leave the sandbox. Tracing never does.
+  4. Ports are closed from ABI 4 (Linux 6.7) on, at every address alike: a rule names a port and no host. What gets past
+     it (`seccomp`) is closed there.
 
 Source: Linux, Documentation/userspace-api/landlock.rst.
 """
@@ -14,6 +16,7 @@ import ctypes
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from skyflo_kernel.sandbox import syscalls
 
@@ -25,7 +28,9 @@ _READ = _EXECUTE | _READ_FILE | _READ_DIR
 _RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}
 _SCOPE_ABSTRACT_SOCKET, _SCOPE_SIGNAL = 1, 2
 _VERSION_FLAG = 1
-_PATH_BENEATH = 1
+_PATH_BENEATH, _NET_PORT = 1, 2
+_BIND_TCP, _CONNECT_TCP = 1, 2
+_NET_ABI = 4
 
 
 class _Ruleset(ctypes.Structure):
@@ -37,6 +42,25 @@ class _PathBeneath(ctypes.Structure):
     _fields_ = [("allowed", ctypes.c_uint64), ("parent", ctypes.c_int32)]
 
 
+class _NetPort(ctypes.Structure):
+    _fields_ = [("allowed", ctypes.c_uint64), ("port", ctypes.c_uint64)]
+
+
+class Trees(NamedTuple):
+    """The folders and files that stay open, and what is closed in them."""
+
+    read: tuple[Path, ...]
+    write: tuple[Path, ...]
+    denied: tuple[Path, ...]
+
+
+class Tcp(NamedTuple):
+    """The ports that may be served at, and those that may be connected to."""
+
+    bind: frozenset[int]
+    connect: frozenset[int]
+
+
 def version() -> int:
     """The version of the kernel's Landlock; 0 where there is none or it is switched off."""
     if not syscalls.supported():
@@ -44,24 +68,45 @@ def version() -> int:
     return max(0, syscalls.syscall(syscalls.LANDLOCK_CREATE_RULESET, None, 0, _VERSION_FLAG))
 
 
-def restrict(*, read: Iterable[Path], write: Iterable[Path], denied: Iterable[Path]) -> None:
-    """Close this process and its children off from everything but these trees, without the denied paths."""
+def closes_ports() -> bool:
+    """Whether this kernel's Landlock can close TCP ports."""
+    return version() >= _NET_ABI
+
+
+def restrict(trees: Trees | None, tcp: Tcp | None) -> None:
+    """Close this process and its children off from everything but these; None leaves the files or the ports alone."""
     abi = version()
-    rights = (1 << _RIGHTS.get(abi, 16)) - 1
-    attributes = _Ruleset(rights, 0, _SCOPE_ABSTRACT_SOCKET | _SCOPE_SIGNAL if abi >= 6 else 0)
-    size = 24 if abi >= 6 else 16 if abi >= 4 else 8
+    rights = (1 << _RIGHTS.get(abi, 16)) - 1 if trees else 0
+    scoped = _SCOPE_ABSTRACT_SOCKET | _SCOPE_SIGNAL if abi >= 6 else 0
+    attributes = _Ruleset(rights, _BIND_TCP | _CONNECT_TCP if tcp else 0, scoped)
+    size = 24 if abi >= 6 else 16 if abi >= _NET_ABI else 8
     call = syscalls.syscall(syscalls.LANDLOCK_CREATE_RULESET, ctypes.byref(attributes), ctypes.c_size_t(size), 0)
     ruleset = syscalls.checked(call, "landlock_create_ruleset")
-    closed = [path.resolve() for path in denied]
     try:
-        for trees, allowed in ((read, _READ), (write, rights)):
-            for tree in trees:
-                for part in without(tree.resolve(), closed):
-                    _allow(ruleset, part, allowed & rights)
+        if trees:
+            _open_trees(ruleset, trees, rights)
+        if tcp:
+            _open_ports(ruleset, tcp)
         syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
         syscalls.checked(syscalls.syscall(syscalls.LANDLOCK_RESTRICT_SELF, ruleset, 0), "landlock_restrict_self")
     finally:
         os.close(ruleset)
+
+
+def _open_trees(ruleset: int, trees: Trees, rights: int) -> None:
+    closed = [path.resolve() for path in trees.denied]
+    for opened, allowed in ((trees.read, _READ), (trees.write, rights)):
+        for tree in opened:
+            for part in without(tree.resolve(), closed):
+                _allow(ruleset, part, allowed & rights)
+
+
+def _open_ports(ruleset: int, tcp: Tcp) -> None:
+    for port in sorted(tcp.bind | tcp.connect):
+        allowed = (_BIND_TCP if port in tcp.bind else 0) | (_CONNECT_TCP if port in tcp.connect else 0)
+        rule = _NetPort(allowed, port)
+        call = syscalls.syscall(syscalls.LANDLOCK_ADD_RULE, ruleset, _NET_PORT, ctypes.byref(rule), 0)
+        syscalls.checked(call, f"landlock_add_rule port {port}")
 
 
 def without(tree: Path, denied: Iterable[Path]) -> Iterator[Path]:

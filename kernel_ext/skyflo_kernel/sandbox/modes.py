@@ -2,8 +2,10 @@
 
 Rules:
   1. The environment is cleared but for the names in `KEPT`: no kubeconfig, no agent's socket, no cloud credential.
-  2. The order is: environment, mounts or ruleset, user, filter, check. After it nothing can be undone.
-  3. A denied path that can still be opened afterwards is a refusal to start, in words.
+  2. The order is: environment, mounts and user, ruleset, filter, check. After it nothing can be undone.
+  3. A denied path that can still be opened afterwards is a refusal to start, in words; a closed port that answers, too.
+  4. Behind a wall all TCP ports but the plan's are closed where the kernel can; where it cannot they all stay open.
+     `closes_ports` tells which, so that whoever starts this can say so.
 """
 
 from __future__ import annotations
@@ -11,13 +13,15 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from skyflo_kernel.sandbox import landlock, mounts, seccomp, syscalls
+from skyflo_kernel.sandbox import landlock, mounts, ports, seccomp, syscalls
+from skyflo_kernel.sandbox.ports import Ports
 from skyflo_runbooks.model.errors import BadInput, NotAllowed
 
 Mode = Literal["user", "landlock", "none"]
@@ -36,6 +40,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """How Jupyter is kept: the mode, the user of mode `user`, its folders, and what it must not reach.
 
     `work` are folders that it may read and write. `home` is its HOME; without one it gets a new empty folder.
+    Without `ports` it has none.
     """
 
     mode: Mode
@@ -43,6 +48,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     work: tuple[Path, ...] = ()
     denied: tuple[Path, ...] = ()
     home: Path | None = None
+    ports: Ports = Ports()
 
 
 def available_modes(user: str = "nobody") -> tuple[Mode, ...]:
@@ -59,15 +65,41 @@ def enter(plan: Plan, variables: Mapping[str, str]) -> dict[str, str]:
     """Put this process into the sandbox and return the environment for what it starts."""
     own = plan.home or Path(tempfile.mkdtemp(prefix="skyflo-jupyter-"))
     own.mkdir(parents=True, exist_ok=True)
-    environment = clear(variables, own)
-    if plan.mode == "user":
-        _become(plan, own)
-    elif plan.mode == "landlock":
-        _close(plan, own)
-    if plan.mode != "none":
-        seccomp.forbid_local_sockets()
+    environment = {**clear(variables, own), **_kernels(plan)}
+    if plan.mode == "none":
+        return environment
+    with _tried_from_inside(plan):
+        if plan.mode == "user":
+            _become(plan, own)
+        else:
+            _close(plan, own)
+        closed = closes_ports(plan.mode)
+        seccomp.restrict_sockets(datagrams=not closed or bool(plan.ports.opened))
         check_denied(plan)
     return environment
+
+
+def closes_ports(mode: Mode) -> bool:
+    """Whether this mode closes TCP ports here."""
+    return mode != "none" and landlock.closes_ports()
+
+
+def _kernels(plan: Plan) -> dict[str, str]:
+    """Where Jupyter finds the ports of its kernels."""
+    if plan.ports.kernels is None or not closes_ports(plan.mode):
+        return {}
+    return {ports.VARIABLE: str(plan.ports.kernels), "JUPYTER_DEFAULT_PROVISIONER_NAME": ports.PROVISIONER}
+
+
+@contextmanager
+def _tried_from_inside(plan: Plan) -> Iterator[None]:
+    """Go in, and see that a listener at a closed port, made before, cannot be reached."""
+    if not closes_ports(plan.mode):
+        yield
+        return
+    with ports.Decoy(plan.ports.tcp.connect) as decoy:
+        yield
+        decoy.check()
 
 
 def clear(variables: Mapping[str, str], home: Path) -> dict[str, str]:
@@ -105,6 +137,8 @@ def _become(plan: Plan, own: Path) -> None:
     os.setgroups([])
     os.setgid(gid)
     os.setuid(uid)
+    if landlock.closes_ports():
+        landlock.restrict(None, plan.ports.tcp)
     _check_reach(plan)
 
 
@@ -129,10 +163,11 @@ def _close(plan: Plan, own: Path) -> None:
         raise BadInput("This kernel has no Landlock.", next_step="Use another mode.")
     read = [Path(name) for name in (*_SYSTEM, *_RESOLVER)]
     write = [Path(name) for name in (*_DEVICES, _SHARED_MEMORY)]
-    denied = [path for path in plan.denied if path.exists()]
+    denied = tuple(path for path in plan.denied if path.exists())
     # A root with its rights would look into other processes all the same.
     syscalls.drop_capabilities()
-    landlock.restrict(read=[*read, *_packages()], write=[*write, own, *plan.work], denied=denied)
+    trees = landlock.Trees((*read, *_packages()), (*write, own, *plan.work), denied)
+    landlock.restrict(trees, plan.ports.tcp if landlock.closes_ports() else None)
 
 
 def _packages() -> list[Path]:

@@ -11,6 +11,7 @@ ELSEWHERE = (
     "Jupyter was not started by this gateway. Where its code runs as the gateway's user, approvals stop mistakes, "
     "not malware; skyflo-runbooks lab keeps the two apart where it can."
 )
+OPEN = " Its code can ask every server of this machine, also another tool's that runs code for whoever asks."
 STATUS = '<p id="status" class="status" role="status" aria-live="polite"></p>'
 NOBODY = (
     '<footer><p class="note">Nobody is signed in in this browser, so nothing can be decided here. '
@@ -78,6 +79,7 @@ def login(token: str, *, valid: bool, name: str = "", practice: bool = False, is
 
 
 def _guard(isolation: str) -> str:
-    if isolation in _WALLS:
-        return f"Jupyter is kept apart: {text(isolation, 40)}."
+    wall, _, ports = isolation.partition(", ")
+    if wall in _WALLS:
+        return f"Jupyter is kept apart: {text(isolation, 40)}.{OPEN if ports == 'ports open' else ''}"
     return ELSEWHERE if isolation == "not started here" else UNGUARDED
