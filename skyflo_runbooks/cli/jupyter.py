@@ -129,7 +129,7 @@ def start(made: Room, *, gateway: str, kernel_token: str, log: Path) -> Child:
         "SKYFLO_GATEWAY_URL": gateway,
         "SKYFLO_KERNEL_TOKEN": kernel_token,
     }
-    child = Child([*_sandbox(made, gateway), "--", *_lab(made)], environment=environment, log=log)
+    child = Child([*sandboxed(made, gateway), "--", *_lab(made)], environment=environment, log=log)
     try:
         _until_it_answers(made, child, log)
     except BaseException:
@@ -138,7 +138,8 @@ def start(made: Room, *, gateway: str, kernel_token: str, log: Path) -> Child:
     return child
 
 
-def _sandbox(made: Room, gateway: str) -> list[str]:
+def sandboxed(made: Room, gateway: str) -> list[str]:
+    """Return the command line of the sandbox, without what runs in it."""
     wall = ["--mode", made.mode, "--jupyter-user", made.user, "--work", str(made.work)]
     if made.mode != "none":
         wall += [text for path in made.denied for text in ("--deny", str(path))]

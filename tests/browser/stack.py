@@ -15,12 +15,13 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import msgspec
 from skyflo_kernel.sandbox import available_modes
 
-from skyflo_runbooks.cli.launch import Announcement, Child, free_port, gateway
+from skyflo_runbooks.cli.launch import Announcement, Child, free_block, free_port, gateway
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.practice import PracticeCluster
 from skyflo_runbooks.practice.kinds import DEPLOYMENT
@@ -28,7 +29,7 @@ from skyflo_runbooks.practice.server import Server
 
 TEXT = "payment-service pods are crash-looping in the checkout namespace. Customers are getting 500 errors on checkout."
 NOTEBOOK = "runbook.ipynb"
-ISOLATION = {"user": "other user", "landlock": "sandbox", "none": "none"}
+ISOLATION = {"user": "other user, ports closed", "landlock": "sandbox, ports closed", "none": "none"}
 
 
 class Stack(msgspec.Struct, frozen=True):
@@ -183,7 +184,8 @@ def _jupyter(made: Stack, port: int) -> Child:
     if made.mode == "user":
         shutil.chown(made.work, "nobody")
     sandbox = [sys.executable, "-P", "-m", "skyflo_kernel.sandbox", "--mode", made.mode, "--work", str(made.work)]
-    sandbox += ["--home", str(made.work.parent / "jupyter-home")]
+    sandbox += ["--home", str(made.work.parent / "jupyter-home"), "--serve", str(port), "--kernels", str(free_block())]
+    sandbox += ["--ask", str(urlsplit(made.gateway).port)]
     lab = [str(bin_ / "jupyter"), "lab", "--no-browser", "--ServerApp.ip=localhost", f"--ServerApp.port={port}"]
     rooted = ["--allow-root"] if made.mode != "user" and os.geteuid() == 0 else []
     arguments = [*sandbox, "--deny", str(made.home), "--", *lab, f"--ServerApp.root_dir={made.work}", *rooted]

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from skyflo_kernel.sandbox import available_modes
+from skyflo_kernel.sandbox import Mode, available_modes, landlock
 
 from skyflo_runbooks.cli import jupyter, lab
 from skyflo_runbooks.cli.bench import Bench
@@ -72,6 +72,53 @@ def test_the_opened_file_lies_in_the_work_folder(tmp_path: Path) -> None:
         assert folder != tmp_path
         assert (folder / name).read_text() == "{}"
         assert folder.stat().st_uid == (folder / name).stat().st_uid != os.geteuid()
+
+
+@pytest.mark.parametrize(
+    ("mode", "closes", "opened", "isolation", "warning"),
+    [
+        ("user", True, (), "other user, ports closed", ""),
+        ("landlock", True, (), "sandbox, ports closed", ""),
+        ("landlock", True, (443, 80), "sandbox, some ports opened", "TCP 443, 80"),
+        ("user", False, (443,), "other user, ports open", "closes no ports"),
+        ("none", True, (443,), "none", "stop mistakes, not malware"),
+    ],
+)
+def test_what_the_walls_leave_open_is_said(
+    mode: Mode,
+    closes: bool,
+    opened: tuple[int, ...],
+    isolation: str,
+    warning: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In a word for the gateway's pages, and in a warning where it is more than nothing."""
+    monkeypatch.setattr(landlock, "closes_ports", lambda: closes)
+    made = jupyter.room(port=1, mode=mode, user="nobody", work=tmp_path, home=tmp_path / "none", opened=opened)
+    assert made.isolation == isolation
+    assert [warning in line for line in lab.warnings(made)] == ([True] if warning else [])
+
+
+def test_the_sandbox_is_told_its_ports(tmp_path: Path) -> None:
+    """The gateway's to ask, Jupyter's own to serve, the kernels' block, and what was opened; nothing without a wall."""
+    made = jupyter.room(port=7, mode="landlock", user="nobody", work=tmp_path, home=tmp_path / "none", opened=(443,))
+    line = " ".join(jupyter.sandboxed(made, "http://localhost:9"))
+    assert f"--ask 9 --serve 7 --kernels {made.kernels} --open-port 443" in line
+    bare = jupyter.room(port=7, mode="none", user="nobody", work=tmp_path, home=tmp_path / "none", opened=(443,))
+    assert "--ask" not in jupyter.sandboxed(bare, "http://localhost:9")
+
+
+def test_doctor_says_which_wall_lab_would_take(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As what `lab` would do, and that open ports are no small matter."""
+    said = next(look for look in terminal("doctor", "--json").json if look["what"] == "isolation")
+    strongest = available_modes()[0]
+    assert {"user": "as another user", "landlock": "in a Landlock", "none": "without a wall"}[strongest] in said["said"]
+    assert "'lab' would run Jupyter" in said["said"]
+    monkeypatch.setattr(landlock, "closes_ports", lambda: False)
+    said = next(look for look in terminal("doctor", "--json").json if look["what"] == "isolation")
+    assert said["state"] == "note"
+    assert strongest == "none" or "ports open" in said["said"]
 
 
 def test_a_browser_is_opened_through_a_private_file(tmp_path: Path) -> None:

@@ -1,88 +1,44 @@
 """Hostile code where a kernel's code runs: what it looks for, and that it does not get it."""
 
-import json
 import os
 import socket
 import subprocess
 import sys
-import tempfile
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
-from skyflo_kernel.sandbox import Mode, available_modes, landlock
+from skyflo_kernel.sandbox import available_modes, landlock
 from skyflo_kernel.sandbox.landlock import without
 from skyflo_kernel.sandbox.modes import Plan, check_denied, clear
 from skyflo_kernel.sandbox.mounts import outermost
 
 from skyflo_runbooks.model.errors import NotAllowed
 from tests import needs
-
-SECRET = "the-operator-credential"
-
-
-class Ground(NamedTuple):
-    """Folders as `lab` has them: what the gateway owns, and where Jupyter works."""
-
-    data: Path
-    work: Path
+from tests.jupyter import ordinary
+from tests.jupyter.ground import Ground, Wall, answer, inside
 
 
 @pytest.fixture
-def ground() -> Iterator[Ground]:
-    """Not pytest's folder, which another user cannot walk to. The data is readable by all on purpose: it is denied."""
-    with tempfile.TemporaryDirectory(prefix="skyflo-sandbox-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        made = Ground(folder / "data", folder / "work")
-        made.data.mkdir()
-        made.work.mkdir()
-        made.work.chmod(0o777)
-        (made.data / "operator.json").write_text(SECRET)
-        yield made
+def bystander(wall: Wall) -> Iterator[int]:
+    """A process outside of the wall, of the user who started it."""
+    if wall != "ordinary":
+        yield os.getpid()
+        return
+    code = "print('here', flush=True); input()"
+    with subprocess.Popen(
+        ordinary.command(sys.executable, "-c", code), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "here\n"
+        yield process.pid
+        process.communicate("\n", timeout=30)
 
 
-@pytest.fixture(params=["user", "landlock"])
-def mode(request: pytest.FixtureRequest) -> Mode:
-    """Each sandbox that can be entered here. Root can try both."""
-    if request.param == "user":
-        needs.root()
-        return "user"
-    if landlock.version() == 0:
-        needs.missing("Landlock", "a Linux kernel 5.13 or newer with the landlock security module")
-    return "landlock"
-
-
-def inside(
-    mode: Mode, ground: Ground, code: str, *options: str, cwd: Path | None = None, **variables: str
-) -> subprocess.CompletedProcess[str]:
-    """Run Python code in the sandbox."""
-    launcher = [sys.executable, "-P", "-m", "skyflo_kernel.sandbox", "--mode", mode]
-    own = ground.work.parent / "home"
-    folders = ["--work", str(ground.work), "--deny", str(ground.data), "--home", str(own), *options]
-    return subprocess.run(
-        [*launcher, *folders, "--", sys.executable, "-P", "-c", textwrap.dedent(code)],
-        cwd=cwd,
-        env={**os.environ, **variables},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
-def answer(found: subprocess.CompletedProcess[str]) -> object:
-    """What the code printed as JSON; its own words where it failed."""
-    assert found.returncode == 0, found.stderr
-    return json.loads(found.stdout)
-
-
-def test_the_gateways_data_cannot_be_read(mode: Mode, ground: Ground) -> None:
+def test_the_gateways_data_cannot_be_read(wall: Wall, ground: Ground) -> None:
     """A denied path that every user may read is closed all the same."""
     found = inside(
-        mode,
+        wall,
         ground,
         f"""
         import json, pathlib
@@ -97,11 +53,11 @@ def test_the_gateways_data_cannot_be_read(mode: Mode, ground: Ground) -> None:
     assert answer(found) in ("PermissionError", "FileNotFoundError")
 
 
-def test_kubeconfigs_and_the_rest_of_the_home_cannot_be_read(mode: Mode, ground: Ground) -> None:
+def test_kubeconfigs_and_the_rest_of_the_home_cannot_be_read(wall: Wall, ground: Ground) -> None:
     """The home of the one who started it is closed: nothing is found where credentials lie."""
-    home = Path("~").expanduser()
+    home = ground.person if wall == "ordinary" else Path("~").expanduser()
     found = inside(
-        mode,
+        wall,
         ground,
         f"""
         import json, os, pathlib
@@ -117,16 +73,16 @@ def test_kubeconfigs_and_the_rest_of_the_home_cannot_be_read(mode: Mode, ground:
     assert answer(found) == []
 
 
-def test_another_process_cannot_be_looked_into(mode: Mode, ground: Ground) -> None:
+def test_another_process_cannot_be_looked_into(wall: Wall, ground: Ground, bystander: int) -> None:
     """The environment, memory and files of the process that started it, which holds credentials, are closed."""
     found = inside(
-        mode,
+        wall,
         ground,
         f"""
         import json, os
         opened = []
         for name in ("environ", "mem", "maps", "fd/0", "cwd", "root"):
-            path = "/proc/{os.getpid()}/" + name
+            path = "/proc/{bystander}/" + name
             try:
                 os.readlink(path) if name in ("fd/0", "cwd", "root") else open(path, "rb").read(1)
                 opened.append(name)
@@ -138,17 +94,17 @@ def test_another_process_cannot_be_looked_into(mode: Mode, ground: Ground) -> No
     assert answer(found) == []
 
 
-def test_another_process_cannot_be_signalled(mode: Mode, ground: Ground) -> None:
+def test_another_process_cannot_be_signalled(wall: Wall, ground: Ground, bystander: int) -> None:
     """Jupyter cannot end or stop the gateway."""
-    if mode == "landlock" and landlock.version() < 6:
+    if wall != "user" and landlock.version() < 6:
         needs.missing("Landlock ABI 6", "Linux 6.12 or newer")
     found = inside(
-        mode,
+        wall,
         ground,
         f"""
         import json, os
         try:
-            os.kill({os.getpid()}, 0)
+            os.kill({bystander}, 0)
             print(json.dumps("reached"))
         except PermissionError:
             print(json.dumps("refused"))
@@ -157,7 +113,7 @@ def test_another_process_cannot_be_signalled(mode: Mode, ground: Ground) -> None
     assert answer(found) == "refused"
 
 
-def test_a_service_behind_a_local_socket_cannot_be_asked(mode: Mode, ground: Ground) -> None:
+def test_a_service_behind_a_local_socket_cannot_be_asked(wall: Wall, ground: Ground) -> None:
     """A session bus would start a process outside; a pair of sockets, which Python needs, still works."""
     with socket.socket(socket.AF_UNIX) as bus:
         address = ground.work / "bus"
@@ -165,7 +121,7 @@ def test_a_service_behind_a_local_socket_cannot_be_asked(mode: Mode, ground: Gro
         address.chmod(0o777)
         bus.listen()
         found = inside(
-            mode,
+            wall,
             ground,
             f"""
             import json, socket
@@ -180,10 +136,10 @@ def test_a_service_behind_a_local_socket_cannot_be_asked(mode: Mode, ground: Gro
     assert answer(found) == "refused"
 
 
-def test_the_environment_holds_no_credential_but_the_kernel_token(mode: Mode, ground: Ground) -> None:
+def test_the_environment_holds_no_credential_but_the_kernel_token(wall: Wall, ground: Ground) -> None:
     """What is not on the list of kept names does not get in."""
     found = inside(
-        mode,
+        wall,
         ground,
         "import json, os; print(json.dumps(dict(os.environ)))",
         KUBECONFIG="/etc/kubernetes/admin.conf",
@@ -198,11 +154,11 @@ def test_the_environment_holds_no_credential_but_the_kernel_token(mode: Mode, gr
     assert names["HOME"] != str(Path("~").expanduser())
 
 
-def test_work_can_be_done(mode: Mode, ground: Ground) -> None:
-    """Packages import, the network answers, temporary files and the working folder can be written."""
+def test_work_can_be_done(wall: Wall, ground: Ground) -> None:
+    """Packages import, the gateway answers, temporary files and the working folder can be written."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         found = inside(
-            mode,
+            wall,
             ground,
             f"""
             import asyncio, json, multiprocessing, pathlib, socket, sqlite3, ssl, tempfile, zmq, skyflo_kernel
@@ -215,15 +171,17 @@ def test_work_can_be_done(mode: Mode, ground: Ground) -> None:
             path.write_text("made")
             print(json.dumps(path.read_text()))
             """,
+            "--ask",
+            str(server.getsockname()[1]),
         )
     assert answer(found) == "made"
     assert (ground.work / "made.txt").read_text() == "made"
 
 
-def test_nothing_outside_the_working_folder_can_be_written(mode: Mode, ground: Ground) -> None:
+def test_nothing_outside_the_working_folder_can_be_written(wall: Wall, ground: Ground) -> None:
     """The package itself, which the next start would run, stays as it is."""
     found = inside(
-        mode,
+        wall,
         ground,
         """
         import json, os, pathlib, skyflo_kernel
@@ -240,11 +198,11 @@ def test_nothing_outside_the_working_folder_can_be_written(mode: Mode, ground: G
     assert answer(found) == [False, False]
 
 
-def test_a_module_planted_in_the_working_folder_does_not_run_outside(mode: Mode, ground: Ground) -> None:
+def test_a_module_planted_in_the_working_folder_does_not_run_outside(wall: Wall, ground: Ground) -> None:
     """The next start from that folder imports the real modules, before the sandbox is entered and as root."""
     for name in ("msgspec", "argparse", "skyflo_kernel"):
         (ground.work / f"{name}.py").write_text("raise SystemExit('planted code ran')")
-    found = inside(mode, ground, "import json; print(json.dumps('started'))", cwd=ground.work)
+    found = inside(wall, ground, "import json; print(json.dumps('started'))", cwd=ground.work)
     assert answer(found) == "started"
 
 

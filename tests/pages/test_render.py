@@ -218,7 +218,11 @@ def test_the_front_page_puts_what_waits_first() -> None:
 
 def test_the_page_says_what_guards_it() -> None:
     """Where Jupyter is kept apart it says by what; where it is not, it says what an approval is worth."""
-    assert "kept apart: sandbox" in _card(view())
+    assert "kept apart: sandbox." in _card(view())
+    for said, opened in (("sandbox, ports closed", False), ("other user, ports open", True)):
+        walled = pages.card(view(), operator="k.ops", framed=False, practice=False, isolation=said)
+        assert f"kept apart: {said}." in walled
+        assert ("can ask every server of this machine" in walled) is opened
     unguarded = pages.card(view(), operator="k.ops", framed=False, practice=False, isolation="none")
     assert "not malware" in unguarded
     elsewhere = pages.card(view(), operator="k.ops", framed=False, practice=False, isolation="not started here")

@@ -34,6 +34,9 @@ _X32 = 0x40000000
 # A socket's type stands in the low bits, with flags above it (linux/net.h).
 _TYPE_MASK = 0xF
 _NETLINK_ROUTE = 0
+# Protocols by their number, 0 is the type's own.
+_STREAMS, _DATAGRAMS = (0, int(socket.IPPROTO_TCP)), (0, int(socket.IPPROTO_UDP))
+_FAST_OPEN = MSG_FASTOPEN
 
 
 class _Machine(NamedTuple):
@@ -88,9 +91,9 @@ def _lines(machine: _Machine, *, datagrams: bool) -> Iterator[_Line]:
     yield _Line(_EQUAL, machine.sendmsg, yes="third argument")
     yield _Line(_EQUAL, machine.socket, yes="socket", no="allow")
     yield _Line(_LOAD, _ARGUMENTS[3], place="fourth argument")
-    yield _Line(_ANY_BIT, MSG_FASTOPEN, yes="no fast open", no="allow")
+    yield _Line(_ANY_BIT, _FAST_OPEN, yes="no fast open", no="allow")
     yield _Line(_LOAD, _ARGUMENTS[2], place="third argument")
-    yield _Line(_ANY_BIT, MSG_FASTOPEN, yes="no fast open", no="allow")
+    yield _Line(_ANY_BIT, _FAST_OPEN, yes="no fast open", no="allow")
     yield from _socket(datagrams=datagrams)
     yield _Line(_RETURN, _ALLOW, place="allow")
     yield _Line(_RETURN, _ERRNO | errno.EACCES, place="refuse")
@@ -111,14 +114,10 @@ def _socket(*, datagrams: bool) -> Iterator[_Line]:
     yield _Line(_AND, _TYPE_MASK)
     yield _Line(_EQUAL, int(socket.SOCK_STREAM), yes="stream")
     yield _Line(_EQUAL, int(socket.SOCK_DGRAM), yes="datagram" if datagrams else "refuse", no="refuse")
-    yield from (
-        _Line(_LOAD, _ARGUMENTS[2], place="stream"),
-        _Line(_EQUAL, 0, yes="allow"),
-        _Line(_EQUAL, int(socket.IPPROTO_TCP), yes="allow", no="refuse"),
-        _Line(_LOAD, _ARGUMENTS[2], place="datagram"),
-        _Line(_EQUAL, 0, yes="allow"),
-        _Line(_EQUAL, int(socket.IPPROTO_UDP), yes="allow", no="refuse"),
-    )
+    for place, protocols in (("stream", _STREAMS), ("datagram", _DATAGRAMS)):
+        yield _Line(_LOAD, _ARGUMENTS[2], place=place)
+        yield from (_Line(_EQUAL, protocol, yes="allow") for protocol in protocols)
+        yield _Line(_RETURN, _ERRNO | errno.EACCES)
 
 
 def _resolved(lines: Sequence[_Line]) -> Iterator[_Instruction]:
