@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 from jupyter_client.connect import LocalPortCache
 from jupyter_client.manager import AsyncKernelManager
-from jupyter_client.provisioning import KernelProvisionerFactory
+from jupyter_client.provisioning.factory import KernelProvisionerFactory
 from skyflo_kernel.sandbox import kernels, ports
 from tornado.web import HTTPError
 
@@ -57,7 +57,7 @@ async def test_a_kernel_runs_at_ports_of_the_block(block: range, started: list[A
     third = AsyncKernelManager()
     started.append(third)
     await third.start_kernel()
-    await answers(third)
+    assert getattr(third, PORTS[0]) in block
 
 
 async def answers(manager: AsyncKernelManager) -> None:

@@ -151,8 +151,8 @@ def test_jupyter_is_told_the_ports_of_its_kernels(wall: Wall, ground: Ground) ->
 def test_kernels_share_their_block_with_whom_they_ask() -> None:
     """Jupyter's own port is served and not asked; the gateway's is asked and not served."""
     tcp = Ports(serve=(1,), ask=(2,), kernels=Block(5, 6), opened=(443,)).tcp
-    assert tcp == ({1, 5, 6}, {2, 443, 5, 6})
-    assert Ports().tcp == (frozenset(), frozenset())
+    assert (tcp.bind, tcp.connect) == ({1, 5, 6}, {2, 443, 5, 6})
+    assert not any(Ports().tcp)
 
 
 @pytest.mark.parametrize("said", ["", "61000", "61004-61000", "0-5", "65000-65536", "a-b", "1-2-3"])
