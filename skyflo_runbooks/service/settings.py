@@ -25,8 +25,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     `$SKYFLO_HOME`; the record lies in `data_dir`, `gateway.json` always in `home/run`. `jupyter_origin` is the one
     origin that may frame the card (`http://localhost:8888`), empty for none. `isolation` says how Jupyter is kept from
     the gateway's credentials (`other user` or `sandbox`, and how its ports are: `sandbox, ports closed`; `none`,
-    `not started here`). `expires` is the life of a proposal in seconds (`life`). `policy` is what the configuration adds
-    to the conditions of an approval.
+    `not started here`). `expires` is the life of a proposal in seconds (`life`). `policy` is what the configuration
+    adds to the conditions of an approval.
     `mcp_servers` are the operator's own, of which some tools may be read; `mcp_fence` is what a command of theirs is
     started with, so that it does not reach the gateway's files (empty where the system has no such thing).
     """

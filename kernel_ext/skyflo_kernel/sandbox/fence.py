@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
         if landlock.version() == 0:
             raise BadInput("This kernel has no Landlock.")
         syscalls.drop_capabilities()  # a root with its rights would look into other processes all the same
-        landlock.restrict(read=(), write=(Path("/"),), denied=denied)
+        landlock.restrict(landlock.Trees((), (Path("/"),), denied), None)
         check_denied(Plan(mode="landlock", denied=denied))
         os.execvp(given.command[0], given.command)  # noqa: S606  # the launcher's purpose; no shell
     except NotAllowed:
