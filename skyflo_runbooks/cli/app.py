@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "login": ("login", "login", "Make this terminal an operator, by a one-time link."),
     "tokens": ("tokens", "tokens", "Tokens, links, keys and passkeys: list, new, revoke."),
     "new": ("new", "new", "Say what is wrong: diagnose and write a runbook."),
+    "snapshot": ("snapshot", "snapshot", "Keep what 'new' would read, to diagnose it later or elsewhere."),
     "resolve": ("resolve", "resolve", "The whole story in this terminal: finding, plan, cards, verdict."),
     "run": ("run", "run", "Execute a runbook headless."),
     "runbooks": ("runbooks", "runbooks", "The curated runbooks: list, what is in one, a copy of it."),

@@ -53,6 +53,11 @@ def _step(step: Json) -> str:
         return listed(check_name(check) for check in at(step, "arguments", "checks", default=[]))
     if step["kind"] in ("rollback", "record"):
         return str(at(step, "arguments", "of", default=step["step"]))
+    return call(step)
+
+
+def call(step: Json) -> str:
+    """Say a tool's call: `k8s_scale(kind=Deployment, name=web, replicas=3)`."""
     arguments = ", ".join(f"{key}={value}" for key, value in (step["arguments"] or {}).items())
     return f"{step['tool']}({arguments})"
 

@@ -23,6 +23,7 @@ def summary(answer: Json, path: str | None) -> Json:
         "findings": findings(answer),
         "plan": steps(answer.get("plan")),
         "unknown": list(at(answer, "diagnosis", "unknown", default=[])),
+        **({"untried": answer["untried"]} if "untried" in answer else {}),
         "elapsed_ms": answer.get("elapsed_ms"),
         "runbooks": [{**offer, "command": command(offer)} for offer in answer.get("runbooks") or []],
     }

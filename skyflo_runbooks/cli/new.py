@@ -32,6 +32,10 @@ def new(
     ] = None,
     model: Annotated[str, typer.Option("--model", help="The language model, as LiteLLM names it.")] = "",
     no_model: Annotated[bool, typer.Option("--no-model", help="Rules only.")] = False,
+    from_snapshot: Annotated[
+        Path | None,
+        typer.Option("--from-snapshot", help="Read a saved snapshot, a dump's folder or a support bundle instead."),
+    ] = None,
     as_json: AsJson = False,
 ) -> ExitCode:
     """Diagnose an incident and write an executable runbook. Nothing is changed."""
@@ -42,8 +46,13 @@ def new(
         if output.exists():
             raise BadInput(f"{output} is there already.", next_step="Name another file with -o.")
         body["always"] = True
-    with screen.progress("Reading the cluster…"):
-        answer = diagnose(client.find(environment), body | chosen)
+    if from_snapshot is not None:
+        if chosen.get("generator", "rules") != "rules":
+            raise BadInput("A file is diagnosed by the rules alone.", next_step="Give --no-model.")
+        answer = _saved(from_snapshot, body, screen)
+    else:
+        with screen.progress("Reading the cluster…"):
+            answer = diagnose(client.find(environment), body | chosen)
     code = incident.outcome(answer)
     path = _write(answer, output) if code == ExitCode.DONE or output is not None else None
     tell(screen, answer)
@@ -65,6 +74,15 @@ def diagnose(gateway: Gateway, body: Json) -> Json:
     """Return the gateway's answer to an incident."""
     answer: Json = gateway.post("/api/v1/incidents", body, timeout=180.0)
     return answer
+
+
+def _saved(path: Path, body: Json, screen: Screen) -> Json:
+    """Return the answer of what was read before, without a gateway."""
+    from skyflo_runbooks.cli import saved
+
+    with screen.progress(f"Reading {path}…"):
+        snapshot = saved.read(path)
+        return saved.answer(snapshot, body["text"], tuple(body["namespaces"]), always=bool(body.get("always")))
 
 
 def _generator(model: str, no_model: bool, *, asked: bool) -> Json:
@@ -93,7 +111,11 @@ def tell(screen: Screen, answer: Json) -> None:
     if steps:
         screen.line()
         screen.lines(card.plan(steps))
-        if not any(step["kind"] == "change" for step in steps) and found:
+        if untried := answer.get("untried"):
+            screen.line("  Read from a file: nothing was tried. On the cluster 'new' would try:", "yellow")
+            for one in untried:
+                screen.line(f"    {card.call(one)}", "yellow")
+        elif not any(step["kind"] == "change" for step in steps) and found:
             advice = at(diagnosis, "findings", 0, "advice") or "The runbook says what was left out, and why."
             screen.line(f"  No safe change is known. {advice}", "yellow")
 

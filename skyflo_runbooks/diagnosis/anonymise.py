@@ -7,7 +7,8 @@ Rules:
      are not private, and e-mail addresses. Names that every cluster has, and words of the API itself, stay.
   3. Values of environment variables and of configuration that are no number, address or path become `(value 1)`, equal
      ones equally. Annotations that are not Kubernetes' own go.
-  4. What is free text otherwise (a log, a message, an argument) stays, with the names in it replaced. Secrets are not
+  4. Names of environment variables, and keys of settings and labels without a domain, stay: rules read them.
+  5. What is free text otherwise (a log, a message, an argument) stays, with the names in it replaced. Secrets are not
      looked for here: the gateway masks them before.
 """
 
@@ -56,15 +57,13 @@ _PLAIN = re.compile(
 _LONGEST = 200
 
 
-def anonymise(snapshot: Snapshot, *, logs: bool = True) -> Snapshot:
-    """Return the snapshot by the rules above; without `logs` their text is left out, too."""
+def anonymise(snapshot: Snapshot) -> Snapshot:
+    """Return the snapshot by the rules above."""
     names = Names(snapshot)
     plain = msgspec.to_builtins(snapshot)
     for items in plain["objects"].values():
         for item in items:
             _strip(item, names.value)
-    if not logs:
-        plain["logs"] = []
     return msgspec.convert(names.everywhere(plain), Snapshot)
 
 

@@ -86,7 +86,8 @@ def read(files: Mapping[str, bytes]) -> Snapshot:
             "There are no Kubernetes objects in these files.",
             next_step="Give a snapshot, a support bundle, or the folder of 'kubectl cluster-info dump'.",
         )
-    gaps += [Gap(kind, "", ABSENT) for kind in (*NAMESPACED, *CLUSTER, "Usage") if kind not in held]
+    told = held | {gap.kind for gap in gaps}
+    gaps += [Gap(kind, "", ABSENT) for kind in (*NAMESPACED, *CLUSTER, "Usage") if kind not in told]
     return Snapshot(
         time=_time(files),
         namespaces=_namespaces(objects),

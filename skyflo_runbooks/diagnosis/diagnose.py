@@ -11,7 +11,7 @@ Rules:
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -19,7 +19,7 @@ from skyflo_runbooks.diagnosis.collapse import collapse
 from skyflo_runbooks.diagnosis.graph import Graph, ref
 from skyflo_runbooks.diagnosis.pods import containers, name_of, ready, replicas
 from skyflo_runbooks.diagnosis.rules import RULES, Rule
-from skyflo_runbooks.diagnosis.snapshot import Snapshot, seconds_between
+from skyflo_runbooks.diagnosis.snapshot import Gap, Snapshot, seconds_between
 from skyflo_runbooks.diagnosis.symptoms import NEEDS, Symptom, available, symptoms
 from skyflo_runbooks.diagnosis.words import Place, guesses, name_like, nearest, place
 from skyflo_runbooks.model.finding import Diagnosis, Finding
@@ -157,8 +157,16 @@ def _gaps(snapshot: Snapshot, rules: Sequence[Rule], words: str) -> tuple[tuple[
     needed = {*NEEDS, *(kind for rule in rules for kind in rule.needs)}
     if snapshot.gaps:
         needed |= {kind for rule in rules if rule.about and re.search(rule.about, words) for kind in rule.wants}
-    refused = tuple(str(gap) for gap in snapshot.gaps if gap.kind in needed)
-    return refused, tuple(f"{gap}." for gap in snapshot.gaps if gap.kind not in needed)
+    refused = _together(gap for gap in snapshot.gaps if gap.kind in needed)
+    return refused, tuple(f"{said}." for said in _together(gap for gap in snapshot.gaps if gap.kind not in needed))
+
+
+def _together(gaps: Iterable[Gap]) -> tuple[str, ...]:
+    """Return a sentence for each reason, however many kinds it holds for."""
+    kinds: dict[tuple[str, str], list[str]] = {}
+    for gap in gaps:
+        kinds.setdefault((gap.namespace, gap.reason), []).append(gap.kind)
+    return tuple(str(Gap(", ".join(names), *said)) for said, names in kinds.items())
 
 
 def _choice(snapshot: Snapshot, where: Place, findings: Sequence[Finding]) -> tuple[str, ...]:

@@ -40,6 +40,11 @@ from skyflo_runbooks.planning.web import entrance
 
 WITHIN = "10m"
 VERIFY = "recovered"
+_NO_CHANGE = "No safe change follows from the evidence, so this runbook changes nothing."
+_UNTRIED = (
+    "This was read from a file: there was no cluster to try a change on, so this runbook changes nothing. "
+    "`skyflo-runbooks new` on the cluster itself writes one that does."
+)
 
 
 class Tried(msgspec.Struct, frozen=True):
@@ -155,7 +160,8 @@ def _reasons(diagnosis: Diagnosis, repair: Repair, tried: list[Tried]) -> ProseS
         parts += ["## What will change, and why", f"**{markdown(way.title)}**", _bullets(way.reasons)]
         parts.append("The API server accepted it in a dry run when this runbook was written; nothing was changed.")
     else:
-        parts += ["## What to do", "No safe change follows from the evidence, so this runbook changes nothing."]
+        untried = any(not item.answer.tried for item in tried)
+        parts += ["## What to do", _UNTRIED if untried else _NO_CHANGE]
     parts += _listed("Other ways, which a person may choose instead", [item.way.title for item in usable[1:]])
     parts += _listed("Left out", [_left_out(item) for item in tried if not item.usable])
     parts += _listed("Beside it" if usable else "Advice", [text for text in repair.advice if text])
@@ -165,6 +171,8 @@ def _reasons(diagnosis: Diagnosis, repair: Repair, tried: list[Tried]) -> ProseS
 
 
 def _left_out(tried: Tried) -> str:
+    if not tried.answer.tried:
+        return f"{tried.way.title}: not tried"
     if tried.answer.ok:
         return f"{tried.way.title}: already in place"
     return f"{tried.way.title}: refused in the dry run: {tried.answer.message}"

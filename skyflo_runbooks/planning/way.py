@@ -20,11 +20,15 @@ SETTLE = "5m"
 
 
 class DryRun(msgspec.Struct, frozen=True):
-    """What the API server said to a change that it was asked to try; `in_place`: it would change nothing."""
+    """What the API server said to a change that it was asked to try; `in_place`: it would change nothing.
+
+    Not `tried`: there was no server to ask.
+    """
 
     ok: bool
     message: str = ""
     in_place: bool = False
+    tried: bool = True
 
 
 # Tries a change: the tool's name and its complete arguments.

@@ -21,7 +21,7 @@ from skyflo_runbooks.model.proposal import Origin
 from skyflo_runbooks.service import bodies
 from skyflo_runbooks.service.answers import answer, body, number, seconds
 from skyflo_runbooks.service.desk import Desk
-from skyflo_runbooks.service.incidents import open_case
+from skyflo_runbooks.service.incidents import open_case, take_snapshot
 from skyflo_runbooks.service.openapi import Described
 
 LONGEST_WAIT = 60.0
@@ -57,6 +57,12 @@ async def incident(desk: Desk, request: Request, who: Identity) -> Response:
             "runbooks": case.offers,
         }
     )
+
+
+async def snapshot(desk: Desk, request: Request, who: Identity) -> Response:
+    """Read what an incident's diagnosis would read, with secrets masked."""
+    asked = await body(request, bodies.NewSnapshot)
+    return answer(await take_snapshot(desk, text=asked.text, namespaces=asked.namespaces, who=who))
 
 
 async def tools(desk: Desk, request: Request, who: Identity) -> Response:
@@ -207,6 +213,7 @@ class Routed(msgspec.Struct, frozen=True):
 ROUTES: tuple[Routed, ...] = (
     route("GET", "/status", status, ANYONE, narrowed=True),
     route("POST", "/incidents", incident, ANYONE, bodies.NewIncident, rank="requester"),
+    route("POST", "/snapshots", snapshot, ANYONE, bodies.NewSnapshot, rank="requester"),
     route("GET", "/tools", tools, ANYONE, narrowed=True),
     route("GET", "/servers", servers, ANYONE),
     route("POST", "/tools/{name}", tool, ANYONE, bodies.ToolCall, narrowed=True),

@@ -20,6 +20,7 @@ __all__ = [
     "NewLink",
     "NewPasskey",
     "NewProposal",
+    "NewSnapshot",
     "NewToken",
     "NewVerdict",
     "Pairing",
@@ -37,6 +38,13 @@ class NewIncident(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     namespaces: tuple[str, ...] = ()
     always: bool = False
     generator: str = "rules"
+
+
+class NewSnapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an incident's diagnosis would read, to be kept."""
+
+    text: str
+    namespaces: tuple[str, ...] = ()
 
 
 class ToolCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

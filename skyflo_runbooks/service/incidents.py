@@ -11,6 +11,7 @@ import msgspec
 from skyflo_runbooks.diagnosis.diagnose import located
 from skyflo_runbooks.diagnosis.graph import Graph
 from skyflo_runbooks.diagnosis.investigate import investigate
+from skyflo_runbooks.diagnosis.snapshot import Snapshot
 from skyflo_runbooks.gateway.identity import Identity
 from skyflo_runbooks.gateway.proposer import Wish
 from skyflo_runbooks.gateway.store import rfc3339
@@ -69,6 +70,15 @@ async def open_case(desk: Desk, *, text: str, namespaces: tuple[str, ...], who: 
         desk.gateway.register(plan.id, registration(plan, notebook))
     desk.gateway.store.record("incident", desk.gateway.redactor.mask(_told(incident, case, who)))
     return case
+
+
+async def take_snapshot(desk: Desk, *, text: str, namespaces: tuple[str, ...], who: Identity) -> Snapshot:
+    """Return what the diagnosis of an incident reads, with every secret in it masked."""
+    incident = Incident(read_text(text), tuple(check_namespace(name) for name in namespaces))
+    snapshot, _ = await investigate(desk.reader, incident)
+    masked = desk.gateway.redactor.mask(msgspec.to_builtins(snapshot))
+    desk.gateway.store.record("snapshot", {"requester": str(who), "namespaces": list(snapshot.namespaces)})
+    return msgspec.convert(masked, Snapshot)
 
 
 def registration(plan: Plan, notebook: Json) -> Json:

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+from skyflo_runbooks.diagnosis import diagnose
+from skyflo_runbooks.diagnosis.snapshot import load
+from skyflo_runbooks.model.incident import Incident
 from tests.service.running import FLAGSHIP, running
 
 
@@ -114,3 +117,16 @@ async def test_a_lease_has_one_taker(tmp_path: Path) -> None:
         asked = {"key": "rb-1/kernel-1/pods", "seconds": 60}
         granted = [(await client.post("/api/v1/leases", json=asked)).json()["granted"] for _ in range(3)]
         assert granted == [True, False, False]
+
+
+async def test_what_was_read_is_kept_masked_and_told(tmp_path: Path) -> None:
+    """A snapshot holds the objects of the namespace and no secret; who took it stands in the ledger."""
+    async with running(tmp_path) as service, service.client(service.kernel) as client:
+        answer = await client.post("/api/v1/snapshots", json={"text": FLAGSHIP, "namespaces": ["checkout"]})
+        taken = load(answer.content)
+        assert taken.namespaces == ("checkout",)
+        assert [one.fault for one in diagnose(taken, Incident(FLAGSHIP)).findings] == ["CON-07"]
+        assert "Secret" not in taken.objects
+        (entry,) = [one for one in service.desk.gateway.store.entries() if one.kind == "snapshot"]
+        assert entry.body["namespaces"] == ["checkout"]
+        assert (await client.post("/api/v1/snapshots", json={"text": "?!"})).json()["error"]["code"] == 2

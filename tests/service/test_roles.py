@@ -66,7 +66,7 @@ async def test_what_each_rank_may(tmp_path: Path, rank: Rank) -> None:
         assert (proposed.status_code == 200) == (rank != "viewer")
         assert (others.status_code == 200) == (rank in ("approver", "admin"))
         if rank == "viewer":
-            for path in ("/resolve", "/incidents", "/verdicts"):
+            for path in ("/resolve", "/incidents", "/snapshots", "/verdicts"):
                 assert (await person.ask("POST", path, {"text": "x", "step": "x", "checks": []})).status_code == 403
             own = view["id"] if others.status_code != 200 else others.json()["id"]
         else:
