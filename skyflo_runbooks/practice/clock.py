@@ -1,8 +1,10 @@
 """The practice cluster's clock: every timestamp that the cluster writes comes from here.
 
 It stands still until somebody moves it (tests, staged history), or follows the machine's monotonic clock with a
-speed factor. While a due event is worked off, the clock is held at that event's moment, so that the same story
-has the same timestamps whether it was stepped through or ran by itself.
+speed factor. With a `leap` it never goes further than that between two looks at it: where the machine was busy with
+something else, cluster time waits, so that a fast clock makes no long absence of a short one. While a due event is
+worked off, the clock is held at that event's moment, so that the same story has the same timestamps whether it was
+stepped through or ran by itself.
 """
 
 import time
@@ -12,12 +14,13 @@ from datetime import UTC, datetime, timedelta
 
 
 class Clock:
-    """A clock in UTC; `speed` is cluster seconds per real second while it runs."""
+    """A clock in UTC; `speed` is cluster seconds per real second while it runs, `leap` is in cluster seconds."""
 
-    def __init__(self, start: datetime, speed: float = 1.0) -> None:
-        if speed <= 0:
-            raise ValueError(f"Expected a speed above 0, got {speed}.")
+    def __init__(self, start: datetime, speed: float = 1.0, leap: float = float("inf")) -> None:
+        if speed <= 0 or leap <= 0:
+            raise ValueError(f"Expected a speed and a leap above 0, got {speed} and {leap}.")
         self.speed = speed
+        self.leap = leap
         self._at = start.astimezone(UTC)
         self._since: float | None = None
         self._held: datetime | None = None
@@ -33,9 +36,10 @@ class Clock:
 
     def live(self) -> datetime:
         """Return the cluster's time, also while it is held."""
-        if self._since is None:
-            return self._at
-        return self._at + timedelta(seconds=(time.monotonic() - self._since) * self.speed)
+        if self._since is not None:
+            since, self._since = self._since, time.monotonic()
+            self._at += timedelta(seconds=min(self.leap, (self._since - since) * self.speed))
+        return self._at
 
     def move(self, moment: datetime) -> None:
         """Set a standing clock; going back is for staging history only."""
@@ -65,8 +69,8 @@ class Clock:
                 self._at = moment
 
     def real_seconds(self, moment: datetime) -> float:
-        """Return how many real seconds pass until `moment`, at least 0."""
-        return max(0.0, (moment - self.live()).total_seconds() / self.speed)
+        """Return how many real seconds pass until `moment`, or until the clock has to be looked at; at least 0."""
+        return max(0.0, min(self.leap / 2, (moment - self.live()).total_seconds()) / self.speed)
 
 
 def stamp(moment: datetime) -> str:

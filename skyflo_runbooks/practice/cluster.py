@@ -43,6 +43,7 @@ class PracticeCluster:
         scenario: Scenario | str = "oomkilled-payment",
         *,
         speed: float = 1.0,
+        leap: float = float("inf"),
         start: datetime | None = None,
         token_required: bool = False,
     ) -> None:
@@ -50,7 +51,7 @@ class PracticeCluster:
         from skyflo_runbooks.practice.api import Api
 
         self.scenario = load(scenario) if isinstance(scenario, str) else scenario
-        self.clock = Clock(start or datetime.now(UTC), speed)
+        self.clock = Clock(start or datetime.now(UTC), speed, leap)
         self.present = self.clock.now()
         self.access = Access(token_required=token_required)
         self.store = Store(self.clock)

@@ -96,7 +96,7 @@ class Stack(msgspec.Struct, frozen=True):
 @contextmanager
 def practice_cluster(folder: Path, *, speed: float) -> Iterator[tuple[PracticeCluster, Path]]:
     """Serve a practice cluster from a thread; gives it, and the kubeconfig of its operator."""
-    cluster = PracticeCluster("oomkilled-payment", speed=speed, token_required=True)
+    cluster = PracticeCluster("oomkilled-payment", speed=speed, leap=speed / 10, token_required=True)
     server = Server(cluster)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve()), name="practice cluster")
     thread.start()

@@ -175,7 +175,7 @@ async def opened(
 @asynccontextmanager
 async def on_practice(tmp: Path) -> AsyncIterator[Place]:
     """On the practice cluster."""
-    practice = PracticeCluster("healthy", speed=20)
+    practice = PracticeCluster("healthy", speed=20, leap=2)
     async with practice.running(), opened(tmp, httpx.ASGITransport(practice.app), "http://practice", {}) as place:
         yield place
 

@@ -187,7 +187,7 @@ async def world(
     is the way into pods, and `front` answers requests instead of the practice cluster, where it does. With
     `cluster_uid` it is a cluster that was there before.
     """
-    practice = PracticeCluster(scenario, speed=speed)
+    practice = PracticeCluster(scenario, speed=speed, leap=speed / 10)
     if cluster_uid:
         practice.store.get(NAMESPACE, "", "kube-system")["metadata"]["uid"] = cluster_uid
     async with practice.running():

@@ -238,10 +238,24 @@ def test_a_running_clock_follows_the_machine() -> None:
     assert clock.live() == clock.live()
 
 
-def test_a_clock_needs_a_speed() -> None:
+def test_a_clock_with_a_leap_waits_for_a_busy_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two looks it goes no further than that, however long nobody looked; and it wants to be looked at."""
+    real = [100.0]
+    monkeypatch.setattr("skyflo_runbooks.practice.clock.time.monotonic", lambda: real[0])
+    clock = Clock(START, speed=20, leap=2)
+    clock.run()
+    for passed, shown in ((0.05, 1.0), (3.0, 3.0), (0.05, 4.0)):
+        real[0] += passed
+        assert clock.live() == START + timedelta(seconds=shown)
+    assert clock.real_seconds(START + timedelta(hours=1)) == 0.05
+    assert clock.real_seconds(clock.live() + timedelta(seconds=0.5)) == 0.025
+
+
+@pytest.mark.parametrize(("speed", "leap"), [(0, 1), (1, 0)])
+def test_a_clock_needs_a_speed(speed: float, leap: float) -> None:
     """Zero would stand for ever."""
     with pytest.raises(ValueError, match="above 0"):
-        Clock(START, speed=0)
+        Clock(START, speed, leap)
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=30))

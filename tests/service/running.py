@@ -121,7 +121,7 @@ async def running(
 
     `servers` are the operator's own MCP servers, and `fence` is put before their commands.
     """
-    own = practice or PracticeCluster(scenario, speed=speed)
+    own = practice or PracticeCluster(scenario, speed=speed, leap=speed / 10)
     cluster = Cluster(httpx.AsyncClient(transport=httpx.ASGITransport(own.app), base_url="http://practice"))
     clock = own.running() if practice is None else _nothing()
     async with clock, serving(home, cluster, policy, servers=servers, fence=fence) as desk:

@@ -50,7 +50,7 @@ async def test_the_story_runs_to_its_verdict(tmp_path: Path) -> None:
 
 async def test_a_service_that_stops_at_the_gate_resumes_there(tmp_path: Path) -> None:
     """The next process takes the session up at the gate, with the same proposal, and finishes it."""
-    practice = PracticeCluster("oomkilled-payment", speed=20)
+    practice = PracticeCluster("oomkilled-payment", speed=20, leap=2)
     async with practice.running():
         async with running(tmp_path, practice=practice) as service:
             session = await start(service)
