@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
+import hypothesis
 import pytest
+
+# How long one example takes depends on the machine and says nothing about the law.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 # What takes longest is begun first, so that no worker is left alone with it in the end.
 _FIRST = (
