@@ -22,7 +22,7 @@ from datetime import datetime
 from skyflo_mcp.kubernetes.client import Cluster
 from skyflo_mcp.kubernetes.errors import Unreachable
 
-from skyflo_runbooks.gateway import looking
+from skyflo_runbooks.gateway import looking, restored
 from skyflo_runbooks.gateway.approvals import Approvals
 from skyflo_runbooks.gateway.database import RecordUnusable
 from skyflo_runbooks.gateway.decisions import admit_sealed
@@ -125,6 +125,8 @@ class Executor:
         """Settle an unknown attempt by comparing the live object with what was approved."""
         row = self._store.get(id_)
         attempt = _attempt(row)
+        if len(row.proposal.requests) > 1 and any(one.body.get("restored") for one in self._store.told(id_)):
+            return await self._look_at_all(row, attempt)
         # A record that was restored may not know that a request was sent: then the first one is looked for.
         place = max(attempt.sent, 1) - 1
         step = self._step(row, attempt, self._proposer.sealed(id_)[place], place)
@@ -145,6 +147,29 @@ class Executor:
             step.note_found(found)
         event, said = _settled(row.proposal, place, found)
         self._store.end_attempt(id_, event, said, row.proposal.rollback_of if event == "settle_executed" else "")
+        return self._store.get(id_)
+
+    async def _look_at_all(self, row: Row, attempt: Attempt) -> Row:
+        """Settle a list of which a restored record knows only the beginning, by what each object shows."""
+        id_, requests = row.proposal.id, row.proposal.requests
+        seen: list[restored.Seen] = ["applied" for _ in attempt.applied]
+        for place, sealed in list(enumerate(self._proposer.sealed(id_)))[len(seen) :]:
+            step = self._step(row, attempt, sealed, place)
+            try:
+                found = await step.look()
+            except SkyfloError:
+                return row  # the next look may know more
+            if sealed.request.verb not in ("create", "patch"):
+                seen.append("not known")
+            elif found.event != "settle_executed":
+                seen.append("not seen")
+            else:
+                if set(seen) <= {"applied"}:
+                    step.note_found(found)
+                seen.append("applied")
+        if self._store.get(id_).state == "unknown":
+            event, said = restored.settled(requests, seen)
+            self._store.end_attempt(id_, event, said, row.proposal.rollback_of if event == "settle_executed" else "")
         return self._store.get(id_)
 
     async def _execute(self, id_: ProposalId) -> Row:

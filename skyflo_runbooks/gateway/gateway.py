@@ -188,7 +188,9 @@ class Gateway:
     def view(self, row: Row) -> Json:
         """Return what clients see of a proposal."""
         judgement = self._judgement_of(row)
-        return {**view(row, judgement, self.store.waited(row)), "conditions": self.approvals.conditions(row.proposal)}
+        told = self.store.told(row.proposal.id) if row.decisions else []
+        seen = view(row, judgement, self.store.waited(row), told=told)
+        return {**seen, "conditions": self.approvals.conditions(row.proposal)}
 
     # Verdicts
 

@@ -1,8 +1,9 @@
 """Goes round the record: finishes what was left behind, expires what is too old, signs and witnesses what is new.
 
 Rules:
-  1. What was approved comes first, several at a time: however many are proposed, and however long one takes to settle,
-     they cannot crowd it out.
+  1. What was approved comes first, several at a time, each in a task of its own: however many are proposed, and
+     however long one takes to settle (a drain that waits for a budget), they hold up neither the round nor one another.
+     One that is being settled is left alone until it is.
   2. A record or a cluster that does not answer now ends no round for ever: the next one tries again. A proposal that
      cannot be settled because of a defect is told of, and keeps none of the others.
 """
@@ -20,7 +21,7 @@ from skyflo_runbooks.model.proposal import ProposalId
 
 SECONDS = 2.0
 log = logging.getLogger(__name__)
-AT_ONCE = 8
+AT_ONCE = 32
 TOO_LATE = "nobody decided in time: the answer is no"
 OTHER_CLUSTER = "it was proposed for another cluster than this gateway serves"
 OTHER_POLICY = "the policy was changed since it was proposed"
@@ -49,18 +50,33 @@ class Patrol:
         self._compared = False
         self._told: set[ProposalId] = set()
         self._places = asyncio.Semaphore(AT_ONCE)
+        self._settling: dict[ProposalId, asyncio.Task[None]] = {}
 
     async def walk(self) -> None:
         """Go round for ever."""
-        while True:
-            await self.round()
-            await asyncio.sleep(SECONDS)
+        try:
+            while True:
+                await self.round()
+                await asyncio.sleep(SECONDS)
+        finally:
+            await self.rest()
+
+    async def rest(self) -> None:
+        """Stop what is being settled; the record has it, and the next process takes it up."""
+        for task in self._settling.values():
+            task.cancel()
+        await asyncio.gather(*self._settling.values(), return_exceptions=True)
+
+    async def settled(self) -> None:
+        """Wait until nothing is being settled."""
+        await asyncio.gather(*self._settling.values())
 
     async def round(self) -> None:
-        """Go round once."""
+        """Go round once; what is left behind is begun to be settled, and not waited for."""
         with contextlib.suppress(SkyfloError):
-            decided = self._store.ids("approved", "executing", "unknown")
-            await asyncio.gather(*(self._settle(id_) for id_ in decided))
+            for id_ in self._store.ids("approved", "executing", "unknown"):
+                if id_ not in self._settling:
+                    self._begin(id_)
         with contextlib.suppress(SkyfloError):
             if not self._compared:
                 cluster = await self._cluster.uid()
@@ -75,6 +91,11 @@ class Patrol:
             self._store.book.cluster = await self._cluster.uid()
         with contextlib.suppress(SkyfloError):
             self._store.catch_up()
+
+    def _begin(self, id_: ProposalId) -> None:
+        task = asyncio.create_task(self._settle(id_), name=f"settle {id_}")
+        self._settling[id_] = task
+        task.add_done_callback(lambda _: self._settling.pop(id_, None))
 
     def _compare(self, id_: ProposalId, cluster: str) -> None:
         """Void what waits under another policy, or for another cluster: those of a process stay as they are."""

@@ -12,10 +12,11 @@ _ORDER: tuple[Risk, ...] = ("low", "medium", "high")
 # Kinds whose deletion loses what no manifest holds.
 _LOST = {
     "Namespace": "everything in it",
-    "PersistentVolume": "its data",
-    "PersistentVolumeClaim": "its data",
     "CustomResourceDefinition": "every object of that kind",
 }
+# Kinds that hold data. By the reclaim policy it is deleted or stays on a volume that is Released: what is made again
+# under the name is not bound to it (https://kubernetes.io/docs/concepts/storage/persistent-volumes/#reclaiming).
+_HOLDING = ("PersistentVolume", "PersistentVolumeClaim")
 # Kinds that running pods use, however it is that they do.
 _USED = ("Service", "Ingress", "NetworkPolicy", "ConfigMap", "Secret")
 
@@ -33,6 +34,8 @@ def one_way(request: Request, before: Json | None, after: Json | None) -> str:
     if request.verb == "delete":
         claims = at(before, "spec", "persistentVolumeClaimRetentionPolicy", "whenDeleted")
         lost = "the data of its claims" if ref.kind == "StatefulSet" and claims == "Delete" else _LOST.get(ref.kind)
+        if not lost and ref.kind in _HOLDING:
+            return f"a {ref.kind} that is made again does not have the data of {ref} by itself"
         return f"{lost} is gone with {ref} and stored nowhere" if lost else ""
     if request.verb == "evict" and not any(
         one.get("controller") for one in at(before, "metadata", "ownerReferences", default=[])

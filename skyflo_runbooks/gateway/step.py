@@ -13,7 +13,9 @@ Rules:
   5. What is in place already, and a pod to be evicted that has gone by itself, is not sent, and noted as that.
   6. A disruption budget that lets a pod not go is an answer: nothing was done. The eviction is tried again for a
      bounded time, each try in the journal, and has failed then.
-  7. What is run in a container is sent once and never again. An exit code other than 0, or none, is a failure.
+  7. What is run in a container is sent once and never again. An exit code other than 0, or none, is a failure. A stream
+     into a pod knows no precondition, so the pod is looked at once more afterwards: where another one of that name
+     stands there, or nobody can tell, it may have been that one which answered; that is said, and it has failed.
   8. Something on the way may deliver a request twice, and the answer is the second one's. So where the answer or the
      object says after sending that it cannot be done, and the object looks as if it was, the outcome is unknown.
   9. The API knows no "apply only if there is none". Where an apply that was to make an object found one, or others have
@@ -26,7 +28,7 @@ from datetime import datetime
 
 import msgspec
 from skyflo_mcp.kubernetes.client import Cluster
-from skyflo_mcp.kubernetes.errors import BadRequest, Conflict, Forbidden, Invalid, NotFound, TooMany
+from skyflo_mcp.kubernetes.errors import BadRequest, Conflict, Denied, Invalid, NotFound, TooMany
 from skyflo_mcp.kubernetes.sending import APPLIER, Sent
 from skyflo_mcp.kubernetes.streams import Ran
 
@@ -38,7 +40,7 @@ from skyflo_runbooks.gateway.proposer import Sealed
 from skyflo_runbooks.gateway.redaction import Redactor
 from skyflo_runbooks.gateway.store import Attempt, Store, rfc3339
 from skyflo_runbooks.model.digest import BoundRequest, Digest, sent_digest
-from skyflo_runbooks.model.errors import OutcomeUnknown
+from skyflo_runbooks.model.errors import OutcomeUnknown, SkyfloError
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.proposal import Applied
 from skyflo_runbooks.model.quantity import format_duration
@@ -155,7 +157,7 @@ class Step:
             return None
         try:
             left = await self._dry_run(now)
-        except (Invalid, Conflict, NotFound) as error:
+        except (Invalid, Conflict, Denied, NotFound) as error:
             return Stopped(f"the dry run is refused now: {error.message}")
         if self._bound.seen and self._body(left) != self._bound.body:
             return Stopped(f"the dry run of {target} gives another result than the approved one")
@@ -191,7 +193,7 @@ class Step:
         while True:
             try:
                 return (await dry_run(self._cluster, self._request, now))[0]
-            except (NotFound, Forbidden) as error:
+            except (NotFound, Denied) as error:
                 # A new namespace has no default service account for a moment, and a new kind is not served yet.
                 passing = isinstance(error, NotFound) or "serviceaccount" in error.message
                 if not passing or time.monotonic() >= until:
@@ -235,13 +237,28 @@ class Step:
         began = await self._cluster.time_since(self._began)
         ran = await self._cluster.run(self._request, field_manager=traces.manager(self._attempt.id))
         said = ran.message or ("answered" if ran.code is None else f"exit code {ran.code}")
+        other = await self._another_pod()
+        said = f"{said}; {other}" if other else said
         applied = self._answered(200, None, by=rfc3339(began), message=self._redactor.error(said))
-        failed = ran.code not in (0, None) or bool(ran.message)
+        failed = ran.code not in (0, None) or bool(ran.message) or bool(other)
         # Each for itself: where one was cut, its end is the end of a text.
         said_out, said_err = self._redactor.error(ran.stdout), self._redactor.error(ran.stderr)
         printed = text_of(msgspec.structs.replace(ran, stdout=said_out, stderr=said_err))
         self._note(msgspec.structs.replace(applied, output=printed, failed=failed), {})
         return ended_badly(said) if failed else None
+
+    async def _another_pod(self) -> str:
+        """Return what stands against it that the approved pod answered, by rule 7; nothing where it is still there."""
+        try:
+            now = await self._live()
+        except SkyfloError as error:
+            return f"whether the approved pod answered is not known: it could not be read again ({error.message})"
+        uid = str(at(now, "metadata", "uid", default=""))
+        if not uid:
+            return "the pod is gone, so whether it was the approved one that answered is not known"
+        if uid != self._bound.uid:
+            return f"another pod of that name stands there now ({uid}), and may be the one that answered"
+        return ""
 
     def _took(self, sent: Sent, now: Json | None) -> None:
         """Note a successful answer, and say where admission made something else of it than its dry run had shown."""

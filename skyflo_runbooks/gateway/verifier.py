@@ -102,7 +102,7 @@ class Verifier:
             outcomes, disturbed = await self._watch(task)
         self.progress.pop(task.key, None)
         verdict, reasons = judge(changes=self._states(task), outcomes=outcomes, disturbed=disturbed)
-        windows = [parse_duration(str(c.arguments["window"])) for c in task.checks if c.arguments.get("window")]
+        windows = [Series(check).window for check in task.checks]
         return self._record(
             task,
             Judgement(

@@ -1,7 +1,10 @@
 """What clients see of a proposal: one JSON value, the same for the page, the terminal, the kernel and MCP."""
 
+from collections.abc import Sequence
+
 import msgspec
 
+from skyflo_runbooks.gateway.ledger import Entry
 from skyflo_runbooks.gateway.policy.conditions import name_to_type
 from skyflo_runbooks.gateway.store import Row
 from skyflo_runbooks.model.entry import open_entries
@@ -13,9 +16,13 @@ from skyflo_runbooks.model.verdict import Judgement
 _SHOWN = ("tool", "title", "why", "diff", "digest", "equivalent", "warnings", "arguments", "unstable", "created")
 
 
-def view(row: Row, judgement: Judgement | None, waits: Json | None = None) -> Json:
-    """Return the view of a proposal (docs/architecture.md); `waits` as `Store.waited` says it."""
-    proposal = row.proposal
+def view(row: Row, judgement: Judgement | None, waits: Json | None = None, *, told: Sequence[Entry]) -> Json:
+    """Return the view of a proposal (docs/architecture.md); `waits` as `Store.waited` says it.
+
+    Who decided it is who the ledger says that did, by its entries `told` of the proposal.
+    """
+    proposal, decided = row.proposal, row.decision is not None
+    row = vouched(row, told)
     plain = msgspec.to_builtins(proposal)
     return {
         "id": proposal.id,
@@ -42,9 +49,22 @@ def view(row: Row, judgement: Judgement | None, waits: Json | None = None) -> Js
         "rolled_back_by": row.rolled_back_by,
         "approvers": [one.operator for one in row.approvals],
         "progress": progress(row, waits),
-        "receipt": None if row.decision is None else msgspec.to_builtins(receipt(row)),
+        "receipt": msgspec.to_builtins(receipt(row)) if decided else None,
         "judgement": None if judgement is None else msgspec.to_builtins(judgement),
     }
+
+
+def vouched(row: Row, told: Sequence[Entry]) -> Row:
+    """Return the row with those decisions alone of which the ledger tells: whoever else stands in the table decided
+    nothing.
+    """
+    known = {
+        (one.kind == "reject", one.body.get("operator"), one.body.get("signature"))
+        for one in told
+        if one.kind in ("endorse", "approve", "reject")
+    }
+    kept = tuple(one for one in row.decisions if (one.kind == "reject", one.operator, one.signature) in known)
+    return msgspec.structs.replace(row, decisions=kept)
 
 
 def progress(row: Row, waits: Json | None) -> Json | None:

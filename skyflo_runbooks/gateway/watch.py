@@ -4,9 +4,10 @@ Rules:
   1. The window begins with the round after the first in which every eventual check holds (or cannot be known: nothing
      known for `PATIENCE` seconds), if they hold then too. The looks of one round are taken side by side, so another
      look of that first round may be older than what made the check hold.
-  2. A steady check passes only if it held at every observation of its whole window, and no two known observations lie
-     further apart than `gap(window)`. A gap, a window that was not seen to its end, or nothing known at all is UNKNOWN.
-     One observation that does not hold is FAIL, with that observation as evidence.
+  2. A steady check passes only if it held at every observation of its whole window, of which there are two at least,
+     and no two known observations lie further apart than `gap(window)`. A gap, a window that was not seen to its end,
+     or nothing known at all is UNKNOWN. A window is no shorter than `SHORTEST`, whatever was asked for. One observation
+     that does not hold is FAIL, with that observation as evidence.
   3. An eventual check passes if it holds when the window begins and at the last observation. If it never held within
      the time, it is FAIL; if it could not be known, UNKNOWN.
   4. Restarts are compared with the counts at the beginning of the window; pods that came or went in it are a restart
@@ -21,9 +22,12 @@ import msgspec
 
 from skyflo_runbooks.gateway.checks.view import Observation
 from skyflo_runbooks.model.check import Check, Outcome, tense
-from skyflo_runbooks.model.quantity import parse_duration
+from skyflo_runbooks.model.quantity import format_duration, parse_duration
 
 PATIENCE = 60.0
+# One look is no window: at a distance of seconds at least a restart or a failing probe can be seen.
+SHORTEST = 5.0
+_LEAST = 2
 _EXPECTED = {
     "rollout_complete": "all replicas updated and available, none of the old generation left",
     "pods_ready": "all pods ready",
@@ -53,8 +57,15 @@ class Series(msgspec.Struct):
 
     @property
     def window(self) -> float:
-        """The length of its window in seconds; 0 for an eventual check."""
-        return parse_duration(str(self.check.arguments.get("window") or "0s"))
+        """The length of its window in seconds, by rule 2; 0 for an eventual check."""
+        if tense(self.check) == "eventually":
+            return 0.0
+        return max(SHORTEST, parse_duration(str(self.check.arguments.get("window") or "0s")))
+
+
+def window(one: Series) -> str:
+    """Return the window that was used, in words."""
+    return format_duration(one.window)
 
 
 def gap(window: float) -> float:
@@ -92,7 +103,7 @@ def complete(one: Series, begin: datetime) -> bool:
     known = [o for o in inside if o.holds != "unknown"]
     if hopeless(one):
         return True
-    return bool(known) and known[-1].at - known[0].at >= timedelta(seconds=one.window)
+    return len(known) >= _LEAST and known[-1].at - known[0].at >= timedelta(seconds=one.window)
 
 
 def outcome(one: Series, begin: datetime | None, *, over: bool, late: bool = False) -> Outcome:
@@ -132,7 +143,7 @@ def _steady(one: Series, known: list[Observation], last: Observation, *, over: b
         return _made(one, "UNKNOWN", last.observed, last)
     if widest > gap(one.window):
         return _made(one, "UNKNOWN", f"not observed for {widest:.0f} s of the window", last)
-    if seconds < one.window:
+    if seconds < one.window or len(known) < _LEAST:
         return _made(one, "UNKNOWN", f"observed for {seconds:.0f} s of {one.window:.0f} s", last)
     said = known[-1].observed
     if one.check.name == "no_restarts":
@@ -165,7 +176,7 @@ def _made(one: Series, result: str, observed: str, at: Observation | None) -> Ou
         {
             "check": str(one.check),
             "result": result,
-            "expected": _EXPECTED[one.check.name].format(**one.check.arguments),
+            "expected": _EXPECTED[one.check.name].format(**{**one.check.arguments, "window": window(one)}),
             "observed": observed,
             "evidence": list(at.evidence[:20]) if at else [],
             "at": at.at.isoformat().replace("+00:00", "Z") if at else "",

@@ -11,7 +11,6 @@ from skyflo_runbooks.model.json import Json
 
 __all__ = [
     "Ballot",
-    "Ballots",
     "Choice",
     "Entry",
     "Lease",
@@ -152,19 +151,6 @@ class NewPasskey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signature: str
     credential: Json
     label: str = ""
-
-
-class Ballots(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Several decisions, in the order in which they are carried out; each names its own proposal and digest."""
-
-    ballots: tuple["NamedBallot", ...]
-
-
-class NamedBallot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A decision with the id of its proposal."""
-
-    id: str
-    ballot: Ballot
 
 
 class Pairing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

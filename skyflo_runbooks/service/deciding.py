@@ -1,4 +1,4 @@
-"""Routes of decisions: what one takes and signs, one decision, several in order."""
+"""Routes of decisions: what one takes and signs, and the decision. Several are each decided by itself, in order."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -6,18 +6,12 @@ from starlette.responses import Response
 from skyflo_runbooks.gateway import decisions, identity
 from skyflo_runbooks.gateway.decisions import Kind
 from skyflo_runbooks.gateway.identity import Identity
-from skyflo_runbooks.model.errors import BadInput, SkyfloError
+from skyflo_runbooks.model.errors import BadInput
 from skyflo_runbooks.model.json import Json
-from skyflo_runbooks.model.lifecycle import State
 from skyflo_runbooks.service import bodies
-from skyflo_runbooks.service.answers import answer, body, error_body, required
+from skyflo_runbooks.service.answers import answer, body, required
 from skyflo_runbooks.service.api import OPERATOR, route
 from skyflo_runbooks.service.desk import Desk
-
-MOST = 50
-APPLY_SECONDS = 120.0
-# With fewer approvals than are needed a proposal waits on; everything else but these ends the row.
-_WENT_ON: frozenset[State] = frozenset({"executed", "proposed", "rejected"})
 
 
 async def nonce(desk: Desk, request: Request, who: Identity) -> Response:
@@ -52,29 +46,6 @@ async def decision(desk: Desk, request: Request, who: Identity) -> Response:
     return answer(desk.view(row.proposal.id))
 
 
-async def several(desk: Desk, request: Request, who: Identity) -> Response:
-    """Decide several proposals in order, each by its own digest and signature; the first that fails ends the row.
-
-    Each is carried out before the next is decided: `{"decided": [views], "stopped": null or {"id", "error"}}`.
-    """
-    asked = await body(request, bodies.Ballots)
-    ids = [one.id for one in asked.ballots]
-    if not 0 < len(ids) <= MOST or len(set(ids)) != len(ids):
-        raise BadInput(f"Expected 1 to {MOST} different proposals, got {len(ids)}.")
-    decided: list[Json] = []
-    for one in asked.ballots:
-        try:
-            await desk.gateway.decide(one.id, one.ballot, who)
-        except SkyfloError as error:
-            return answer({"decided": decided, "stopped": {"id": one.id, "error": error_body(error)}})
-        if desk.gateway.store.get(one.id).state != "proposed":
-            await desk.gateway.settled(one.id, APPLY_SECONDS)
-        decided.append(desk.view(one.id))
-        if desk.gateway.store.get(one.id).state not in _WENT_ON:
-            return answer({"decided": decided, "stopped": {"id": one.id, "error": None}})
-    return answer({"decided": decided, "stopped": None})
-
-
 def _kind(text: str) -> Kind:
     if text == "approve":
         return "approve"
@@ -86,5 +57,4 @@ def _kind(text: str) -> Kind:
 ROUTES = (
     route("GET", "/proposals/{id}/nonce", nonce, OPERATOR, queries=("decision", "reason", "typed")),
     route("POST", "/proposals/{id}/decision", decision, OPERATOR, bodies.Ballot, rank="approver"),
-    route("POST", "/decisions", several, OPERATOR, bodies.Ballots, rank="approver"),
 )

@@ -43,7 +43,7 @@ async def test_a_held_executor_is_an_alarm_and_then_finished(tmp_path: Path, cap
         )
         id_ = await approved(here)
         alarm = Alarm(store=gateway.store, events=gateway.events, after=0.0)
-        round_ = asyncio.create_task(patrol.round())
+        await patrol.round()
         with caplog.at_level(logging.WARNING, "skyflo_runbooks"):
             alarm.look()
             alarm.look()
@@ -54,7 +54,7 @@ async def test_a_held_executor_is_an_alarm_and_then_finished(tmp_path: Path, cap
         assert gateway.store.get(id_).state == "approved"
 
         held.go.set()
-        await asyncio.wait_for(round_, 20)
+        await asyncio.wait_for(patrol.settled(), 20)
         assert (gateway.store.get(id_).state, await here.limit(), here.writes()) == ("executed", "512Mi", 1)
         alarm.look()
         assert alarm.now() == []

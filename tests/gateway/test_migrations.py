@@ -49,7 +49,9 @@ def test_nothing_of_an_old_record_is_lost(tmp_path: Path, shape: int) -> None:
             step: state for step, state in STATES.items() if step != "way_back"
         }
         assert rows["rolled_back!back"].state == STATES["way_back"]
-        shown: list[Json] = [view(store.get(row.proposal.id), None) for row in rows.values()]
+        shown: list[Json] = [
+            view(store.get(row.proposal.id), None, told=store.told(row.proposal.id)) for row in rows.values()
+        ]
         receipts = {one["step"]: one["receipt"] for one in shown}
         assert receipts["rejected"]["reason"] == "not tonight"
         assert receipts["rolled_back"]["applied"][0]["status"] == 200

@@ -216,8 +216,8 @@ def test_what_held_an_object_back_is_not_put_back(kind: str, metadata: Json, spe
 @pytest.mark.parametrize(
     ("request_", "before", "said"),
     [
-        (about("PersistentVolumeClaim", "delete"), {}, "its data is gone"),
-        (about("PersistentVolume", "delete"), {}, "its data is gone"),
+        (about("PersistentVolumeClaim", "delete"), {}, "does not have the data of PersistentVolumeClaim"),
+        (about("PersistentVolume", "delete"), {}, "does not have the data of PersistentVolume"),
         (about("Namespace", "delete"), {}, "everything in it is gone"),
         (about("CustomResourceDefinition", "delete"), {}, "every object of that kind is gone"),
         (

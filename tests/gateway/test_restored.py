@@ -5,16 +5,19 @@ import os
 import shutil
 from pathlib import Path
 
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skyflo_runbooks.gateway import identity
+from skyflo_runbooks.gateway import identity, restored
 from skyflo_runbooks.gateway.database import RecordUnusable
 from skyflo_runbooks.gateway.gateway import open_store
 from skyflo_runbooks.gateway.store import Store
 from skyflo_runbooks.gateway.witness import SLOT, Sighting, Witness, contradiction
 from skyflo_runbooks.model.errors import NotAllowed
+from skyflo_runbooks.practice.kinds import CONFIG_MAP
+from tests.gateway import requests as make
 from tests.gateway.shapes import limited
 from tests.gateway.world import OPERATOR, Gated, world
 
@@ -200,3 +203,45 @@ def test_when_a_record_is_the_witnessed_one(seen: Sighting | None, last: int, th
     said = contradiction(seen, last=last, hash_then=then)
     assert said.startswith(expected) or expected in said
     assert bool(said) == bool(expected)
+
+
+@pytest.mark.parametrize("sent", [2, 3])
+async def test_a_list_whose_middle_the_record_forgot_is_told_by_what_is_there(tmp_path: Path, sent: int) -> None:
+    """The backup knows of the first request alone; how many more were written only the cluster tells."""
+    listed = [make.create(make.settings(name)) for name in ("one", "two", "three")]
+    async with world(tmp_path, tools=make.tool(listed)) as here:
+        row = await here.propose("t", {})
+        here.record(row)
+        store, id_ = here.gateway.store, row.proposal.id
+        store.start_attempt(id_, "at-0123456789")
+        for place in range(sent):
+            row = store.get(id_)
+            assert row.attempt is not None
+            sealed = here.gateway.proposer.sealed(id_)[place]
+            assert await here.gateway._executor._step(row, row.attempt, sealed, place).apply() is None
+            if place == 0:
+                copy(tmp_path / "data", tmp_path / "yesterday")
+        objects = here.practice.store
+        kept = {name: objects.find(CONFIG_MAP, "checkout", name) for name in ("one", "two", "three")[:sent]}
+    copy(tmp_path / "yesterday", tmp_path / "data")
+
+    def front(request: httpx.Request) -> httpx.Response | None:
+        found = kept.get(request.url.path.rpartition("/configmaps/")[2])
+        return httpx.Response(200, json=found) if found else None
+
+    async with world(tmp_path, tools=make.tool(listed), front=front) as again:
+        done = await again.gateway._executor.resume(id_)
+        assert done.state == ("executed" if sent == 3 else "failed")
+        names = [f"create ConfigMap/checkout/{name}" for name in ("one", "two", "three")]
+        assert f"applied: {', '.join(names[:sent])}" in done.message
+        assert ("not seen: " + ", ".join(names[sent:]) in done.message) == (sent < 3)
+
+
+def test_of_what_the_object_does_not_tell_nothing_is_claimed() -> None:
+    """A deletion can be anybody's; what is seen and what is not known stand side by side."""
+    requests = [make.create(), make.delete("a"), make.patch("b")]
+    event, said = restored.settled(requests, ["applied", "not known", "not seen"])
+    assert event == "settle_failed"
+    assert "not known: delete ConfigMap/checkout/a" in said
+    assert "not seen: patch ConfigMap/checkout/b" in said
+    assert restored.settled(requests[:1], ["applied"])[0] == "settle_executed"

@@ -1,5 +1,6 @@
 """What is run in a container: nothing previews it, its argv is bound, it starts once, its output is in the receipt."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from skyflo_mcp.kubernetes.streams import Streams
 from skyflo_runbooks.gateway.view import receipt
 from skyflo_runbooks.model.errors import Refused
 from skyflo_runbooks.model.json import Json
+from skyflo_runbooks.practice.kinds import POD
 from tests.gateway import requests as make
 from tests.gateway.world import OPERATOR, Rendering, world
 from tests.tools.podserver import MISHAPS, STDERR, STDOUT, PodServer, Talk, delivered
@@ -159,3 +161,36 @@ async def test_another_command_is_another_approval(tmp_path: Path) -> None:
         bound = [row.proposal.binding.requests[0] for row in (one, two)]
         assert bound[0].body != bound[1].body
         assert all(each.body.startswith("hmac:") and not each.seen for each in bound)
+
+
+@pytest.mark.parametrize("happens", ["another one", "gone"])
+async def test_a_pod_that_is_exchanged_while_it_runs_is_told_of(tmp_path: Path, happens: str) -> None:
+    """A stream has no precondition: another pod of that name may have answered, and that is no success."""
+    meanwhile: list[Callable[[], None]] = []
+
+    async def exchanged(talk: Talk) -> None:
+        meanwhile[0]()
+        await talk.say(STDOUT, "done\n")
+        await talk.end()
+
+    async with (
+        PodServer(exchanged).running() as server,
+        world(tmp_path, tools=tool(), streams=server.streams()) as gate,
+    ):
+        pod = (await make.pods(gate.gateway.cluster))[0]
+        store = gate.practice.store
+
+        def exchange() -> None:
+            if happens == "gone":
+                store.remove(POD, "checkout", pod)
+            else:
+                store.get(POD, "checkout", pod)["metadata"]["uid"] = "another-uid"
+
+        meanwhile.append(exchange)
+        done = await gate.approve(await gate.propose("run", {"pod": pod, "command": ["check"]}))
+        (applied,) = receipt(done).applied
+        assert (done.state, applied.failed) == ("failed", True)
+        said = "another pod of that name stands there now (another-uid)" if happens == "another one" else "is gone"
+        assert "exit code 0" in applied.message
+        assert said in applied.message
+        assert "done" in applied.output

@@ -1,5 +1,6 @@
 """A check observes its whole window: a gap is UNKNOWN, one lucky look is no PASS, one bad look is a FAIL."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -156,3 +157,22 @@ def test_pass_needs_a_seen_window(looks: list[tuple[int, Holds]]) -> None:
 def test_every_check_says_what_is_expected(name: str) -> None:
     """No check without words."""
     assert name in watch._EXPECTED
+
+
+@pytest.mark.parametrize("asked", ["0s", "1s", None])
+@pytest.mark.parametrize("build", [check.no_restarts, check.no_oom_kills])
+def test_a_window_is_never_one_look(build: Callable[..., Check], asked: str | None) -> None:
+    """Whatever was asked for: the shortest window is used, seen at two observations at least, and named."""
+    claim = build("Deployment", "a", namespace="n", window=asked)
+    one = series(claim, (0, "yes"))
+    assert not watch.complete(one, START)
+    assert result(one) == "UNKNOWN"
+    whole = series(claim, (0, "yes"), (watch.SHORTEST, "yes"))
+    assert watch.complete(whole, START)
+    found = watch.outcome(whole, START, over=True)
+    assert (found.result, found.expected.rpartition(" ")[2]) == ("PASS", "5s")
+
+
+def test_an_eventual_check_has_no_window() -> None:
+    """It holds, or it does not yet."""
+    assert series(EVENTUAL).window == 0

@@ -13,13 +13,17 @@ from skyflo_runbooks.model.errors import SkyfloError
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.proposal import Origin
 from skyflo_runbooks.practice.kinds import CONFIG_MAP, SECRET
+from skyflo_runbooks.practice.kinds import POD as PODS
 from tests.gateway import requests as make
+from tests.gateway.test_running import tool
 from tests.gateway.test_secrets import OLD, PATH, REQUESTS, VAULT, coded, leaks
-from tests.gateway.world import RAISE, world
+from tests.gateway.world import OPERATOR, RAISE, World, world
 from tests.red_team.grounds import body_of
 from tests.red_team.house import Between, House, saying, voted
+from tests.red_team.test_policy import forged, set_approved
 from tests.red_team.weakening import Gate, against
 from tests.red_team.weaknesses import ATTACKS
+from tests.tools.podserver import STDOUT, PodServer, Talk
 
 NARROW = Identity("kernel", "narrow", namespaces=("default",))
 
@@ -110,3 +114,32 @@ def _late(request: httpx.Request, late: list[bool]) -> None:
     """Let the time be over as soon as the first request is written."""
     if request.method == "POST" and b'"one"' in request.content and "dryRun" not in str(request.url):
         late.append(True)
+
+
+@against(ATTACKS["pod-exchanged"])
+async def test_another_pod_answers(tmp_path: Path, gate: Gate) -> None:
+    """Between the last look and the stream the approved pod is replaced by one of its name."""
+    here_: list[World] = []
+
+    async def says(talk: Talk) -> None:
+        here_[0].practice.store.get(PODS, "checkout", pod)["metadata"]["uid"] = "another-uid"
+        await talk.say(STDOUT, "done")
+        await talk.end()
+
+    async with PodServer(says).running() as server, world(tmp_path, tools=tool(), streams=server.streams()) as here:
+        here_.append(here)
+        pod = (await make.pods(here.gateway.cluster))[0]
+        done = await here.approve(await here.propose("run", {"pod": pod, "command": ["check"]}))
+        gate.bites(done.state == "executed", done.message)
+
+
+@against(ATTACKS["forger-names"])
+async def test_who_is_named_by_a_forged_decision(house: House, gate: Gate) -> None:
+    """It is not executed, but the view names an operator who decided nothing."""
+    async with house.world() as here:
+        row = await here.propose()
+        forged(here, row, told=False)
+        assert await set_approved(here, row) == "void"
+        view = here.gateway.view(here.gateway.store.get(row.proposal.id))
+        assert "the ledger tells" in view["receipt"]["message"]
+        gate.bites(OPERATOR.name in (*view["approvers"], view["receipt"]["operator"], *view["receipt"]["approvers"]))

@@ -252,6 +252,13 @@ async def two(service: Served, operator: Person) -> list[Json]:
     return [{"id": id_, "ballot": await operator.ballot(id_)} for id_ in ids]
 
 
+async def one_by_one(service: Served, operator: Person, ballots: list[Json]) -> None:
+    """Hand the ballots in as the page does: the next one when the one before is carried out."""
+    for one in ballots:
+        await operator.ask("POST", f"/proposals/{one['id']}/decision", one["ballot"])
+        await at_rest(service.desk.gateway, one["id"])
+
+
 @against(ATTACKS["several-one-moved"])
 async def test_several_of_which_one_moved(house: House, gate: Gate) -> None:
     """The second's object was changed after its card was looked at; the first is applied all the same."""
@@ -259,9 +266,9 @@ async def test_several_of_which_one_moved(house: House, gate: Gate) -> None:
         operator = Person(service, "on-call")
         ballots = await two(service, operator)
         await house.somebody({"spec": {"minReadySeconds": 1}})()
-        answer = await operator.ask("POST", "/decisions", {"ballots": ballots})
+        await one_by_one(service, operator, ballots)
         states = [service.desk.gateway.store.get(one["id"]).state for one in ballots]
-        assert states[0] == "executed", answer.text
+        assert states[0] == "executed", states
         gate.bites(states[1] == "executed", states)
 
 
@@ -275,7 +282,7 @@ async def test_several_of_which_one_was_revised(house: House, gate: Gate) -> Non
         async with service.client(service.kernel) as kernel:
             revised = await kernel.post(f"/api/v1/proposals/{old}/modify", json={"set": {"limits.memory": "768Mi"}})
             assert revised.status_code == 200
-        await operator.ask("POST", "/decisions", {"ballots": ballots})
+        await one_by_one(service, operator, ballots)
         gate.bites(service.desk.gateway.store.get(old).state == "executed")
 
 

@@ -466,6 +466,14 @@ ATTACKS: dict[str, Attack] = {
         "a token that is narrowed to one namespace sees the proposals of another",
         (Guard(f"{SERVICE}.api:sees_all", says(True)),),
     ),
+    "pod-exchanged": Attack(
+        "another pod of that name answers a command that was approved for this one, and it counts as done",
+        (Guard(f"{GATEWAY}.step:Step._another_pod", says_later("")),),
+    ),
+    "forger-names": Attack(
+        "a decision that was written into the table has the view name an operator who decided nothing",
+        (Guard(f"{GATEWAY}.view:vouched", given(0)),),
+    ),
     "value-quoted": Attack(
         "a webhook quotes a Secret's value in what it says against the way back, and the card and the record show it",
         (Guard(f"{GATEWAY}.redaction:Redactor.error", given(1)),),

@@ -204,25 +204,3 @@ async def test_what_was_revoked_serves_no_more(tmp_path: Path) -> None:
         assert (refused.status_code, "paired keys" in refused.text) == (403, True)
         told = [entry.body["by"] for entry in service.desk.gateway.store.entries() if entry.kind == "revoked"]
         assert told == ["bob", "admin"]
-
-
-async def test_several_are_decided_in_order_and_stop_at_the_first_failure(tmp_path: Path) -> None:
-    """Each by its own digest and signature; what comes after a failure is not decided."""
-    async with running(tmp_path) as service:
-        operator = Person(service, "on-call")
-        ids = []
-        for memory in ("600Mi", "700Mi", "800Mi"):
-            limits = {**BODY["arguments"], "limits": {"memory": memory}}
-            ids.append((await service.propose(arguments=limits, step=f"to-{memory}"))["id"])
-        ballots = [{"id": id_, "ballot": await operator.ballot(id_)} for id_ in ids]
-        answer = (await operator.ask("POST", "/decisions", {"ballots": ballots})).json()
-        # The first moves the object, so the second is void, and the third was never decided.
-        assert [one["state"] for one in answer["decided"]] == ["executed", "void"]
-        assert answer["stopped"]["id"] == ids[1]
-        assert service.desk.gateway.store.get(ids[2]).decisions == ()
-        fresh = (await service.propose(step="again"))["id"]
-        wrong = {**await operator.ballot(fresh), "digest": "sha256:other"}
-        stopped = (await operator.ask("POST", "/decisions", {"ballots": [{"id": fresh, "ballot": wrong}]})).json()
-        assert (stopped["decided"], stopped["stopped"]["error"]["code"]) == ([], 5)
-        for nothing in ([], ballots[:1] * 2):
-            assert (await operator.ask("POST", "/decisions", {"ballots": nothing})).status_code == 400

@@ -7,6 +7,7 @@ from skyflo_mcp.kubernetes.errors import (
     ApiError,
     BadRequest,
     Conflict,
+    Denied,
     Forbidden,
     Gone,
     Invalid,
@@ -81,7 +82,18 @@ def test_a_refused_credential_and_a_refused_read_say_the_next_step() -> None:
 )
 def test_a_missing_permission_and_a_rule_that_refuses_are_told_apart(said: str, step: str) -> None:
     """Both are 403; who asks for a permission that is there already waits in vain."""
-    assert step in answered(403, {"message": said}, doing="x").next_step
+    error = answered(403, {"message": said}, doing="x")
+    assert step in error.next_step
+    assert error.exit_code == (ExitCode.UNKNOWN if step == "RBAC" else ExitCode.BAD_INPUT)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422, 429, 500, 503])
+def test_a_webhook_that_says_no_is_bad_input_whatever_status_it_gives(status: int) -> None:
+    """One that could not be reached has said nothing: that stays unknown."""
+    denied = {"message": 'admission webhook "x.y" denied the request: not today'}
+    assert isinstance(answered(status, denied, doing="x"), Denied)
+    lost = {"message": 'Internal error occurred: failed calling webhook "x.y": context deadline exceeded'}
+    assert answered(500, lost, doing="x").exit_code == ExitCode.UNKNOWN
 
 
 @given(TOKEN_TEXT, st.sampled_from(["Bearer", "bearer", "Basic"]))

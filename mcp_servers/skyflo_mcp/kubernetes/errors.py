@@ -8,7 +8,8 @@
         │   ├── BadRequest  400  2  (BadInput; also 405, 415)
         │   ├── Conflict    409 13  (Refused)
         │   ├── Unauthorized 401 5  (NotAllowed)
-        │   └── Forbidden   403  4  (Unknown: a refused read is unknown, never healthy)
+        │   ├── Forbidden   403  4  (Unknown: a refused read is unknown, never healthy)
+        │   └── Denied      403  2  (BadInput; a rule of the cluster: quota, pod security, a webhook that said no)
         ├── Gone            410  4  (Unknown: a continue token or a resourceVersion that is too old)
         ├── TooMany         429  4  (Unknown)
         └── ServerError     5xx  4  (Unknown)
@@ -39,6 +40,7 @@ __all__ = [
     "ApiError",
     "BadRequest",
     "Conflict",
+    "Denied",
     "Forbidden",
     "Gone",
     "Invalid",
@@ -62,6 +64,8 @@ _JWT = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
 _LONGEST = 2000
 # The authorizer's words and those of RBAC's guard against escalation name a user; an admission's name the rule.
 _ADMISSION = re.compile(r"is forbidden: (?!user )|^admission webhook ", re.IGNORECASE)
+# A webhook says no with whatever status it likes; the API server's own words come first.
+_DENIED = re.compile(r'admission webhook "[^"]+" denied the request')
 _RULE = "A rule of the cluster refuses it, not a missing permission: ask for what it allows."
 # How the API server begins when admission failed or refused, in its own words; a webhook's come after them.
 _ADMISSION_FAILED = re.compile(
@@ -107,6 +111,10 @@ class Unauthorized(Rejected, NotAllowed):
 
 class Forbidden(Rejected, Unknown):
     """The credential may not do this."""
+
+
+class Denied(Rejected, BadInput):
+    """Admission refuses what is asked for, whoever asks: a quota, a pod security level, a webhook that said no."""
 
 
 class Gone(ApiError, Unknown):
@@ -161,8 +169,8 @@ def answered(status: int, body: object, *, doing: str) -> ApiError:
         # A disruption budget says which one it is, and why, only among the causes.
         causes = (str(cause.get("message", "")) for cause in at(detail, "details", "causes", default=[]))
         said = " ".join([said, *(cause for cause in causes if cause and cause not in said)]).strip()
-    if status == 403 and _ADMISSION.search(said):
-        next_step = _RULE
+    if (status == 403 and _ADMISSION.search(said)) or _DENIED.match(said):
+        kind, next_step = Denied, _RULE
     message = f"{doing}: the cluster answered {status}" + (f": {said.rstrip('.')}." if said else ".")
     return kind(
         without_tokens(message)[:_LONGEST],

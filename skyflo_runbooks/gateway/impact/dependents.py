@@ -5,7 +5,8 @@ Rules:
      (https://kubernetes.io/docs/concepts/architecture/garbage-collection/). With the policy Orphan it stays, and nobody
      looks after it.
   2. A namespace takes everything in it, a definition all its objects: the number of each kind is said.
-  3. Data goes with a claim whose volume has the reclaim policy Delete. A creation brings the claim back, not the data.
+  3. Data goes with a claim whose volume has the reclaim policy Delete; with Retain it stays on the volume. A creation
+     brings the claim back, not the data.
 """
 
 from collections.abc import Iterable, Iterator
@@ -179,7 +180,8 @@ def _volume(claim: Json, scene: Scene) -> Iterator[tuple[str, str]]:
         )
     elif policy == "Retain":
         yield (
-            f"The data stays on the volume {name_of(volume or {})} (reclaim policy Retain), to be bound again by hand",
+            f"The data stays on the volume {name_of(volume or {})} (reclaim policy Retain), which is Released then: "
+            "it is bound again when somebody takes its claimRef away",
             "",
         )
 

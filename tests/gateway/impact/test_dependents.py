@@ -118,7 +118,7 @@ def volume(policy: str) -> Json:
     ("around", "said", "lost", "unknown"),
     [
         ([volume("Delete")], "The data of data is deleted with its volume (reclaim policy Delete)", True, False),
-        ([volume("Retain")], "The data stays on the volume pv-1 (reclaim policy Retain)", False, False),
+        ([volume("Retain")], "stays on the volume pv-1 (reclaim policy Retain), which is Released then", False, False),
         ([], "What becomes of the data on the volume pv-1 is not known", False, True),
     ],
 )
