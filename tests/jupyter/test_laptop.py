@@ -153,6 +153,7 @@ print(json.load(urllib.request.urlopen(asked, timeout=30))["cluster"]["reachable
 """
     assert laptop.run(kernels[0], code) == "True"
     assert laptop.run(kernels[0], f"print(open({str(laptop.person / 'work' / 'notes.txt')!r}).read())") == "notes"
+    assert laptop.run(kernels[0], "!echo $((6 * 7))") == "42"
     for kernel in kernels:
         laptop.ask("DELETE", f"/api/kernels/{kernel}")
 

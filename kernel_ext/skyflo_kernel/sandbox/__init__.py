@@ -5,7 +5,7 @@ Code in a kernel is anybody's code: what its user can read, it can read. So Jupy
 - `user`: as another user. Only root can start that. The home of the one who starts it, and each denied path, are
   hidden from it by mounts of its own where the machine allows those.
 - `landlock`: as the same user behind a Landlock ruleset, which opens what Python and Jupyter need and the working
-  folders, and nothing else; it cannot trace or signal a process outside either.
+  folders, and nothing else; it cannot trace or signal a process outside either. Its terminals are its own.
 - `none`: with a cleared environment only. Nothing is promised against hostile code then.
 
 In `user` and `landlock` no new local (Unix) socket can be made: a session bus or a container engine behind one would

@@ -20,7 +20,7 @@ from typing import Literal
 
 import msgspec
 
-from skyflo_kernel.sandbox import landlock, mounts, ports, seccomp, syscalls
+from skyflo_kernel.sandbox import landlock, mounts, ports, seccomp, syscalls, terminals
 from skyflo_kernel.sandbox.ports import Ports
 from skyflo_runbooks.model.errors import BadInput, NotAllowed
 
@@ -32,7 +32,7 @@ KEPT = frozenset(
 # What a system's programs and Python need to read. A person's home is not among them.
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc", "/opt", "/proc", "/sys", "/nix/store")
 _RESOLVER = ("/run/systemd/resolve", "/run/resolvconf", "/run/NetworkManager")
-_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/ptmx", "/dev/pts")
+_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty")
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108  # Python's semaphores live there
 
 
@@ -164,6 +164,10 @@ def _close(plan: Plan, own: Path) -> None:
     read = [Path(name) for name in (*_SYSTEM, *_RESOLVER)]
     write = [Path(name) for name in (*_DEVICES, _SHARED_MEMORY)]
     denied = tuple(path for path in plan.denied if path.exists())
+    if terminals.take():
+        write += [Path(terminals.FOLDER), Path(terminals.MAKER)]
+    else:
+        print("There are no terminals in this sandbox: it takes user namespaces, which are refused.", file=sys.stderr)
     # A root with its rights would look into other processes all the same.
     syscalls.drop_capabilities()
     trees = landlock.Trees((*read, *_packages()), (*write, own, *plan.work), denied)
