@@ -8,7 +8,7 @@ Rules:
 """
 
 import re
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import typer
 
@@ -23,6 +23,8 @@ from skyflo_runbooks.cli.text import clock, columns, listed
 from skyflo_runbooks.model.errors import BadInput, ExitCode, worst
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.proposal import ID_PATTERN
+
+Id: TypeAlias = Annotated[str, typer.Argument(metavar="ID", help="As 'skyflo-runbooks approvals' lists it.")]
 
 
 def approvals(
@@ -53,10 +55,10 @@ def _waits_for(view: Json) -> str:
     return "a value" if view.get("entries") else f"more than {listed(view['approvers'])}" if approved else "a decision"
 
 
-def show(id_: Annotated[str, typer.Argument(metavar="ID")], as_json: AsJson = False) -> ExitCode:
+def show(id_: Id, as_json: AsJson = False) -> ExitCode:
     """Show one proposal: its card while it waits, its receipt afterwards."""
-    screen = Screen(as_json)
-    view = client.find(current()).proposal(check_id(id_))
+    screen, id_ = Screen(as_json), check_id(id_)
+    view = client.find(current()).proposal(id_)
     screen.lines(card.card(view))
     if view["state"] != "proposed":
         screen.line()
@@ -94,7 +96,7 @@ def approve(
     return worst([code_of(str(view["state"])) for view in after])
 
 
-def enter(id_: Annotated[str, typer.Argument(metavar="ID")], as_json: AsJson = False) -> ExitCode:
+def enter(id_: Id, as_json: AsJson = False) -> ExitCode:
     """Type the values that a proposal waits for. Nothing is echoed; a pipe is read one value a line.
 
     The proposal that comes of it holds references to them, takes the place of this one, and waits for its own approval.
@@ -112,7 +114,7 @@ def enter(id_: Annotated[str, typer.Argument(metavar="ID")], as_json: AsJson = F
 
 
 def reject(
-    ids: Annotated[list[str], typer.Argument(metavar="ID…")],
+    ids: Annotated[list[str], typer.Argument(metavar="ID…", help="As 'skyflo-runbooks approvals' lists them.")],
     reason: Annotated[str, typer.Option("--reason", help="Why not; stands in the record.")],
     as_json: AsJson = False,
 ) -> ExitCode:
@@ -125,7 +127,7 @@ def reject(
 
 
 def modify(
-    id_: Annotated[str, typer.Argument(metavar="ID")],
+    id_: Id,
     sets: Annotated[list[str], typer.Option("--set", metavar="NAME=VALUE", help="For example limits.memory=1Gi.")],
     as_json: AsJson = False,
 ) -> ExitCode:
@@ -140,7 +142,7 @@ def modify(
     return ExitCode.DONE
 
 
-def rollback(id_: Annotated[str, typer.Argument(metavar="ID")], as_json: AsJson = False) -> ExitCode:
+def rollback(id_: Id, as_json: AsJson = False) -> ExitCode:
     """Propose the way back of an executed change. It waits for an approval of its own."""
     gateway, who, screen = _session(as_json)
     after = gateway.using(who.session).post(f"/api/v1/proposals/{check_id(id_)}/rollback", {})

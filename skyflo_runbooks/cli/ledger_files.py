@@ -31,7 +31,10 @@ def verify(file: Path, keys: list[str]) -> tuple[Report, ExitCode]:
     try:
         begins = file.read_bytes()[: len(_SQLITE)]
     except OSError as error:
-        raise BadInput(f"{file} cannot be read: {error.strerror}.") from None
+        raise BadInput(
+            f"{file} cannot be read: {error.strerror}.",
+            next_step="Name an export ('skyflo-runbooks ledger export -o FILE') or a gateway.db.",
+        ) from None
     record = begins == _SQLITE
     trusted = [*keys, *_beside(file)] if record else keys
     report = _record(file, trusted) if record else export.verify(file.read_bytes(), trusted)

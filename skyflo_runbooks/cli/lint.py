@@ -18,7 +18,7 @@ _STYLES = {"error": "red", "warning": "yellow"}
 
 
 def lint(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE…")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Runbooks (.ipynb).")],
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
     as_json: AsJson = False,
 ) -> ExitCode:

@@ -30,7 +30,7 @@ def new(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="The runbook's file; it must not exist yet.")
     ] = None,
-    model: Annotated[str, typer.Option("--model", help="The language model, as LiteLLM names it.")] = "",
+    model: Annotated[str, typer.Option("--model", help="A language model; none can be used yet.")] = "",
     no_model: Annotated[bool, typer.Option("--no-model", help="Rules only.")] = False,
     from_snapshot: Annotated[
         Path | None,

@@ -80,8 +80,11 @@ def list_(as_json: AsJson = False) -> ExitCode:
     return ExitCode.DONE
 
 
-@practice.command("break")
-def break_(scenario: str, as_json: AsJson = False) -> ExitCode:
+@practice.command("break", short_help="Stage another scenario in the place of everything.")
+def break_(
+    scenario: Annotated[str, typer.Argument(help="As 'practice list' names it, or a scenario file.")],
+    as_json: AsJson = False,
+) -> ExitCode:
     """Stage another scenario: everything in the running cluster is replaced."""
     from skyflo_runbooks.practice import fleet
 
@@ -92,7 +95,7 @@ def break_(scenario: str, as_json: AsJson = False) -> ExitCode:
     return ExitCode.DONE
 
 
-@practice.command()
+@practice.command(short_help="Print the path of its kubeconfig.")
 def kubeconfig() -> ExitCode:
     """Print the path of its kubeconfig, for kubectl and for 'serve --kubeconfig'."""
     from skyflo_runbooks.practice import fleet

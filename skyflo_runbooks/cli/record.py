@@ -101,7 +101,7 @@ def pages(gateway: Gateway, query: Json) -> Iterator[Json]:
         query["before" if query.get("newest") else "since"] = found[-1]["seq"]
 
 
-@ledger.command("verify")
+@ledger.command("verify", short_help="Is the record whole? Of the running gateway, or of a file.")
 def ledger_verify(
     file: Annotated[
         Path | None, typer.Argument(help="An export, or a gateway.db; default: the running gateway.")
@@ -142,7 +142,7 @@ def _verdict(answer: Json, code: ExitCode) -> str:
     return f"The record is whole: {answer['entries']} entries, {signed}."
 
 
-@ledger.command("reconcile")
+@ledger.command("reconcile", short_help="Compare it with the API server's audit log.")
 def ledger_reconcile(
     audit_log: Annotated[Path, typer.Option("--audit-log", help="The API server's audit log, one event a line.")],
     user: Annotated[
@@ -178,7 +178,7 @@ def ledger_reconcile(
     return ExitCode.FAILED if said.differences else ExitCode.DONE
 
 
-@ledger.command("key")
+@ledger.command("key", short_help="Print the public key that it is signed by.")
 def ledger_key(as_json: AsJson = False) -> ExitCode:
     """Print the public key that the gateway's checkpoints and exports are signed by."""
     screen = Screen(as_json)
@@ -188,7 +188,7 @@ def ledger_key(as_json: AsJson = False) -> ExitCode:
     return ExitCode.DONE
 
 
-@ledger.command("export")
+@ledger.command("export", short_help="Write it to a file, signed, to be verified offline.")
 def ledger_export(
     output: Annotated[Path, typer.Option("-o", "--output", help="A new file.")],
     run: Run = "",

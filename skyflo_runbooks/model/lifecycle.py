@@ -110,7 +110,7 @@ _NEXT: dict[State, str] = {
     "rejected": "Make a new proposal by running the change step again.",
     "expired": "Make a new proposal by running the change step again.",
     "superseded": "Decide the proposal that replaced it.",
-    "void": "The object moved: run the change step again and look at the new diff.",
+    "void": "What was approved no longer held: run the change step again and look at the new diff.",
     "executed": "It was applied already; 'rollback' proposes the way back.",
 }
 

@@ -19,6 +19,8 @@ async def nonce(desk: Desk, request: Request, who: Identity) -> Response:
     row = desk.gateway.store.get(request.path_params["id"])
     query = request.query_params
     kind = _kind(query.get("decision", "approve"))
+    if kind == "approve":
+        await desk.admit_approval()
     requires = await desk.gateway.approvals.requires(row, who, kind)
     made = identity.new_nonce(desk.gateway.store, proposal=row.proposal.id, operator=who.name)
     signed = decisions.message(

@@ -1,5 +1,6 @@
 """What the service serves: the gateway, its tools, and how to tell where it is."""
 
+import asyncio
 import time
 
 from skyflo_mcp.kubernetes.client import Cluster
@@ -7,7 +8,7 @@ from skyflo_mcp.kubernetes.client import Cluster
 from skyflo_runbooks.gateway.gate import Gate
 from skyflo_runbooks.gateway.gateway import Gateway
 from skyflo_runbooks.gateway.store import Row
-from skyflo_runbooks.model.errors import SkyfloError
+from skyflo_runbooks.model.errors import SkyfloError, Unreachable
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.service.auth import Doorkeeper
 from skyflo_runbooks.service.settings import Settings
@@ -59,14 +60,23 @@ class Desk:
             "alarms": self.gateway.alarm.now(),
         }
 
-    async def _reach(self) -> tuple[bool, str]:
+    async def admit_approval(self) -> None:
+        """Raise `Unreachable` where the cluster does not answer now: an approval would be used up for nothing."""
+        if not (await self._reach(anew=True))[0]:
+            raise Unreachable(
+                f"The cluster at {self.reader.server} does not answer: nothing is approved, and the change waits on.",
+                next_step="Approve it when the cluster answers again; 'skyflo-runbooks doctor' looks.",
+            )
+
+    async def _reach(self, *, anew: bool = False) -> tuple[bool, str]:
         at, reachable, uid = self._reached
-        if time.monotonic() - at > REACHABLE_SECONDS or not reachable:
+        if anew or time.monotonic() - at > REACHABLE_SECONDS or not reachable:
             try:
-                uid = await self.reader.uid()
-                await self.reader.now()
+                async with asyncio.timeout(REACHABLE_SECONDS):
+                    uid = await self.reader.uid()
+                    await self.reader.now()
                 reachable = True
-            except SkyfloError:
+            except (SkyfloError, TimeoutError):
                 reachable = False
             self._reached = (time.monotonic(), reachable, uid)
         return reachable, uid

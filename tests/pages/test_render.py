@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skyflo_runbooks.model.json import Json
@@ -92,6 +92,7 @@ def test_hostile_text_stays_text_in_every_state(said: str, state: str) -> None:
     _safe(_card({**_everywhere(said), "state": state}))
 
 
+@settings(deadline=None)
 @given(said=st.text(alphabet=st.characters(codec=None), max_size=60))
 def test_any_text_stays_text(said: str) -> None:
     """Whatever is written, on the card, on the front page and in a message."""
@@ -272,6 +273,12 @@ def test_while_it_is_applied_each_request_says_where_it_stands() -> None:
     assert '<b class="soft">Then</b> Evict Pod/shop/web-2</div>' in page
     assert 'data-progress="1 2026-07-01T02:14:07Z"' in page
     assert 'data-progress=""' in _card(view())
+
+
+def test_a_page_of_its_own_leads_back_to_all_changes() -> None:
+    """In a frame there is nowhere else to go."""
+    assert '<a href="/">All changes</a>' in _card(view())
+    assert "All changes" not in _card(view(), framed=True)
 
 
 def test_the_card_says_what_the_policy_asks() -> None:

@@ -14,7 +14,7 @@ from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.part import outputs
 from skyflo_runbooks.service.pages import words
 from skyflo_runbooks.service.pages.changes import changes
-from skyflo_runbooks.service.pages.document import NOBODY, STATUS, notes, page
+from skyflo_runbooks.service.pages.document import HOME, NOBODY, STATUS, notes, page
 from skyflo_runbooks.service.pages.facts import after, before, facts, link
 from skyflo_runbooks.service.pages.form import entries, fields
 from skyflo_runbooks.service.pages.text import attr, moment, text
@@ -51,7 +51,7 @@ def card(
     attributes = " ".join(
         f'data-{name}="{attr(value)}"' for name, value in _data(view, operator, framed, parent, requires or {}).items()
     )
-    below = "" if framed else notes(practice, isolation, cluster)
+    below = "" if framed else HOME + notes(practice, isolation, cluster)
     mark = '<p class="practice">Practice cluster</p>' if framed and practice else ""
     more = _siblings(view, siblings) if state == "proposed" and operator is not None else ""
     body = f"<main {attributes}>{mark}{inner}{more}</main>{below}"

@@ -12,6 +12,7 @@ ELSEWHERE = (
     "not malware; skyflo-runbooks lab keeps the two apart where it can."
 )
 OPEN = " Its code can ask every server of this machine, also another tool's that runs code for whoever asks."
+HOME = '<nav class="notes"><a href="/">All changes</a></nav>'
 STATUS = '<p id="status" class="status" role="status" aria-live="polite"></p>'
 NOBODY = (
     '<footer><p class="note">Nobody is signed in in this browser, so nothing can be decided here. '

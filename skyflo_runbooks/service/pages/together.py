@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.service.pages import words
 from skyflo_runbooks.service.pages.card import address, confirmation, shown, typing
-from skyflo_runbooks.service.pages.document import NOBODY, STATUS, notes, page
+from skyflo_runbooks.service.pages.document import HOME, NOBODY, STATUS, notes, page
 from skyflo_runbooks.service.pages.text import attr, text
 
 
@@ -37,7 +37,7 @@ def together(
     who = f"signed in as {text(operator, 80)}" if operator else "not signed in"
     head = f'<header class="top"><h1>{_title(len(views))}</h1><span class="who">{who}</span></header>'
     foot = NOBODY if operator is None else _foot(count)
-    body = f'<main class="together">{head}{articles}{foot}</main>{notes(practice, isolation, cluster)}'
+    body = f'<main class="together">{head}{articles}{foot}</main>{HOME}{notes(practice, isolation, cluster)}'
     return page(_title(len(views)), body, script="together.js")
 
 
