@@ -73,7 +73,7 @@ async def body_of(receive: Any) -> bytes:
 @asynccontextmanager
 async def practice(speed: float = 20.0) -> AsyncIterator[Any]:
     """A practice cluster with the flagship, whose clock runs."""
-    cluster = PracticeCluster(SCENARIO, speed=speed)
+    cluster = PracticeCluster(SCENARIO, speed=speed, leap=speed / 10)
     async with cluster.running():
         yield cluster.app
 
