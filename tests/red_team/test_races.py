@@ -12,7 +12,9 @@ from skyflo_runbooks.gateway.store import Row
 from skyflo_runbooks.model.errors import BadInput, Refused, SkyfloError
 from skyflo_runbooks.model.json import Json
 from tests.gateway.world import OPERATOR, Gated
-from tests.red_team.house import House
+from tests.red_team.house import House, tried
+from tests.red_team.weakening import Gate, against
+from tests.red_team.weaknesses import ATTACKS
 
 FOREIGN = {"metadata": {"labels": {"team": "others"}}}
 
@@ -38,19 +40,52 @@ async def state_of(world: Gated, row: Row, *states: str) -> Row:
     return now
 
 
-@pytest.mark.parametrize("moment", ["dry run", "write"])
-async def test_a_second_writer_in_the_gap_voids_it(house: House, moment: str) -> None:
-    """Exactly between reading and the last dry run, or between the dry run and the write."""
+async def test_a_second_writer_before_the_last_dry_run_voids_it(house: House) -> None:
+    """Exactly between reading and the dry run."""
     async with house.besieged() as (world, between):
         row = await world.propose()
-        hook = house.somebody(FOREIGN)
-        if moment == "dry run":
-            between.before_dry_run = hook
-        else:
-            between.before_write = hook
+        between.before_dry_run = house.somebody(FOREIGN)
         done = await world.approve(row)
         assert done.state == "void"
         assert (await world.limit(), await world.writes()) == ("256Mi", 0)
+
+
+@against(ATTACKS["second-writer"])
+async def test_a_second_writer_before_the_write(house: House, gate: Gate) -> None:
+    """Exactly between the last dry run and the write."""
+    async with house.besieged() as (world, between):
+        row = await world.propose()
+        between.before_write = house.somebody(FOREIGN)
+        done = await world.approve(row)
+        gate.bites(await world.writes() > 0, done.state)
+        if not gate.weakened:
+            assert (done.state, await world.limit()) == ("void", "256Mi")
+
+
+@pytest.mark.parametrize("tool", ["k8s_scale", "k8s_patch"])
+@against(ATTACKS["preview-writes"])
+async def test_a_dry_run_that_is_none(house: House, gate: Gate, tool: str) -> None:
+    """What is proposed is tried on the real object."""
+    target: Json = {"kind": "Deployment", "namespace": "checkout", "name": "payment-service"}
+    wanted: Json = {"replicas": 0} if tool == "k8s_scale" else {"patch": {"spec": {"replicas": 0}}}
+    async with house.besieged() as (world, _):
+        before = (await house.deployment())["metadata"]
+        await tried(world.propose(tool, {**target, **wanted}))
+        after = (await house.deployment())["metadata"]
+        # Not by what is left: the trial of the way back would have led it back.
+        gate.bites(before["generation"] != after["generation"])
+
+
+@against(ATTACKS["preview-deletes"])
+async def test_a_deletions_dry_run_that_is_none(house: House, gate: Gate) -> None:
+    """The ConfigMap is there afterwards, and is the same one."""
+    named: Json = {"kind": "ConfigMap", "namespace": "checkout", "name": "payment-settings"}
+    async with house.besieged() as (world, _), house.cluster() as cluster:
+        before = await cluster.list("ConfigMap", "checkout", field_selector="metadata.name=payment-settings")
+        await tried(world.propose("k8s_delete", named))
+        after = await cluster.list("ConfigMap", "checkout", field_selector="metadata.name=payment-settings")
+        assert len(before.items) == 1
+        gate.bites(before.items != after.items)
 
 
 async def test_a_writer_that_changes_the_very_value_voids_it(house: House) -> None:
@@ -137,7 +172,8 @@ async def test_two_who_look_at_once_settle_it_once(house: House) -> None:
         assert kinds.count("settle_executed") == 1
 
 
-async def test_two_approvals_at_once_make_one_attempt(house: House) -> None:
+@against(ATTACKS["approved-at-once"])
+async def test_two_approvals_at_once(house: House, gate: Gate) -> None:
     """Two rightly signed ballots with their own nonces."""
     async with house.besieged() as (world, between):
         row = await world.propose()
@@ -145,7 +181,7 @@ async def test_two_approvals_at_once_make_one_attempt(house: House) -> None:
         said = await asyncio.gather(
             *(world.gateway.decide(row.proposal.id, ballot, OPERATOR) for ballot in ballots), return_exceptions=True
         )
-        assert sum(isinstance(one, Refused) for one in said) == 1
+        gate.bites(not any(isinstance(one, SkyfloError) for one in said), said)
         assert (await world.gateway.settled(row.proposal.id, 10)).state == "executed"
         assert between.writes == 1
 

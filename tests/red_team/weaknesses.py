@@ -551,6 +551,25 @@ ATTACKS: dict[str, Attack] = {
         "the path of a file leads out of the folder of the gateway's pages",
         (Guard("starlette.staticfiles:StaticFiles.lookup_path", written_out),),
     ),
+    "second-writer": Attack(
+        "somebody writes in the moment between the last dry run and the write, and is written over",
+        (Guard("skyflo_mcp.kubernetes.client:conditional", given(0)),),
+    ),
+    "admission-changed": Attack("a webhook makes something else of the change after it was approved", (NO_DRIFT,)),
+    "approved-at-once": Attack(
+        "two rightly signed ballots for one proposal come at once, and both count",
+        (
+            Guard("skyflo_runbooks.model.lifecycle:move", without_arrows),
+            Guard(f"{GATEWAY}.decisions:_admit_first", says(None)),
+        ),
+    ),
+    "preview-writes": Attack(
+        "a dry run is none: what is proposed is done",
+        (Guard("skyflo_mcp.kubernetes.client:route", but(dry_run=False)),),
+    ),
+    "preview-deletes": Attack(
+        "the dry run of a deletion is none", (Guard("skyflo_mcp.kubernetes.client:dry", given(0)),)
+    ),
     # The page
     "framed-elsewhere": Attack(
         "a page of another origin frames the card",
