@@ -6,21 +6,18 @@ certificate first and then those of its issuers (RFC 5246, section 7.4.2); one t
 
 import base64
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import msgspec
-from cryptography import x509
 
 from skyflo_runbooks.model.errors import Unknown
 from skyflo_runbooks.model.json import Json, at
 
+if TYPE_CHECKING:
+    from cryptography import x509
+
 MEMBER = "tls.crt"
 _DAY = 86400.0
-_UNREADABLE = (
-    ValueError,  # binascii.Error is one
-    x509.DuplicateExtension,
-    x509.InvalidVersion,
-    x509.UnsupportedGeneralNameType,
-)
 
 
 class Certificate(msgspec.Struct, frozen=True):
@@ -48,14 +45,17 @@ def certificates(secret: Json) -> tuple[Certificate, ...]:
     held = at(secret, "data", MEMBER)
     if not isinstance(held, str) or not held:
         raise Unknown(f"Secret {name} has no {MEMBER}.")
+    from cryptography import x509  # takes its time to load, and few answers need it
+
+    unreadable = (ValueError, x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType)
     try:
         found = x509.load_pem_x509_certificates(base64.b64decode(held, validate=True))
         return tuple(_read(one) for one in found)
-    except _UNREADABLE:
+    except unreadable:
         raise Unknown(f"{MEMBER} of Secret {name} holds no certificate that can be read.") from None
 
 
-def _read(found: x509.Certificate) -> Certificate:
+def _read(found: "x509.Certificate") -> Certificate:
     return Certificate(
         subject=found.subject.rfc4514_string(),
         issuer=found.issuer.rfc4514_string(),
@@ -66,7 +66,9 @@ def _read(found: x509.Certificate) -> Certificate:
     )
 
 
-def _names(found: x509.Certificate) -> tuple[str, ...]:
+def _names(found: "x509.Certificate") -> tuple[str, ...]:
+    from cryptography import x509
+
     try:
         said = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:

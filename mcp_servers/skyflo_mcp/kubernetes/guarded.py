@@ -9,13 +9,9 @@ Rules:
      key, never the text of an error that came while reading it.
 """
 
-import base64
-from typing import TYPE_CHECKING
-
+from skyflo_mcp.kubernetes.certificates import certificates
+from skyflo_runbooks.model.errors import Unknown
 from skyflo_runbooks.model.json import Json, at
-
-if TYPE_CHECKING:
-    from cryptography.x509 import Certificate
 
 METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 _KEPT = (
@@ -28,6 +24,7 @@ _KEPT = (
     "finalizers",
     "ownerReferences",
 )
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
 _DATA = ("f:data", "f:binaryData", "f:stringData")
 
 
@@ -48,31 +45,19 @@ def _change(managed: Json) -> Json:
 def certificate(secret: Json) -> Json:
     """Return of a Secret what rule 2 lets through; `certificate` is null where it holds none that can be read."""
     found = names_only(secret, "Secret", "v1") | {"type": str(secret.get("type", ""))}
-    return found | {"certificate": _said(at(secret, "data", "tls.crt", default=""))}
+    return found | {"certificate": _said(secret)}
 
 
-def _said(encoded: object) -> Json | None:
-    from cryptography import x509
-
+def _said(secret: Json) -> Json | None:
     try:
-        parsed = x509.load_pem_x509_certificates(base64.b64decode(str(encoded)))[0]
-    except (ValueError, IndexError):
+        first = certificates(secret)[0]
+    except Unknown:
         return None
     return {
-        "notBefore": parsed.not_valid_before_utc.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "notAfter": parsed.not_valid_after_utc.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "serial": f"{parsed.serial_number:x}",
-        "subject": parsed.subject.rfc4514_string(),
-        "issuer": parsed.issuer.rfc4514_string(),
-        "names": _names(parsed),
+        "notBefore": first.begins.strftime(_TIME),
+        "notAfter": first.ends.strftime(_TIME),
+        "serial": first.serial,
+        "subject": first.subject,
+        "issuer": first.issuer,
+        "names": list(first.names),
     }
-
-
-def _names(parsed: "Certificate") -> list[str]:
-    from cryptography import x509
-
-    try:
-        held = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
-        return []
-    return [str(name) for name in held.get_values_for_type(x509.DNSName)]

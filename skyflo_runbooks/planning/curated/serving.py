@@ -91,7 +91,8 @@ NO_ENDPOINTS = Book(
 
 
 def _dns(finding: Finding) -> dict[str, str]:
-    return {"namespace": finding.object.namespace, "name": finding.object.name}
+    name = {"name": finding.object.name} if finding.object.kind == "Deployment" else {}
+    return {"namespace": finding.object.namespace, **name}
 
 
 DNS = Book(
