@@ -27,6 +27,7 @@ from skyflo_runbooks.model.json import Json
 T = TypeVar("T")
 OPENING = 20.0
 LISTING = 10.0
+_LOOK = "In skyflo.toml [mcp_servers."
 _PAGES = 10
 _MOST_TOOLS = 2000
 _LARGEST_DEFINITION = 64 * 2**10
@@ -132,7 +133,8 @@ class Connection:
             async with asyncio.timeout(self._opening_seconds):
                 await client.__aenter__()
         except TimeoutError:
-            raise Told(Unreachable(f"The MCP server {self._name} was not ready in time."), _words(opened)) from None
+            late = Unreachable(f"The MCP server {self._name} was not ready in time.", next_step="Ask again later.")
+            raise Told(late, _words(opened)) from None
         except Exception as error:  # noqa: BLE001  whatever a foreign server brings the library to
             raise self._trouble(opened, error) from None
         return _Live(client, opened)
@@ -177,7 +179,10 @@ class Connection:
         if opened.trouble.too_much:
             return Told(Unknown(f"The MCP server {self._name} {seen}.", next_step="Ask for less."))
         if seen:
-            return Told(Unreachable(f"The MCP server {self._name} {seen}."), _words(opened))
+            away = Unreachable(
+                f"The MCP server {self._name} {seen}.", next_step=f"{_LOOK}{self._name}] says how it is reached."
+            )
+            return Told(away, _words(opened))
         if isinstance(error, MCPError):
             return Told(Unknown(f"The MCP server {self._name} refused what was asked."), error.error.message)
         return Told(Unknown(f"The MCP server {self._name} answered what cannot be used as MCP."))

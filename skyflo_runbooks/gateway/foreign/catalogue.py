@@ -86,7 +86,7 @@ class Guest:
         except Told as told:
             error = self._shown(told)
             refused = (self._offered(tool, None, error.message) for tool in self.server.reads)
-            return Standing(self.name, str(error), tuple(refused), fenced=self._fenced)
+            return Standing(self.name, error.message, tuple(refused), fenced=self._fenced)
         tools = (self._offered(tool, _named(tool, listed), self._problem(tool, listed)) for tool in self.server.reads)
         others = sorted({words.line(one.name, 64) for one in listed if one.name not in self.server.reads})
         return Standing(self.name, "", tuple(tools), tuple(others[:_MOST_NAMED]), self._fenced)
