@@ -20,11 +20,13 @@ from skyflo_runbooks.model.json import Json
 CLUSTER_WIDE = frozenset((
     "IngressClass", "StorageClass", "PriorityClass", "PersistentVolume", "Namespace", "Node",
     "ValidatingWebhookConfiguration", "MutatingWebhookConfiguration", "ValidatingAdmissionPolicy",
-    "ValidatingAdmissionPolicyBinding", "ClusterRole", "ClusterRoleBinding",
+    "ValidatingAdmissionPolicyBinding", "ClusterRole", "ClusterRoleBinding", "GatewayClass", "MutatingAdmissionPolicy",
+    "MutatingAdmissionPolicyBinding",
 ))  # fmt: skip
 _NAMES = frozenset((
     "name", "namespace", "container", "claimName", "serviceAccountName", "nodeName", "schedulerName", "serviceName",
     "storageClassName", "ingressClassName", "priorityClassName", "secretName", "volumeName", "policyName",
+    "gatewayClassName",
 ))  # fmt: skip
 _LABELS = frozenset(("labels", "matchLabels", "selector", "nodeSelector"))
 _KEPT_UNDER = frozenset((
@@ -34,6 +36,8 @@ _KEPT_UNDER = frozenset((
 _KEPT = frozenset((
     "app", "default", "default-scheduler", "http", "https", "cpu", "memory", "restricted", "baseline", "privileged",
     "kube-system", "kube-dns", "kube-root-ca", "tcp", "udp", "true", "false",
+    "istio-proxy",  # Istio's own name for its container
+    "helm", "owner", "name", "status", "version", "modifiedat", "deployed", "pending-upgrade", "failed",  # and Helm's
 ))  # fmt: skip
 _WORD = re.compile(r"[a-z][a-z0-9-]+[a-z0-9]")
 _FIRST = (

@@ -77,6 +77,15 @@ def test_a_member_of_a_config_map_is_no_label() -> None:
     assert names.own(found) == {"store", "disk"}
 
 
+def test_what_helm_and_istio_call_so_is_kept() -> None:
+    """A release's labels and a mesh's container are read by their names."""
+    release: Json = {"labels": {"owner": "helm", "name": "shop", "status": "pending-upgrade"}}
+    pod: Json = {"containers": [{"name": "istio-proxy"}, {"name": "orders"}]}
+
+    assert names.own(release) == {"shop"}
+    assert names.own(pod) == {"orders"}
+
+
 def test_labels_of_kubernetes_keep_their_keys() -> None:
     """A key with a domain is not the case's."""
     labels: Json = {"labels": {"kubernetes.io/hostname": "node-z", "tier": "front"}}

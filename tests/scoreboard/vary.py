@@ -30,7 +30,7 @@ ELSEWHERE = "elsewhere-broken"
 _SIDECARS = ("log-agent", "mesh-proxy", "metrics-relay", "config-reloader")
 _CLOSING = frozenset((
     "ResourceQuota", "LimitRange", "ValidatingWebhookConfiguration", "MutatingWebhookConfiguration",
-    "ValidatingAdmissionPolicy", "Namespace",
+    "ValidatingAdmissionPolicy", "MutatingAdmissionPolicy", "Namespace",
 ))  # fmt: skip
 _WORDS = (
     "something is wrong here",
