@@ -13,12 +13,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
 from tests.benchmarks import machine
 from tests.control_plane import builds
+from tests.faults.staging import Case
+from tests.real_node import parts
 from tests.scoreboard import controls, gpt_build, report, run, vary
 from tests.scoreboard.k8sgpt import K8sgpt
 from tests.scoreboard.result import Board, Trial
@@ -26,6 +29,9 @@ from tests.scoreboard.run import Draw
 
 _ROOT = Path(__file__).parents[2]
 PAGE = _ROOT / "docs" / "scoreboard.md"
+ROUNDS = ("faults", "scenarios", "node", "pairs", "controls")
+# What a real kubelet does and says in these is the fault itself; the others are the API server's and the controllers'.
+ON_A_NODE = ("oomkilled-payment", "missing-env", "wrong-image-tag", "service-selector")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,56 +58,80 @@ def _board(given: argparse.Namespace) -> Board:
         ["git", "rev-parse", "--short", "HEAD"], cwd=_ROOT, capture_output=True, text=True, check=False
     )
     looked = machine.look()
-    not_measured = [
-        "on a real node: these rounds run on played nodes; `tests/real_node` tells the flagship on a real one"
-    ]
     return Board(
         commit=commit.stdout.strip() or "unknown",
         date=datetime.now(UTC).strftime("%Y-%m-%d"),
         command=f"make scoreboard SEED={given.seed}{' K8SGPT=1' if given.k8sgpt else ''}",
         machine=f"{looked.cores} cores, load average {os.getloadavg()[0]:.1f} at the start",
-        not_measured=not_measured,
     )
+
+
+@dataclass
+class Rounds:
+    """The rounds of one run, each on a control plane of its own."""
+
+    board: Board
+    draw: Draw
+    found: list[Case]
+    only: list[str]
+    pairs_wanted: int
+    folder: Path
+    binaries: builds.Binaries
+    other: K8sgpt | None
+
+    async def faults(self, place: Path) -> None:
+        """Every case alone."""
+        with run.plane(place, self.binaries, self.draw) as made:
+            drawn = run.alone(self.found, self.draw)
+            run.stage(made, drawn)
+            self.board.trials += await run.whole(made, place / "gateway", drawn, self.other)
+
+    async def scenarios(self, place: Path) -> None:
+        """The shipped scenarios, with their history."""
+        own = Draw(self.draw.random)
+        stories = [vary.story(name, own.random, own.taken) for name in run.shipped(self.only)]
+        with run.plane(place, self.binaries, own, stories) as made:
+            drawn = await run.played_scenarios(made, stories)
+            self.board.trials += await run.whole(made, place / "gateway", drawn, self.other)
+
+    async def node(self, place: Path) -> None:
+        """Those of them in which a kubelet tells the fault, on a real one."""
+        built = parts.look()
+        if isinstance(built, builds.Absent):
+            self.board.not_measured.append(f"on a real node: no {', '.join(built.names)} (make real-node)")
+            return
+        own = Draw(self.draw.random)
+        stories = [vary.story(name, own.random, own.taken) for name in ON_A_NODE if name in run.shipped(self.only)]
+        with run.node(place, built, stories) as made:
+            drawn = await run.played_scenarios(made, stories, "on a real node")
+            self.board.trials += await run.whole(made, self.folder / "node-gateway", drawn, None)
+
+    async def pairs(self, place: Path) -> None:
+        """Two faults at once."""
+        with run.plane(place, self.binaries, self.draw) as made:
+            drawn = run.in_pairs(self.found, self.draw, self.pairs_wanted)
+            run.stage(made, drawn)
+            self.board.pairs += await run.found(made, drawn)
+
+    async def controls(self, place: Path) -> None:
+        """What is no fault."""
+        with run.plane(place, self.binaries, Draw(self.draw.random)) as made:
+            self.board.controls += await run.controlled(made, controls.CONTROLS, self.other)
+            self.board.crowd = await run.crowded(made, self.other) if self.other else None
 
 
 async def _rounds(board: Board, given: argparse.Namespace, folder: Path, binaries: builds.Binaries) -> list[str]:
     """Run the rounds one after the other; return which of them broke, and why."""
-    draw = Draw(Random(given.seed))
-    other = _other(board, given)
-    found = run.cases(given.only)
+    draw, found, other = Draw(Random(given.seed)), run.cases(given.only), _other(board, given)
+    rounds = Rounds(board, draw, found, given.only, given.pairs, folder, binaries, other)
     broken: list[str] = []
-
-    async def faults(place: Path) -> None:
-        with run.plane(place, binaries, draw) as made:
-            drawn = run.alone(found, draw)
-            run.stage(made, drawn)
-            board.trials += await run.whole(made, place / "gateway", drawn, other)
-
-    async def scenarios(place: Path) -> None:
-        own = Draw(draw.random)
-        stories = [vary.story(name, own.random, own.taken) for name in run.shipped(given.only)]
-        with run.plane(place, binaries, own, stories) as made:
-            drawn = await run.played_scenarios(made, stories)
-            board.trials += await run.whole(made, place / "gateway", drawn, other)
-
-    async def pairs(place: Path) -> None:
-        with run.plane(place, binaries, draw) as made:
-            drawn = run.in_pairs(found, draw, given.pairs)
-            run.stage(made, drawn)
-            board.pairs += await run.found(made, drawn)
-
-    async def quiet(place: Path) -> None:
-        with run.plane(place, binaries, Draw(draw.random)) as made:
-            board.controls += await run.controlled(made, controls.CONTROLS, other)
-            board.crowd = await run.crowded(made, other) if other else None
-
-    for name, do in (("faults", faults), ("scenarios", scenarios), ("pairs", pairs), ("controls", quiet)):
+    for name in ROUNDS:
         if given.rounds and name not in given.rounds:
             board.not_measured.append(f"{name}: left out by --rounds")
             continue
         print(f"{name} …", file=sys.stderr, flush=True)
         try:
-            await do(folder / name)
+            await getattr(rounds, name)(folder / name)
         # The boundary of a round: one that breaks is named, and the others still run.
         except Exception as error:  # noqa: BLE001
             broken.append(f"{name}: broke with {type(error).__name__}: {str(error)[:300]}")
@@ -123,7 +153,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--page", action="store_true", help="also write docs/scoreboard.md")
     parser.add_argument("--only", nargs="+", default=[], metavar="FAULT", help="these faults only")
-    parser.add_argument("--rounds", nargs="+", choices=("faults", "scenarios", "pairs", "controls"))
+    parser.add_argument("--rounds", nargs="+", choices=ROUNDS)
     parser.add_argument("--seed", type=int, default=1, help="what everything is drawn from")
     parser.add_argument("--pairs", type=int, default=15, help="how many times two faults at once")
     parser.add_argument("--k8sgpt", action="store_true", help="also run k8sgpt on the same namespaces")

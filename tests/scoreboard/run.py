@@ -35,6 +35,7 @@ from tests.faults import staging
 from tests.faults.staging import Case
 from tests.gateway.world import gated
 from tests.planning.staged import dry_run_on
+from tests.real_node import node as real_node
 from tests.scoreboard import controls, names, state, trial, vary
 from tests.scoreboard.k8sgpt import K8sgpt
 from tests.scoreboard.result import Control, Crowd, Said, Trial
@@ -125,6 +126,14 @@ def plane(folder: Path, binaries: Binaries, draw: Draw, stories: Sequence[Json] 
         yield made
 
 
+@contextmanager
+def node(folder: Path, built: Binaries, stories: Sequence[Json]) -> Iterator[ControlPlane]:
+    """A control plane with one real node, whose registry holds what these scenarios pull."""
+    folder.mkdir(parents=True)
+    with real_node.running(folder, built, images(stories)) as made:
+        yield made.plane
+
+
 @asynccontextmanager
 async def bench(made: ControlPlane, folder: Path) -> AsyncIterator[Bench]:
     """A gateway over the plane, and reads beside it."""
@@ -171,7 +180,13 @@ def stage(made: ControlPlane, given: Given) -> None:
     staging.go_on(made, all_cases)
 
 
-async def played_scenarios(made: ControlPlane, stories: Sequence[Json]) -> Given:
+def images(stories: Sequence[Json]) -> list[scenario.Image]:
+    """Return what the registry of these scenarios holds, each reference once."""
+    told = [scenario.parse(yaml.safe_dump(story), str(story["scenario"])) for story in stories]
+    return list({image.image: image for one in told for image in one.images}.values())
+
+
+async def played_scenarios(made: ControlPlane, stories: Sequence[Json], where: str = "on played nodes") -> Given:
     """Play renamed scenarios, each to its incident."""
     found = []
     for told in stories:
@@ -179,7 +194,7 @@ async def played_scenarios(made: ControlPlane, stories: Sequence[Json]) -> Given
         await asyncio.to_thread(history.play, made, other)
         await asyncio.to_thread(history.wait_shown, made, other)
         found.append(
-            (Varied(_case_of(other), ("everything renamed",)), (f"{other.expect.fault} {other.expect.object}",))
+            (Varied(_case_of(other), ("everything renamed", where)), (f"{other.expect.fault} {other.expect.object}",))
         )
     return Given(found)
 
