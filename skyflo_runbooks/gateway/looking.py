@@ -9,6 +9,8 @@ Rules:
      not agree, nobody can tell: it has failed in these words.
   4. Whether a command ran in a container cannot be seen from outside. It has failed, in the words that nobody knows; it
      is never run again.
+  5. What is not seen was not applied by then. Something on the way may hold a request for longer than anybody looks;
+     the words say what becomes of it then.
 """
 
 from typing import Literal
@@ -48,8 +50,17 @@ def found(
             return Found("settle_executed", said, now)
     elif traces.manager(attempt) in traces.managers(now):
         return Found("settle_executed", "applied; the answer was lost and the live object shows our write", now)
-    said = f"{request.target} does not show our write: it was not applied. Run the step again."
-    return Found("settle_void", said, now)
+    return Found("settle_void", _absent(request, "write"), now)
+
+
+def _absent(request: Request, what: str) -> str:
+    """Return that nothing of ours is seen. What was held on the way can come later than any look (rule 5)."""
+    if request.verb in ("patch", "delete"):
+        late = "if it is still on its way it is refused as soon as the object has moved"
+    else:
+        late = "if it is still on its way it can be made yet"
+    said = f"{request.target} does not show our {what}: it was not applied when this was looked for"
+    return f"{said}; {late}. Look again before running the step again."
 
 
 def _applied(request: Request, now: Json | None, *, before: Json, as_approved: bool) -> Found:
@@ -60,8 +71,7 @@ def _applied(request: Request, now: Json | None, *, before: Json, as_approved: b
     if ours and as_approved:
         return Found("settle_executed", "applied; the answer was lost and the live object shows our apply", now)
     if not moved or (not ours and not as_approved):
-        said = f"{request.target} does not show our apply: it was not applied. Run the step again."
-        return Found("settle_void", said, now)
+        return Found("settle_void", _absent(request, "apply"), now)
     said = f"{request.target} moved since, and whether this apply is part of it cannot be known. Look at it."
     return Found("settle_failed", said, now)
 
