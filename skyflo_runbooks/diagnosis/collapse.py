@@ -22,7 +22,7 @@ from skyflo_runbooks.model.objects import ObjectRef
 
 # Faults whose evidence is a container's own end say more than those that are read from what surrounds it.
 _SAME_CONTAINER = "container"
-_LAST_RESORT = frozenset(("ROL-01", "CON-05", "API-01"))
+_LAST_RESORT = frozenset(("ROL-01", "CON-05", "API-01", "DLV-02"))
 _DEEPER = frozenset(("NET-12", "NOD-04", "ADM-08"))
 
 

@@ -69,6 +69,7 @@ class Graph:
         self.notes: dict[str, Any] = {}
         # By identity: the snapshot keeps every object alive as long as its graph.
         self._tops: dict[int, Json] = {}
+        self._selected: dict[tuple[str, tuple[tuple[str, str], ...]], list[Json]] = {}
         self._objects: dict[ObjectRef, Json] = {}
         self._owned: dict[ObjectRef, list[Json]] = defaultdict(list)
         self._labelled: dict[tuple[str, str, str], list[Json]] = defaultdict(list)
@@ -169,6 +170,12 @@ class Graph:
         """Return the pods of a namespace that carry all these labels."""
         if not wanted:
             return []
+        asked = namespace, tuple(sorted(wanted.items()))
+        if asked not in self._selected:
+            self._selected[asked] = self._select(namespace, wanted)
+        return self._selected[asked]
+
+    def _select(self, namespace: str, wanted: dict[str, str]) -> list[Json]:
         lists = [self._labelled.get((namespace, key, value), []) for key, value in wanted.items()]
         shortest = min(lists, key=len)
         return [pod for pod in shortest if carries(labels_of(pod), wanted) and not finished(pod)]

@@ -79,7 +79,11 @@ ADDED = {
     "VirtualService": "virtualservices.networking.istio.io",
     "DestinationRule": "destinationrules.networking.istio.io",
     "Certificate": "certificates.cert-manager.io",
+    "MutatingAdmissionPolicy": "mutatingadmissionpolicies.admissionregistration.k8s.io",
+    "MutatingAdmissionPolicyBinding": "mutatingadmissionpolicybindings.admissionregistration.k8s.io",
 }
+# Those of them that are of the whole cluster.
+_WIDE = ("GatewayClass", "MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding")
 # What is read of a namespace that a failing webhook's Service lives in.
 _BEHIND = ("Service", "EndpointSlice", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Pod")
 DEADLINE = 20.0
@@ -138,7 +142,7 @@ async def _added(taker: Taker, kind: str, namespaces: tuple[str, ...]) -> list[J
     """Return the objects of a kind that somebody added to the cluster; none where it is not served."""
     if not await taker.ask(kind, "", lambda: taker.reader.serves(ADDED[kind])):
         return []
-    where = ("",) if kind == "GatewayClass" else namespaces or ("",)
+    where = ("",) if kind in _WIDE else namespaces or ("",)
     answers = await asyncio.gather(*(listed(taker, kind, space, of=ADDED[kind]) for space in where))
     return [item for answer in answers for item in answer or []]
 

@@ -212,13 +212,15 @@ def test_a_certificate_that_is_just_being_issued_is_waited_for() -> None:
 def test_a_gateway_serves_certificates_too() -> None:
     """Its listeners name Secrets."""
     found = scenes.out_of_date(NAMES)
+    listener = {"name": "https", "tls": {"certificateRefs": [{"name": "shop-tls"}]}}
     found.objects["Gateway"] = [
         {
             "kind": "Gateway",
             "metadata": world.meta("edge", "checkout"),
-            "spec": {"listeners": [{"name": "https", "tls": {"certificateRefs": [{"name": "shop-tls"}]}}]},
+            "spec": {"gatewayClassName": "edge", "listeners": [listener]},
         }
     ]
+    found.objects["GatewayClass"] = [{"kind": "GatewayClass", "metadata": world.meta("edge")}]
     found.objects.pop("Ingress")
 
     assert [(item.fault, item.related[0].kind) for item in findings(found)] == [("NET-09", "Gateway")]

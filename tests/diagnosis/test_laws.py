@@ -16,12 +16,13 @@ from skyflo_runbooks.model.incident import Incident
 from skyflo_runbooks.model.objects import ObjectRef
 from skyflo_runbooks.planning import plan
 from tests.diagnosis import world
+from tests.diagnosis.added import ADDED_SCENES
 from tests.diagnosis.scenes import SCENES
 from tests.diagnosis.world import FAULTS, Names
 from tests.planning.tries import Tries
 
 WORDS = Incident("payment-service in the checkout namespace answers with errors")
-BUILDS = FAULTS | {fault: scene[0] for fault, scene in SCENES.items()}
+BUILDS = FAULTS | {fault: scene[0] for fault, scene in (SCENES | ADDED_SCENES).items()}
 WORLDS = sorted(BUILDS)
 
 

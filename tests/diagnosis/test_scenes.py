@@ -4,17 +4,19 @@ import pytest
 
 from skyflo_runbooks.diagnosis import diagnose
 from skyflo_runbooks.model.incident import Incident
+from tests.diagnosis.added import ADDED_SCENES
 from tests.diagnosis.scenes import SCENES
 from tests.diagnosis.world import RENAMED, Names
 
 WORDS = Incident("something is wrong")
+ALL = SCENES | ADDED_SCENES
 
 
 @pytest.mark.parametrize("names", [Names(), RENAMED], ids=["as-usual", "renamed"])
-@pytest.mark.parametrize("fault", sorted(SCENES))
+@pytest.mark.parametrize("fault", sorted(ALL))
 def test_the_cause_is_named_alone(fault: str, names: Names) -> None:
     """One finding, of the right fault and object, with evidence; nothing stays unexplained."""
-    build, kind, name = SCENES[fault]
+    build, kind, name = ALL[fault]
     found = diagnose(build(names), WORDS)
 
     assert [item.fault for item in found.findings] == [fault]

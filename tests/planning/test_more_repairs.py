@@ -7,14 +7,16 @@ from skyflo_runbooks.diagnosis import Snapshot
 from skyflo_runbooks.diagnosis.snapshot import Log, Usage
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.plan import ChangeStep, Plan, RollbackStep
-from tests.diagnosis import scenes, world
+from tests.diagnosis import added, scenes, world
+from tests.diagnosis.added import ADDED_SCENES
 from tests.diagnosis.scenes import SCENES
 from tests.diagnosis.world import Names
 from tests.planning.tries import change_of, checks_of, planned, prose_of, value_of
 
 NAMES = Names()
-ADVICE = ["NET-09", "NOD-04", "STO-06"]
-CHANGES = sorted(set(SCENES) - set(ADVICE))
+ALL = SCENES | ADDED_SCENES
+ADVICE = ["ADM-08", "DLV-01", "MES-01", "NET-09", "NOD-04", "STO-06"]
+CHANGES = sorted(set(ALL) - set(ADVICE))
 
 
 async def made(found: Snapshot) -> Plan:
@@ -31,7 +33,7 @@ def patch_of(plan: Plan) -> Json:
 @pytest.mark.parametrize("fault", CHANGES)
 async def test_a_change_is_followed_by_checks_and_a_way_back(fault: str) -> None:
     """Whatever the repair, it is verified, and there is a step that takes it back."""
-    plan = await made(SCENES[fault][0](NAMES))
+    plan = await made(ALL[fault][0](NAMES))
 
     assert change_of(plan).why
     assert checks_of(plan)
@@ -41,7 +43,7 @@ async def test_a_change_is_followed_by_checks_and_a_way_back(fault: str) -> None
 @pytest.mark.parametrize("fault", ADVICE)
 async def test_where_no_change_is_safe_the_plan_advises(fault: str) -> None:
     """A driver that is not there, a kubelet's configuration, a certificate: they are repaired where they come from."""
-    plan = await made(SCENES[fault][0](NAMES))
+    plan = await made(ALL[fault][0](NAMES))
 
     assert not any(isinstance(step, ChangeStep) for step in plan.steps)
     assert "Advice" in prose_of(plan)
@@ -191,7 +193,7 @@ async def test_the_entry_that_hides_is_taken_away() -> None:
 @pytest.mark.parametrize("fault", ["CON-18", "CON-19"])
 async def test_pods_are_made_anew_with_what_is_there_now(fault: str) -> None:
     """The value itself is neither changed nor shown."""
-    change = change_of(await made(SCENES[fault][0](NAMES)))
+    change = change_of(await made(ALL[fault][0](NAMES)))
 
     assert change.tool == "k8s_rollout_restart"
     assert set(change.arguments) == {"kind", "namespace", "name"}
@@ -314,3 +316,57 @@ async def test_a_daemon_set_selects_what_nodes_carry(wanted: str, chosen: str | 
     assert [step.arguments["patch"]["spec"]["template"]["spec"]["nodeSelector"]["os"] for step in changes] == (
         [chosen] if chosen else []
     )
+
+
+async def test_the_slowest_webhook_gets_less_time() -> None:
+    """So little that all of them fit; where even none of it would do, the plan advises."""
+    found = added.late_webhooks(NAMES)
+    (operation,) = patch_of(await made(found))["operations"]
+    assert (operation["op"], operation["path"]) == ("replace", "/webhooks/0/timeoutSeconds")
+    assert operation["value"] == 5
+
+    found.objects["MutatingWebhookConfiguration"] += [added.webhook(f"more-{number}") for number in range(4)]
+    assert not any(isinstance(step, ChangeStep) for step in (await made(found)).steps)
+
+
+async def test_a_degraded_rollout_gets_its_stable_image_again() -> None:
+    """The image alone, where nothing else of the template differs."""
+    found = added.degraded(NAMES)
+    (operation,) = patch_of(await made(found))["operations"]
+    assert (operation["path"], operation["value"]) == (
+        "/spec/template/spec/containers/0/image",
+        "payment-svc:v2.4.0",
+    )
+
+    found.objects["Rollout"][0]["spec"]["template"]["spec"]["containers"][0]["command"] = ["other"]
+    assert not any(isinstance(step, ChangeStep) for step in (await made(found)).steps)
+
+
+async def test_one_identity_is_admitted() -> None:
+    """The client's own; nobody else."""
+    (operation,) = patch_of(await made(added.not_allowed(NAMES)))["operations"]
+
+    assert operation["path"] == "/spec/rules/-"
+    assert operation["value"] == {"from": [{"source": {"principals": ["cluster.local/ns/checkout/sa/default"]}}]}
+
+
+async def test_mutual_tls_is_not_loosened() -> None:
+    """The plan says what would help, and changes no policy."""
+    plan = await made(added.strict(NAMES))
+
+    assert not any(isinstance(step, ChangeStep) for step in plan.steps)
+    assert "sidecar.istio.io/inject" in prose_of(plan)
+
+
+async def test_names_that_exist_take_the_place_of_those_that_do_not() -> None:
+    """A class, a port as a number, a subset."""
+    patches = [
+        patch_of(await made(build(NAMES)))["operations"][0]
+        for build in (added.no_gateway_class, added.wrong_port, added.lost_subset)
+    ]
+
+    assert [(item["path"], item["value"]) for item in patches] == [
+        ("/spec/gatewayClassName", "edge"),
+        ("/spec/rules/0/backendRefs/0/port", 80),
+        ("/spec/http/0/route/0/destination/subset", "stable"),
+    ]

@@ -20,6 +20,7 @@ from skyflo_runbooks.diagnosis.pods import (
     EDITABLE,
     Container,
     containers,
+    created,
     each,
     finished,
     leaving,
@@ -30,9 +31,9 @@ from skyflo_runbooks.diagnosis.pods import (
     template_container,
     texts,
 )
-from skyflo_runbooks.diagnosis.pointed import by_source, outrun
+from skyflo_runbooks.diagnosis.pointed import by_source, changed, outrun
 from skyflo_runbooks.diagnosis.rules.base import Rule, culprit, evidence, outdated, services
-from skyflo_runbooks.diagnosis.snapshot import ago
+from skyflo_runbooks.diagnosis.snapshot import ago, seconds_between
 from skyflo_runbooks.model.finding import Finding
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
@@ -144,21 +145,37 @@ def outdated_secret(graph: Graph) -> Iterator[Finding]:
 
 
 def _stale(graph: Graph, kind: str, fault: str) -> Iterator[Finding]:
-    every = by_source(graph.snapshot.objects)
-    held = {key: item for key, item in every.items() if at(item, "metadata", "managedFields")}
     found: dict[tuple[ObjectRef, str], list[Stale]] = {}
-    for pod in graph.all("Pod") if held else ():
-        for container in containers(pod) if not leaving(pod) and not finished(pod) else ():
-            for source, key, when in outrun(pod, container, held):
-                workload = culprit(graph, pod)
-                if source.get("kind") == kind and not outdated(graph, workload, pod):
-                    told = _told(graph, pod, container.name)
-                    one = Stale(pod, container, source, key, when, told)
-                    found.setdefault((ref(workload), container.name), []).append(one)
+    for one in _all_stale(graph):
+        if one.source.get("kind") == kind:
+            found.setdefault((ref(culprit(graph, one.pod)), one.container.name), []).append(one)
     for (owner, _), seen in found.items():
         workload_found = graph.get(owner)
         if workload_found is not None:
             yield _stale_finding(graph, workload_found, seen, fault)
+
+
+def _all_stale(graph: Graph) -> list[Stale]:
+    """Return what running containers of present revisions have read too early, once for both rules."""
+    known: list[Stale] | None = graph.notes.get("stale")
+    if known is None:
+        held = by_source(graph.snapshot.objects)
+        newest = max((when for item in held.values() if (when := changed(item, ""))), default="")
+        known = graph.notes["stale"] = [
+            Stale(pod, container, source, key, when, _told(graph, pod, container.name))
+            for pod in (graph.all("Pod") if newest else ())
+            if not leaving(pod) and not finished(pod) and _before(pod, newest)
+            for container in containers(pod)
+            for source, key, when in outrun(pod, container, held)
+            if not outdated(graph, culprit(graph, pod), pod)
+        ]
+    return known
+
+
+def _before(pod: Json, newest: str) -> bool:
+    """Return whether a pod was made before the newest change of all: all that was made later has read everything."""
+    age = seconds_between(created(pod), newest)
+    return age is None or age > 0
 
 
 def _told(graph: Graph, pod: Json, container: str) -> str:

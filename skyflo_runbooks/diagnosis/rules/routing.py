@@ -33,6 +33,8 @@ from skyflo_runbooks.model.objects import ObjectRef
 _LOST = re.compile(
     r"(?i)no such host|could not resolve|name or service not known|getaddrinfo|ENOTFOUND|name resolution"
 )
+# Where a host can stand in a value: at its beginning, after `//` or `@`, up to a dot, a port or a path.
+_HOST = re.compile(r"(?:^|[/@])([a-z0-9][a-z0-9-]*)(?=[.:/]|$)")
 # A load balancer takes a while; one that has no address after this is not coming.
 _PENDING = 120.0
 
@@ -258,17 +260,25 @@ def _blocked(graph: Graph, service: Json, pods: list[Json], policies: list[Json]
     )
 
 
-def clients(graph: Graph, service: Json) -> Iterator[Client]:
-    """Yield the workloads of the Service's namespace whose environment names its host."""
-    host = re.compile(rf"(?:^|[/@]){re.escape(name_of(service))}(?:[.:/]|$)")
+def clients(graph: Graph, service: Json) -> list[Client]:
+    """Return the workloads of the Service's namespace whose environment names its host."""
+    known: dict[tuple[str, str], list[Client]] | None = graph.notes.get("clients")
+    if known is None:
+        known = graph.notes["clients"] = _by_host(graph)
+    return known.get((namespace_of(service), name_of(service)), [])
+
+
+def _by_host(graph: Graph) -> dict[tuple[str, str], list[Client]]:
+    """Return who names which host of its own namespace, for all Services at once."""
+    found: dict[tuple[str, str], list[Client]] = {}
     for kind in EDITABLE:
         for workload in graph.all(kind):
-            if namespace_of(workload) != namespace_of(service):
-                continue
             for container in each(pod_spec(workload), "containers"):
                 for variable in each(container, "env"):
-                    if host.search(str(variable.get("value") or "")):
-                        yield Client(workload, str(variable.get("name")))
+                    for host in _HOST.findall(str(variable.get("value") or "")):
+                        client = Client(workload, str(variable.get("name")))
+                        found.setdefault((namespace_of(workload), host), []).append(client)
+    return found
 
 
 def policy_types(policy: Json) -> list[str]:

@@ -9,6 +9,7 @@ from skyflo_runbooks.planning.rules import (
     container,
     image,
     keeping,
+    meshing,
     network,
     placing,
     reaching,
@@ -30,6 +31,7 @@ REPAIRS: dict[str, Callable[[Case], Repair]] = {
     **reaching.REPAIRS,
     **keeping.REPAIRS,
     **renewing.REPAIRS,
+    **meshing.REPAIRS,
 }
 
 __all__ = ["REPAIRS"]

@@ -1,0 +1,76 @@
+"""Repairs of families E and K: ADM-07, DLV-02, MES-01, MES-02, GWY-01."""
+
+from skyflo_runbooks.diagnosis.pods import each
+from skyflo_runbooks.model.json import Json
+from skyflo_runbooks.planning.rules.patches import merge, one, replace
+from skyflo_runbooks.planning.way import Case, Repair, check_of, named
+
+
+def _advice(case: Case) -> tuple[str, ...]:
+    return (case.finding.advice,) if case.finding.advice else ()
+
+
+def shorter(case: Case) -> Repair:
+    """Give the slowest webhook so little time that all of them fit into a request."""
+    facts = case.finding.facts
+    if "enough" not in facts:
+        return Repair(advice=_advice(case))
+    path = f"/webhooks/{facts['index']}/timeoutSeconds"
+    why = f"{facts['webhook']} may take {facts['seconds']} s, and with the others more than a request has."
+    title = f"Let {facts['webhook']} take {facts['enough']} s at most"
+    return Repair(ways=(replace(case, {path: int(facts["enough"])}, title, why),), advice=_advice(case))
+
+
+def go_on_or_back(case: Case) -> Repair:
+    """Let the paused Rollout go on; or give a degraded one the images of its stable revision again."""
+    facts = case.finding.facts
+    if "paused" in facts:
+        held = (check_of(case, "field_equals", path="/spec/paused", value=False),)
+        way = merge(case, {"spec": {"paused": False}}, "Let it go on", "Somebody paused it as a whole.", checks=held)
+        return Repair(ways=(way,), advice=_advice(case))
+    images: dict[str, Json | str | int] = {
+        f"/spec/template/spec/containers/{key.removeprefix('image:')}/image": image
+        for key, image in facts.items()
+        if key.startswith("image:")
+    }
+    if not images:
+        return Repair(advice=_advice(case))
+    said = ", ".join(str(image) for image in images.values())
+    why = "The stable revision runs with it, and nothing else of the template differs."
+    return Repair(ways=(replace(case, images, f"Go back to {said}", why),), advice=_advice(case))
+
+
+def admit_identity(case: Case) -> Repair:
+    """Admit the one identity that asks; where TLS is what is lacking, no policy is loosened."""
+    facts = case.finding.facts
+    if "principal" not in facts:
+        return Repair(advice=_advice(case))
+    rule: Json = {"from": [{"source": {"principals": [facts["principal"]]}}]}
+    add: Json = {"op": "add", "path": "/spec/rules/-", "value": rule}
+    if not each(case.workload, "spec", "rules"):
+        add = {"op": "add", "path": "/spec/rules", "value": [rule]}
+    arguments: Json = {**named(case), "patch": [add], "patch_type": "json"}
+    why = f"{facts['client']} needs {facts['service']}, and no policy admits it; nobody else is admitted by this."
+    way = one(case, "k8s_patch", arguments, f"Admit {facts['principal']}", why)
+    return Repair(ways=(way,), advice=_advice(case))
+
+
+def name_that_exists(case: Case) -> Repair:
+    """Name what exists and comes nearest: a class, a Gateway, a Service, its port, a subset."""
+    facts, meant = case.finding.facts, case.finding.facts.get("meant")
+    if meant is None:
+        return Repair(advice=_advice(case))
+    value: str | int = int(meant) if facts.get("is") == "number" else meant
+    why = f"{facts.get('why') or 'The subset ' + facts.get('subset', '') + ' is not defined'}; {meant} is there."
+    return Repair(ways=(replace(case, {facts["path"]: value}, f"Name {meant}", why),), advice=_advice(case))
+
+
+REPAIRS = {
+    "ADM-07": shorter,
+    "DLV-02": go_on_or_back,
+    "MES-01": admit_identity,
+    "MES-02": name_that_exists,
+    "GWY-01": name_that_exists,
+}
+
+__all__ = ["REPAIRS"]

@@ -1,0 +1,339 @@
+"""Admission, delivery, mesh and gateways: what comes near a fault and is none, and what the rules must not overlook."""
+
+import msgspec
+import pytest
+
+from skyflo_runbooks.diagnosis import Gap, Snapshot, diagnose
+from skyflo_runbooks.model.finding import Finding
+from skyflo_runbooks.model.incident import Incident
+from skyflo_runbooks.model.json import Json
+from tests.diagnosis import added, scenes, world
+from tests.diagnosis.world import Names
+
+NAMES = Names()
+
+
+def findings(found: Snapshot) -> list[Finding]:
+    """Return what a diagnosis finds."""
+    return list(diagnose(found, Incident("is everything well?")).findings)
+
+
+def faults(found: Snapshot) -> list[str]:
+    """Return the faults that a diagnosis names."""
+    return [item.fault for item in findings(found)]
+
+
+# ADM-07, ADM-08 -------------------------------------------------------------------------------------------------------
+
+
+def test_webhooks_that_fit_into_a_request_are_not_blamed() -> None:
+    """Two of ten seconds are less than a request has."""
+    found = added.late_webhooks(NAMES)
+    found.objects["MutatingWebhookConfiguration"].pop()
+
+    assert faults(found) == []
+
+
+def test_validating_webhooks_are_asked_at_once() -> None:
+    """Their time-outs do not add up."""
+    found = added.late_webhooks(NAMES)
+    moved = [
+        {**item, "kind": "ValidatingWebhookConfiguration"} for item in found.objects["MutatingWebhookConfiguration"]
+    ]
+    found.objects["ValidatingWebhookConfiguration"] = moved
+    found.objects["MutatingWebhookConfiguration"] = []
+
+    assert faults(found) == []
+
+
+@pytest.mark.parametrize(
+    "left_out",
+    [
+        {"rules": [{"operations": ["CREATE"], "apiGroups": ["apps"], "resources": ["deployments"]}]},
+        {"rules": [{"operations": ["DELETE"], "apiGroups": [""], "resources": ["pods"]}]},
+        {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "other"}}},
+        {"objectSelector": {"matchLabels": {"app": "other"}}},
+    ],
+    ids=["other-kind", "other-verb", "other-namespace", "other-labels"],
+)
+def test_a_webhook_that_does_not_match_is_not_counted(left_out: Json) -> None:
+    """By its rules and selectors (NEG-05)."""
+    found = added.late_webhooks(NAMES)
+    found.objects["MutatingWebhookConfiguration"][-1]["webhooks"][0] |= left_out
+
+    assert faults(found) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"image": "payment-svc:v2.4.0", "env": [{"name": "ADDED", "value": "x"}]},
+        {"image": "payment-svc:v2.4.0", "volumeMounts": [{"name": "token", "mountPath": "/var/run"}]},
+    ],
+    ids=["variable-added", "mount-added"],
+)
+def test_what_a_webhook_adds_is_no_rewrite(change: Json) -> None:
+    """Sidecars, variables and tokens are what such webhooks are for; the pull is its own fault."""
+    found = added.rewritten(NAMES)
+    found.objects["Pod"][0]["spec"]["containers"][0] |= change
+
+    assert "ADM-08" not in faults(found)
+
+
+def test_a_rewritten_pod_that_serves_is_as_it_is_meant() -> None:
+    """A mirror for images is usual."""
+    found = added.rewritten(NAMES)
+    spec = found.objects["Pod"][0]["spec"]["containers"][0]
+    found.objects["Pod"] = [world.pod(NAMES, spec, world.running(), number=1, serves=True)]
+
+    assert faults(found) == []
+
+
+def test_a_pod_that_was_resized_was_changed_by_somebody_else() -> None:
+    """Its generation says that its specification was changed after it was made."""
+    found = added.rewritten(NAMES)
+    found.objects["Pod"][0]["metadata"]["generation"] = 2
+
+    assert "ADM-08" not in faults(found)
+
+
+def test_without_a_webhook_that_matches_nobody_is_blamed() -> None:
+    """Only the decoy is left."""
+    found = added.rewritten(NAMES)
+    found.objects["MutatingWebhookConfiguration"] = found.objects["MutatingWebhookConfiguration"][1:]
+
+    assert "ADM-08" not in faults(found)
+
+
+def test_of_two_that_match_neither_is_certain() -> None:
+    """Both are named, and the confidence says that it is a guess."""
+    found = added.rewritten(NAMES)
+    found.objects["MutatingWebhookConfiguration"].append(added.webhook("other"))
+    finding = findings(found)[0]
+
+    assert finding.fault == "ADM-08"
+    assert finding.confidence <= 0.6
+    assert "other.example.com" in finding.advice
+
+
+def test_a_policy_without_a_server_rewrites_too() -> None:
+    """A MutatingAdmissionPolicy counts where it is bound."""
+    found = added.rewritten(NAMES)
+    rule = {"operations": ["CREATE"], "apiGroups": [""], "resources": ["pods"]}
+    policy: Json = {
+        "kind": "MutatingAdmissionPolicy",
+        "metadata": world.meta("mirror-all"),
+        "spec": {"matchConstraints": {"resourceRules": [rule]}},
+    }
+    binding: Json = {
+        "kind": "MutatingAdmissionPolicyBinding",
+        "metadata": world.meta("mirror-all"),
+        "spec": {"policyName": "mirror-all"},
+    }
+    found.objects["MutatingWebhookConfiguration"] = []
+    found.objects["MutatingAdmissionPolicy"] = [policy]
+    assert "ADM-08" not in faults(found)
+
+    found.objects["MutatingAdmissionPolicyBinding"] = [binding]
+    assert [str(item.object) for item in findings(found)] == ["MutatingAdmissionPolicy/mirror-all"]
+
+
+# DLV-01, DLV-02 -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "modified"),
+    [("deployed", 1777886520), ("pending-upgrade", 1777890000), ("superseded", 1777700000)],
+    ids=["deployed", "just-begun", "superseded"],
+)
+def test_a_release_that_is_well_or_at_work_is_no_fault(status: str, modified: int) -> None:
+    """An upgrade of two minutes may end yet."""
+    found = added.pending_release(NAMES)
+    found.objects["Secret"][-1] = added.release(NAMES, 3, status, modified)
+
+    assert faults(found) == []
+
+
+def test_the_advice_names_the_revision_that_was_deployed() -> None:
+    """And no change touches the release's Secret."""
+    finding = findings(added.pending_release(NAMES))[0]
+
+    assert "helm rollback shop 2 --namespace checkout" in finding.advice
+    assert finding.facts["revision"] == "2"
+
+
+def test_a_failed_release_whose_pods_fail_is_a_consequence() -> None:
+    """What ails the pods is the cause; where they are well, the failed operation is one."""
+    found = added.pending_release(NAMES)
+    found.objects["Secret"][-1] = added.release(NAMES, 3, "failed", 1777886520)
+    assert faults(found) == ["DLV-01"]
+
+    found.objects["Deployment"][0]["metadata"]["annotations"] = {"meta.helm.sh/release-name": "shop"}
+    found.objects["Pod"][0]["status"]["conditions"][0]["status"] = "False"
+    assert faults(found) == []
+
+
+def test_a_rollout_that_waits_at_its_own_step_waits_for_a_person() -> None:
+    """That is what the step is for."""
+    found = added.degraded(NAMES)
+    found.objects["Rollout"][0]["status"] = {"phase": "Paused", "message": "CanaryPauseStep"}
+
+    assert faults(found) == []
+
+
+def test_a_rollout_that_was_paused_as_a_whole_is_named() -> None:
+    """By its own field."""
+    found = added.degraded(NAMES)
+    found.objects["Rollout"][0]["spec"]["paused"] = True
+    found.objects["Rollout"][0]["status"] = {"phase": "Paused"}
+
+    assert findings(found)[0].facts == {"paused": "true"}
+
+
+# MES-01, MES-02 -------------------------------------------------------------------------------------------------------
+
+
+def _peer(mode: str, **spec: object) -> Json:
+    return added.policy(NAMES, "PeerAuthentication", "default", {"mtls": {"mode": mode}, **spec})
+
+
+def test_mutual_tls_between_two_of_the_mesh_is_well() -> None:
+    """Both have the proxy."""
+    assert faults(added.in_mesh(NAMES, _peer("STRICT"), client=True)) == []
+
+
+@pytest.mark.parametrize("spec", [{"mode": "PERMISSIVE"}, {"mode": "UNSET"}], ids=str)
+def test_a_policy_that_takes_plain_requests_is_well(spec: dict[str, str]) -> None:
+    """The client needs no proxy."""
+    assert faults(added.in_mesh(NAMES, _peer(spec["mode"]))) == []
+
+
+def test_the_workloads_own_policy_comes_before_the_namespaces() -> None:
+    """Which lets plain requests in."""
+    own = _peer("PERMISSIVE", selector={"matchLabels": {"app": "payment-service"}})
+    own["metadata"] = world.meta("own", "checkout")
+
+    assert faults(added.in_mesh(NAMES, _peer("STRICT"), own)) == []
+
+
+def test_a_namespace_whose_nodes_carry_the_mesh_needs_no_proxy() -> None:
+    """Its label says so."""
+    found = added.strict(NAMES)
+    found.objects["Namespace"][0]["metadata"]["labels"] = {"istio.io/dataplane-mode": "ambient"}
+
+    assert faults(found) == []
+
+
+WHO = "cluster.local/ns/checkout/sa/default"
+
+
+@pytest.mark.parametrize(
+    ("spec", "refused"),
+    [
+        ({"rules": [{"from": [{"source": {"principals": [WHO]}}]}]}, False),
+        ({"rules": [{"from": [{"source": {"principals": ["*/sa/default"]}}]}]}, False),
+        ({"rules": [{"from": [{"source": {"namespaces": ["check*"]}}]}]}, False),
+        ({"rules": [{}]}, False),
+        ({"rules": [{"to": [{"operation": {"paths": ["/x"]}}]}]}, False),
+        ({"rules": [{"from": [{"source": {"ipBlocks": ["10.0.0.0/8"]}}]}]}, False),
+        ({}, True),
+        ({"rules": [{"from": [{"source": {"namespaces": ["billing"]}}]}]}, True),
+        ({"action": "DENY", "rules": [{"from": [{"source": {"namespaces": ["checkout"]}}]}]}, True),
+        ({"action": "DENY", "rules": [{"from": [{"source": {"namespaces": ["billing"]}}]}]}, False),
+        ({"action": "DENY", "rules": [{"to": [{"operation": {"methods": ["PUT"]}}]}]}, False),
+        ({"action": "AUDIT", "rules": [{}]}, False),
+    ],
+    ids=str,
+)
+def test_who_an_authorization_policy_lets_in(spec: Json, refused: bool) -> None:
+    """By identity and namespace; what depends on the request is not judged."""
+    policy = added.policy(NAMES, "AuthorizationPolicy", "rules", spec)
+
+    assert faults(added.in_mesh(NAMES, policy, client=True)) == (["MES-01"] if refused else [])
+
+
+def test_a_subset_that_is_defined_is_well_however_the_host_is_written() -> None:
+    """In short, or in full."""
+    found = added.lost_subset(NAMES)
+    found.objects["DestinationRule"][0]["spec"] = {
+        "host": "payment-service.checkout.svc.cluster.local",
+        "subsets": [{"name": "stabel"}],
+    }
+
+    assert faults(found) == []
+
+
+def test_destination_rules_that_may_not_be_read_are_not_missing() -> None:
+    """A refusal is no evidence."""
+    found = world.without(added.lost_subset(NAMES), "DestinationRule")
+
+    assert faults(found) == []
+
+
+# GWY-01 ---------------------------------------------------------------------------------------------------------------
+
+
+def _routed(backend: Json, parent: str = "front") -> Snapshot:
+    held = added.route(NAMES, backend, parent)
+    return world.snapshot([*scenes.serving(NAMES), world.service(NAMES), *added.gateway(NAMES), held])
+
+
+def test_a_route_to_a_port_that_is_there_is_well() -> None:
+    """And so is its Gateway, before a controller has said anything."""
+    assert faults(_routed({"name": "payment-service", "port": 80})) == []
+
+
+@pytest.mark.parametrize(
+    ("backend", "parent", "meant"),
+    [
+        ({"name": "payment-service", "port": 8080}, "front", "80"),
+        ({"name": "payment-servce", "port": 80}, "front", "payment-service"),
+        ({"name": "payment-service", "port": 80}, "frnt", "front"),
+        ({"name": "quite-other", "port": 80}, "front", None),
+    ],
+)
+def test_what_a_route_names_and_is_not_there(backend: Json, parent: str, meant: str | None) -> None:
+    """A port, a Service, a Gateway; what comes nearest is what was meant, or nothing is."""
+    (finding,) = findings(_routed(backend, parent))
+
+    assert (finding.fault, finding.object.kind, finding.facts.get("meant")) == ("GWY-01", "HTTPRoute", meant)
+
+
+def test_a_backend_of_another_kind_or_an_unread_namespace_is_not_judged() -> None:
+    """Who serves it is not known here."""
+    other = {"kind": "Bucket", "group": "storage.example.com", "name": "files"}
+    elsewhere = {"name": "orders", "namespace": "other", "port": 80}
+
+    assert faults(_routed(other)) == faults(_routed(elsewhere)) == []
+
+
+def test_what_a_controller_says_is_evidence() -> None:
+    """False is a refusal; Unknown is a controller at work."""
+    found = _routed({"name": "payment-service", "port": 80})
+    said = {"type": "Accepted", "status": "Unknown", "reason": "Pending", "message": "Waiting for controller"}
+    found.objects["Gateway"][0]["status"] = {"conditions": [said]}
+    assert faults(found) == []
+
+    said |= {"status": "False", "reason": "ListenersNotValid", "message": "port 443 is in use"}
+    assert [(item.fault, str(item.object)) for item in findings(found)] == [("GWY-01", "Gateway/checkout/front")]
+    assert "port 443 is in use" in findings(found)[0].title
+
+
+def test_what_ails_the_gateway_is_not_told_again_of_its_routes() -> None:
+    """One finding."""
+    found = _routed({"name": "payment-service", "port": 80})
+    said = {"type": "Accepted", "status": "False", "reason": "NoMatchingParent"}
+    found.objects["HTTPRoute"][0]["status"] = {"parents": [{"conditions": [said]}]}
+    found.objects["Gateway"][0]["spec"]["gatewayClassName"] = "other"
+
+    assert [str(item.object) for item in findings(found)] == ["Gateway/checkout/front"]
+
+
+@pytest.mark.parametrize(("words", "unknown"), [("the gateway answers 404", True), ("pods crash", False)])
+def test_refused_kinds_are_unknown_where_the_words_are_about_them(words: str, unknown: bool) -> None:
+    """And a note elsewhere."""
+    gap = Gap("HTTPRoute", "checkout", "httproutes is forbidden")
+    answer = diagnose(msgspec.structs.replace(world.healthy(), gaps=(gap,)), Incident(words))
+
+    assert bool(answer.unknown) is unknown
+    assert any("httproutes is forbidden" in text for text in (*answer.unknown, *answer.notes))
