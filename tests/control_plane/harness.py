@@ -223,6 +223,10 @@ def _create_or_merge(client: httpx.Client, collection: str, manifest: Json, mana
         json=manifest,
         headers={"Content-Type": "application/strategic-merge-patch+json"},
     )
+    if merged.status_code == httpx.codes.UNSUPPORTED_MEDIA_TYPE:  # custom resources have no strategic merge
+        headers = {"Content-Type": "application/merge-patch+json"}
+        path = f"{collection}/{manifest['metadata']['name']}"
+        merged = client.patch(path, params=owner, json=manifest, headers=headers)
     return client.post(collection, params=owner, json=manifest) if merged.status_code == 404 else merged
 
 

@@ -18,6 +18,7 @@ from tests.control_plane.processes import wait_until
 
 IMAGE = "storefront:v5.1.0"
 _RUNNING = ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob")
+_ADDED = ("gateway.networking.k8s.io", "argoproj.io", "security.istio.io", "networking.istio.io", "cert-manager.io")
 _OF_THE_POD = (
     "nodeSelector", "affinity", "topologySpreadConstraints", "schedulingGates", "schedulerName", "nodeName", "volumes",
     "priorityClassName", "serviceAccountName", "securityContext", "initContainers", "dnsPolicy", "dnsConfig",
@@ -91,8 +92,47 @@ def deployment(namespace: str, app: Json) -> Json:
     }
 
 
+def define(plane: ControlPlane, staged: list[Case]) -> None:
+    """Let the API server serve the added kinds that these cases have objects of, without a schema and a controller."""
+    wanted = {(str(item["apiVersion"]), str(item["kind"])) for case in staged for item in (*case.objects, *case.after)}
+    added = sorted(one for one in wanted if one[0].partition("/")[0] in _ADDED)
+    plane.apply(_definition(version, kind) for version, kind in added)
+    for version, kind in added:
+        wait_until(f"{kind} is served", partial(_serves, plane, version, kind))
+
+
+def _definition(version: str, kind: str) -> Json:
+    group, _, number = version.partition("/")
+    singular = kind.lower()
+    plural = (
+        f"{singular[:-1]}ies" if singular.endswith("cy") else f"{singular}{'es' if singular.endswith('s') else 's'}"
+    )
+    schema: Json = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    served: Json = {"name": number, "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    # The names of *.k8s.io are protected: https://github.com/kubernetes/enhancements/pull/1111
+    approved = {"api-approved.kubernetes.io": "unapproved, a copy for tests"}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{group}", "annotations": approved},
+        "spec": {
+            "group": group,
+            "names": {"plural": plural, "singular": singular, "kind": kind, "listKind": f"{kind}List"},
+            "scope": "Cluster" if kind == "GatewayClass" else "Namespaced",
+            "versions": [served],
+        },
+    }
+
+
+def _serves(plane: ControlPlane, version: str, kind: str) -> bool:
+    with plane.http() as client:
+        answer = client.get(f"/apis/{version}")
+    return answer.is_success and any(item["kind"] == kind for item in answer.json()["resources"])
+
+
 def stage(plane: ControlPlane, staged: list[Case]) -> None:
     """Apply everything of these cases."""
+    define(plane, staged)
     for case in staged:
         for name, change in case.nodes.items():
             _change_node(plane, name, change)

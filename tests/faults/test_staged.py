@@ -24,7 +24,7 @@ from tests.planning.tries import prose_of
 
 pytestmark = pytest.mark.control_plane
 # A case that needs a node cordoned comes before the one whose repair is to uncordon it.
-FAMILIES = ("reach", "scheduling", "admission", "routing", "rollout")
+FAMILIES = ("added", "reach", "scheduling", "admission", "routing", "rollout")
 CASES = [case for family in FAMILIES for case in staging.cases(family)]
 
 

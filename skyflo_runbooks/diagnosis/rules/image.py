@@ -99,9 +99,7 @@ def _why(graph: Graph, pod: Json, container: Container, message: str) -> Pull | 
 def _finding(graph: Graph, workload: Json, container: str, pulls: list[Pull]) -> Finding:
     image = str(pulls[0].container.spec.get("image", ""))
     good = good_image(graph, workload, container, image)
-    facts = {"container": container, "image": image, "pods": str(len(pulls))}
-    if good and changeable(graph, pulls[0].pod):
-        facts |= {"good_image": good.text.split(" ")[0], "good_source": good.text.partition(" ")[2]}
+    facts = {"container": container, "image": image, "pods": str(len(pulls)), **_as_facts(graph, pulls[0].pod, good)}
     reached = repository(image)
     advice = (
         ""
@@ -157,6 +155,14 @@ def good_image(graph: Graph, workload: Json, container: str, broken: str) -> Evi
     # Several nodes hold the same image as a rule; then the first by name tells.
     name, node = max(sorted(held, key=lambda item: (item[0], name_of(item[1]))), key=lambda item: _version(item[0]))
     return evidence(node, "status.images", graph.snapshot.time, f"{name} is held by this node")
+
+
+def _as_facts(graph: Graph, pod: Json, good: Evidence | None) -> dict[str, str]:
+    """Return a good image and who knows it as facts for a repair; none where nothing of the workload can be changed."""
+    if good is None or changeable(graph, pod) is None:
+        return {}
+    image, _, source = good.text.partition(" ")
+    return {"good_image": image, "good_source": source}
 
 
 def repository(image: str) -> str:
@@ -224,16 +230,13 @@ def registry_away(graph: Graph) -> Iterator[Finding]:
     for workload, name, seen in groups(graph, _failed_pull(_AWAY, None)):
         image = str(seen[0].container.spec.get("image", ""))
         good = good_image(graph, workload, name, image)
-        facts = {"image": image}
-        if good and changeable(graph, seen[0].pod):
-            facts |= {"good_image": good.text.split(" ")[0], "good_source": good.text.partition(" ")[2]}
         yield finding(
             graph,
             workload,
             seen,
             "IMG-05",
             f"The registry of {image} of {ref(workload)} does not answer: {seen[0].text[-120:]}",
-            facts=facts,
+            facts={"image": image, **_as_facts(graph, seen[0].pod, good)},
             more=(good,) if good else (),
             advice="Nothing in the cluster repairs the registry. Until it answers, an image that nodes hold serves.",
         )
@@ -301,16 +304,13 @@ def bad_name(graph: Graph) -> Iterator[Finding]:
     for workload, name, seen in groups(graph, waits("InvalidImageName")):
         image = str(seen[0].container.spec.get("image", ""))
         good = good_image(graph, workload, name, image)
-        facts = {"image": image}
-        if good and changeable(graph, seen[0].pod):
-            facts |= {"good_image": good.text.split(" ")[0], "good_source": good.text.partition(" ")[2]}
         yield finding(
             graph,
             workload,
             seen,
             "IMG-03",
             f"The image {image!r} of {ref(workload)} is no name of an image",
-            facts=facts,
+            facts={"image": image, **_as_facts(graph, seen[0].pod, good)},
             more=(good,) if good else (),
             advice="Write the reference as registry/repository:tag, in lower case.",
         )
