@@ -105,6 +105,7 @@ async def test_a_released_volume_is_freed_only_as_it_was_seen() -> None:
     assert test == {"op": "test", "path": "/spec/claimRef/uid", "value": "uid-of-before"}
     assert remove == {"op": "remove", "path": "/spec/claimRef"}
     assert "only if the data's owner agrees" in prose_of(plan)
+    assert checks_of(plan)["claim_bound"]["name"] == "data"
 
 
 async def test_a_failed_volume_is_not_given_away() -> None:
@@ -222,6 +223,7 @@ async def test_another_certificate_serves_where_one_is_for_the_same_hosts() -> N
 
     assert change_of(plan).arguments["kind"] == "Ingress"
     assert patch_of(plan)["operations"] == [{"op": "replace", "path": "/spec/tls/0/secretName", "value": "next"}]
+    assert checks_of(plan)["certificate_valid"]["secret"] == "next"
 
 
 def _refused_right(rules: list[Json]) -> Snapshot:

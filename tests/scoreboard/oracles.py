@@ -212,24 +212,6 @@ def _lets_in(rule: Json, labels: Json) -> bool:
     )
 
 
-def _bound(look: Look) -> str:
-    """Every claim of the namespace has its volume."""
-    waiting = [
-        item["metadata"]["name"]
-        for item in look.list("/api/v1/persistentvolumeclaims")
-        if at(item, "status", "phase") != "Bound"
-    ]
-    return f"claims wait: {', '.join(waiting)}" if waiting else ""
-
-
-def _one_may_leave(look: Look) -> str:
-    """The budget that had to let somebody go lets one go, and there is one still."""
-    budget = look.of_target("/apis/policy/v1/poddisruptionbudgets")
-    if budget["metadata"].get("uid") is None:
-        return "the budget is gone"
-    return "" if at(budget, "status", "disruptionsAllowed", default=0) else "the budget lets no pod leave"
-
-
 @dataclass(frozen=True)
 class Oracle:
     """What a repair may change (patterns over lines of `state.differences`), and what must hold then."""
@@ -307,17 +289,6 @@ ORACLES: dict[str, Oracle] = {
     "AUT-03": _of(r"spec\.scaleTargetRef\..*", r"spec\.(min|max)Replicas", holds=(rolled_out, _scales)),
     "AUT-04": _of(r"spec\.maxReplicas", holds=(rolled_out,)),
     "JOB-02": _of(r"spec\.(suspend|schedule)", holds=(rolled_out, _not_suspended)),
-    "CON-18": _of(r"spec\.template\.metadata\.annotations.*", holds=_AS_BEFORE),
-    "CON-19": _of(r"spec\.template\.metadata\.annotations.*", holds=_AS_BEFORE),
-    "NET-03": _of(r"spec\.selector.*", holds=(rolled_out, _served)),
-    "NET-05": _of(r"spec\.internalTrafficPolicy", holds=(rolled_out, _served)),
-    "NET-09": _of(r"spec\.tls.*\.secretName", holds=(rolled_out,)),
-    "NET-11": _of(r"spec\.egress.*", holds=(rolled_out,)),
-    "STO-04": _of(r"spec\.claimRef.*", holds=(rolled_out, _bound)),
-    "AUT-05": Oracle(
-        (r"{target}: spec\.(minAvailable|maxUnavailable)", r"Deployment/{namespace}/.*: spec\.replicas"),
-        (rolled_out, _one_may_leave),
-    ),
     "MES-01": _of(r"spec\.rules.*", holds=(rolled_out,)),
     "MES-02": _of(r"spec\.(http|tcp|tls).*\.subset", holds=(rolled_out,)),
     "GWY-01": _of(

@@ -7,17 +7,20 @@ from decimal import Decimal
 
 from skyflo_runbooks.diagnosis.capacity import allocatable
 from skyflo_runbooks.diagnosis.pods import each, labels_of, namespace_of, pod_spec, quantity, template_container
+from skyflo_runbooks.model.check import build
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.plan import Parameter, param
 from skyflo_runbooks.model.quantity import format_cpu, format_memory
 from skyflo_runbooks.planning.rules.common import roll_back
-from skyflo_runbooks.planning.rules.patches import merge, one, replace
+from skyflo_runbooks.planning.rules.patches import merge, one
 from skyflo_runbooks.planning.way import Case, Repair, check_of, named
 
 # What a container asks for stands this far above the most that it was measured to use.
 _MARGIN = Decimal("1.5")
 _LEAST = {"cpu": Decimal("0.01"), "memory": Decimal(16 * 2**20)}
 _ALIKE = 70.0
+# For so many days another certificate has to be valid still.
+_LASTS = 7
 
 
 def _advice(case: Case) -> tuple[str, ...]:
@@ -87,7 +90,12 @@ def serve_another(case: Case) -> Repair:
     if meant is None:
         return Repair(advice=_advice(case))
     why = f"{facts['secret']} serves none that is valid; the certificate in {meant} is for the same hosts, and lasts."
-    way = replace(case, {facts["path"]: meant}, f"Serve the certificate of Secret {meant}", why)
+    valid = build("certificate_valid", [meant], {"namespace": param("namespace"), "days": _LASTS})
+    named_so = check_of(case, "field_equals", path=facts["path"], value=meant)
+    patch: list[Json] = [{"op": "replace", "path": facts["path"], "value": meant}]
+    arguments: Json = {**named(case), "patch": patch, "patch_type": "json"}
+    title = f"Serve the certificate of Secret {meant}"
+    way = one(case, "k8s_patch", arguments, title, why, checks=(named_so, valid))
     return Repair(ways=(way,), advice=_advice(case))
 
 
