@@ -89,6 +89,28 @@ def test_a_rewritten_pod_that_serves_is_as_it_is_meant() -> None:
     assert faults(found) == []
 
 
+def test_a_rewritten_pod_that_fails_by_something_else_is_not_explained_by_it() -> None:
+    """The mirror's image was pulled and runs; the process ends by an error of its own."""
+    found = added.rewritten(NAMES)
+    spec = found.objects["Pod"][0]["spec"]["containers"][0]
+    found.objects["Pod"] = [world.pod(NAMES, spec, world.ended(1, "Error", restarts=4), number=1)]
+
+    assert "ADM-08" not in faults(found)
+
+
+def test_a_variable_that_was_rewritten_counts_where_the_process_ends() -> None:
+    """And its value is not shown."""
+    found = added.rewritten(NAMES)
+    held = [found.objects[kind][0]["spec"]["template"] for kind in ("ReplicaSet", "Deployment")]
+    for item in held:
+        item["spec"]["containers"][0]["env"] = [{"name": "MODE", "value": "hidden-live"}]
+    spec = found.objects["Pod"][0]["spec"]["containers"][0] | {"env": [{"name": "MODE", "value": "hidden-test"}]}
+    found.objects["Pod"] = [world.pod(NAMES, spec, world.ended(1, "Error", restarts=4), number=1)]
+
+    assert faults(found) == ["ADM-08"]
+    assert b"hidden-" not in msgspec.json.encode(findings(found))
+
+
 def test_a_pod_that_was_resized_was_changed_by_somebody_else() -> None:
     """Its generation says that its specification was changed after it was made."""
     found = added.rewritten(NAMES)
@@ -214,6 +236,15 @@ def test_the_workloads_own_policy_comes_before_the_namespaces() -> None:
     own["metadata"] = world.meta("own", "checkout")
 
     assert faults(added.in_mesh(NAMES, _peer("STRICT"), own)) == []
+
+
+def test_a_port_that_goes_past_the_proxy_is_not_judged() -> None:
+    """Which of them do is for the proxy to know."""
+    found = added.strict(NAMES)
+    for pod in found.objects["Pod"]:
+        pod["metadata"]["annotations"] = {"traffic.sidecar.istio.io/excludeInboundPorts": "8080"}
+
+    assert faults(found) == []
 
 
 def test_a_namespace_whose_nodes_carry_the_mesh_needs_no_proxy() -> None:

@@ -57,6 +57,14 @@ def test_what_has_a_service_of_its_own_is_a_stranger() -> None:
     assert faults(found) == ["NET-03"]
 
 
+def test_a_port_by_its_name_goes_only_to_pods_that_have_it() -> None:
+    """The stranger carries the label, and gets no request."""
+    found = scenes.too_broad(NAMES)
+    found.objects["Service"][0]["spec"]["ports"] = [{"port": 80, "targetPort": "http"}]
+
+    assert faults(found) == []
+
+
 def test_a_headless_service_may_name_the_pods_of_all() -> None:
     """Its clients choose pods by name."""
     found = scenes.too_broad(NAMES)
@@ -150,6 +158,24 @@ def test_a_workload_that_looks_up_no_name_needs_no_resolver() -> None:
     assert faults(found) == []
 
 
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"hostNetwork": True},
+        {"dnsPolicy": "None", "dnsConfig": {"nameservers": ["10.1.1.1"]}},
+        {"hostAliases": [{"ip": "10.1.2.3", "hostnames": ["payment-service"]}]},
+    ],
+    ids=["host-network", "other-resolvers", "known-host"],
+)
+def test_a_workload_that_asks_the_clusters_names_of_nobody(spec: Json) -> None:
+    """The policy does not hold for it, or it knows the host otherwise."""
+    found = scenes.names_denied(NAMES)
+    for workload in found.objects["Deployment"]:
+        workload["spec"]["template"]["spec"] |= spec
+
+    assert faults(found) == []
+
+
 # NET-12 ---------------------------------------------------------------------------------------------------------------
 
 
@@ -170,11 +196,13 @@ def test_a_cluster_whose_resolver_was_not_read_is_not_called_broken() -> None:
 def test_a_corefile_that_names_the_zone_is_read_as_it_is() -> None:
     """The word that is wrong and the one that was meant are told apart; comments say nothing."""
     finding = diagnose(scenes.misspelt_zone(NAMES), Incident("?")).findings[0]
+    both = scenes.COREFILE.replace("cluster.local", "cluster.locl cluster.local")
     commented = scenes.COREFILE.replace("    errors", "    # kubernetes cluster.locl")
 
     assert (finding.fault, finding.facts) == ("NET-12", {"word": "cluster.locl", "meant": "cluster.local"})
     assert str(finding.object) == "ConfigMap/kube-system/coredns"
-    assert faults(scenes.lost_name(NAMES, scenes.resolver(NAMES, count=1, corefile=commented))) == ["CON-05"]
+    for text in (commented, both):
+        assert faults(scenes.lost_name(NAMES, scenes.resolver(NAMES, count=1, corefile=text))) == ["CON-05"]
 
 
 def test_a_directive_that_coredns_refuses_is_named_with_what_was_meant() -> None:

@@ -22,7 +22,7 @@ ABOUT = r"(?i)\btls\b|\bssl\b|https|certificat|x509|handshake|expired"
 _ISSUED = 300.0
 # How long a certificate must still hold to be taken instead of one that has expired.
 _LASTS = 7 * 86400.0
-_ISSUER = "cert-manager.io/"
+_ISSUERS = ("cert-manager.io/", "kubernetes.io/tls-acme")
 
 
 class Served(msgspec.Struct, frozen=True):
@@ -84,7 +84,7 @@ def no_secret(graph: Graph) -> Iterator[Finding]:
 
 def _on_its_way(graph: Graph, one: Served) -> bool:
     """Return whether an issuer is to make the Secret and has not had the time."""
-    issued = any(key.startswith(_ISSUER) for key in texts(one.by, "metadata", "annotations"))
+    issued = any(key.startswith(_ISSUERS) for key in texts(one.by, "metadata", "annotations"))
     age = seconds_between(created(one.by), graph.snapshot.time)
     return issued and age is not None and age < _ISSUED
 

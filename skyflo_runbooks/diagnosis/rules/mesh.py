@@ -20,6 +20,7 @@ from skyflo_runbooks.model.objects import ObjectRef
 # Istio's own name of the container that it injects, and the label of a namespace whose nodes carry the mesh.
 _PROXY = "istio-proxy"
 _AMBIENT = "istio.io/dataplane-mode"
+_PAST = "traffic.sidecar.istio.io/exclude"
 _ABOUT = r"(?i)istio|mesh|mtls|\brbac\b|\b403\b|\b503\b|denied|forbidden|reset|refus|subset|route"
 
 
@@ -32,7 +33,7 @@ def refused_in_mesh(graph: Graph) -> Iterator[Finding]:
         return
     for service in graph.all("Service"):
         pods = [pod for pod in graph.selected(namespace_of(service), selector(service)) if ready(pod)]
-        if not pods or not _in_mesh(pods[0]):
+        if not pods or not _in_mesh(pods[0]) or _passed_by(pods[0]):
             continue
         for client in clients(graph, service):
             asking = [pod for pod in graph.pods(client.workload) if ready(pod)]
@@ -47,6 +48,11 @@ def refused_in_mesh(graph: Graph) -> Iterator[Finding]:
 def _in_mesh(pod: Json) -> bool:
     names = [c.get("name") for listed in ("containers", "initContainers") for c in each(pod, "spec", listed)]
     return _PROXY in names
+
+
+def _passed_by(pod: Json) -> bool:
+    """Return whether some of a pod's ports are said to go past its proxy."""
+    return any(key.startswith(_PAST) for key in texts(pod, "metadata", "annotations"))
 
 
 def _strict(graph: Graph, pod: Json, client: Json) -> tuple[Json, str, dict[str, str]] | None:

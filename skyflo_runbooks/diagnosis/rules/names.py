@@ -66,6 +66,8 @@ def names_out_of_reach(graph: Graph) -> Iterator[Finding]:
             ]
             if not mine or replicas(workload) == 0 or any(_to_names(graph, item) for item in mine):
                 continue
+            if at(pod_spec(workload), "hostNetwork") or at(pod_spec(workload), "dnsPolicy") in ("None", "Default"):
+                continue  # policies do not hold for it, or it asks other resolvers
             asks = _lost(graph, workload) or _asks(graph, workload)
             if asks is not None:
                 narrowest = max(mine, key=lambda item: (len(str(at(item, "spec", "podSelector"))), name_of(item)))
@@ -131,12 +133,13 @@ def _is_resolver(graph: Graph, peer: Json, policy: Json) -> bool:
 
 
 def _asks(graph: Graph, workload: Json) -> Evidence | None:
-    """Return a variable of a workload that holds the URL of a host by its name."""
+    """Return a variable of a workload that holds the URL of a host by its name, which only a resolver knows."""
+    known = {str(name) for alias in each(pod_spec(workload), "hostAliases") for name in alias.get("hostnames") or []}
     for container in each(pod_spec(workload), "containers"):
         for variable in each(container, "env"):
             found = _URL.match(str(variable.get("value") or ""))
             host = found["host"] if found else ""
-            if host and host != "localhost" and not host.replace(".", "").isdigit():
+            if host and host not in {"localhost", *known} and not host.replace(".", "").isdigit():
                 text = f"{variable.get('name')} names the host {host}"
                 return evidence(workload, f"template of container {container.get('name')}", graph.snapshot.time, text)
     return None
@@ -207,8 +210,10 @@ def _misread(graph: Graph, workload: Json | None, corefile: str) -> dict[str, st
     zones = [words[1:] for words in lines if words[:1] == ["kubernetes"]]
     if not zones:
         return {} if any("import" in words for words in lines) else {"why": "the plugin kubernetes is not in it"}
+    if any(DOMAIN in words for words in zones):
+        return {}
     for zone in (word for words in zones for word in words):
-        if zone != DOMAIN and fuzz.ratio(zone, DOMAIN) >= 80:
+        if fuzz.ratio(zone, DOMAIN) >= 80:
             return {"why": f"it answers for {zone} and not for {DOMAIN}", "word": zone, "meant": DOMAIN}
     return {}
 

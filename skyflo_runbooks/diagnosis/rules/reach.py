@@ -86,7 +86,13 @@ def _stranger(graph: Graph, service: Json, own: Json, other: Json) -> bool:
         return False
     elsewhere = [front for front in graph.services(namespace_of(other), labels_of(other)) if front is not service]
     own_front = any(not carries(labels_of(own), selector(front)) for front in elsewhere)
-    return own_front or not _serves(service, other)
+    return _reached(service, other) and (own_front or not _serves(service, other))
+
+
+def _reached(service: Json, pod: Json) -> bool:
+    """Return whether requests go to the pod at all: a port by its name goes only to pods that have one of that name."""
+    targets = [str(port.get("targetPort", port.get("port"))) for port in each(service, "spec", "ports")]
+    return any(target.isdigit() or target in declared_ports(pod) for target in targets)
 
 
 def _images(pod: Json) -> set[str]:

@@ -4,7 +4,8 @@ Sources of the evidence: the webhooks (and MutatingAdmissionPolicies) that match
 and selectors; the time that the API server gives one request (34 s: requestTimeoutUpperBound in k8s.io/apiserver,
 endpoints/handlers), in which mutating webhooks are asked one after the other and validating ones at once; the pod that
 was made beside the template that it was made from. Additions (sidecars, variables, tolerations) are what such webhooks
-are for; a rewrite of what the template says counts only while the pod fails.
+are for, and so is another registry: a rewrite counts only where the pod fails by what was rewritten. Commands are not
+compared: what fetches secrets for a process is put in front of them on purpose.
 """
 
 import re
@@ -13,7 +14,17 @@ from collections.abc import Iterator
 import msgspec
 
 from skyflo_runbooks.diagnosis.graph import Graph, ref
-from skyflo_runbooks.diagnosis.pods import each, labels_of, name_of, namespace_of, template, whole
+from skyflo_runbooks.diagnosis.pods import (
+    PULL_ERRORS,
+    condition,
+    containers,
+    each,
+    labels_of,
+    name_of,
+    namespace_of,
+    template,
+    whole,
+)
 from skyflo_runbooks.diagnosis.rules.admission import refused
 from skyflo_runbooks.diagnosis.rules.base import Rule, culprit, evidence, outdated, services
 from skyflo_runbooks.diagnosis.rules.routing import matches
@@ -24,7 +35,8 @@ from skyflo_runbooks.model.objects import ObjectRef
 _LATE = re.compile(r"(?i)request did not complete within (?:the )?(?:requested|allotted) timeout")
 _WHOLE = 34
 _DEFAULT = 10
-_OF_A_CONTAINER = ("image", "command", "args")
+# What keeps a container from starting because of its image.
+_UNPULLED = (*PULL_ERRORS, "InvalidImageName", "ErrImageNeverPull")
 _OF_THE_POD = ("nodeSelector", "schedulerName", "priorityClassName", "runtimeClassName")
 _MUTATING = "MutatingWebhookConfiguration"
 _VALIDATING = "ValidatingWebhookConfiguration"
@@ -144,25 +156,24 @@ def rewritten(graph: Graph) -> Iterator[Finding]:
 
 
 def _changes(made_from: Json, pod: Json) -> Iterator[str]:
-    """Yield what a pod has otherwise than its template says; values of variables are compared and not shown."""
+    """Yield by what a pod fails and what its template says otherwise; values of variables are not shown."""
     wanted = at(made_from, "spec", default={})
-    for member in _OF_THE_POD:
+    unplaced = condition(pod, "PodScheduled").get("status") == "False"
+    for member in _OF_THE_POD if unplaced else ():
         if at(wanted, member) and at(pod, "spec", member) != at(wanted, member):
             yield f"{member} is {at(pod, 'spec', member)}, and the template says {at(wanted, member)}"
-    has = {str(item.get("name")): item for item in each(pod, "spec", "containers")}
-    for container in each(wanted, "containers"):
-        name = str(container.get("name"))
-        held = has.get(name)
+    has = {container.name: container for container in containers(pod) if not container.init}
+    for written in each(wanted, "containers"):
+        held = has.get(str(written.get("name")))
         if held is None:
-            yield f"container {name} is not in it"
             continue
-        for member in _OF_A_CONTAINER:
-            if container.get(member) and held.get(member) != container.get(member):
-                yield f"{member} of {name} is {held.get(member)}, and the template says {container.get(member)}"
-        mine, written = _variables(held), _variables(container)
-        for variable in written:
-            if variable in mine and mine[variable] != written[variable]:
-                yield f"variable {variable} of {name} has another value than in the template"
+        if held.waiting[0] in _UNPULLED and written.get("image") != held.spec.get("image"):
+            yield f"image of {held.name} is {held.spec.get('image')}, and the template says {written.get('image')}"
+        mine, said = _variables(held.spec), _variables(written)
+        crashed = any(end.get("exitCode") for end in held.terminations)
+        for variable in said if crashed else ():
+            if variable in mine and mine[variable] != said[variable]:
+                yield f"variable {variable} of {held.name} has another value than in the template"
 
 
 def _variables(container: Json) -> dict[str, str]:
