@@ -372,3 +372,28 @@ async def test_names_that_exist_take_the_place_of_those_that_do_not() -> None:
         ("/spec/rules/0/backendRefs/0/port", 80),
         ("/spec/http/0/route/0/destination/subset", "stable"),
     ]
+
+
+def _driven_out(*, before: bool) -> Snapshot:
+    """Return a workload whose new priority drove a neighbour's pod from its node."""
+    old = world.container(NAMES, "payment-svc:v2.4.0")
+    pod = world.pod(NAMES, old, world.running(), serves=True)
+    pod["spec"] |= {"priority": 1000000, "priorityClassName": "urgent"}
+    workload = world.deployment(NAMES, old, replicas=1, available=1)
+    workload["spec"]["template"]["spec"]["priorityClassName"] = "urgent"
+    sets = [world.replica_set(NAMES, old, 1, replicas=0)] if before else []
+    victims = scenes.serving(scenes.beside(NAMES, "ledger"), 1)
+    said = scenes.event(victims[2], "Preempted", "Preempted by pod payment-service-r2-0 on node node-a")
+    new = world.replica_set(NAMES, old, 2, replicas=1)
+    return world.snapshot([workload, *sets, new, pod, *victims, said, world.service(NAMES)])
+
+
+async def test_a_priority_that_drives_others_out_goes_back() -> None:
+    """To the revision before it had that priority; without one a person decides."""
+    plan = await made(_driven_out(before=True))
+    alone = await made(_driven_out(before=False))
+
+    assert plan.findings[0].fault == "SCH-13"
+    assert change_of(plan).tool == "k8s_rollout_undo"
+    assert not any(isinstance(step, ChangeStep) for step in alone.steps)
+    assert "the priority that it had" in prose_of(alone)

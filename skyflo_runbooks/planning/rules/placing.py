@@ -1,4 +1,4 @@
-"""Repairs of family A beside requests: SCH-01, SCH-04 to SCH-08, SCH-11, SCH-12, SCH-14."""
+"""Repairs of family A beside requests: SCH-01, SCH-03 to SCH-08, SCH-11 to SCH-14."""
 
 from skyflo_runbooks.diagnosis.pods import each, pod_spec
 from skyflo_runbooks.model.check import build
@@ -156,6 +156,7 @@ REPAIRS = {
     "SCH-08": fewer,
     "SCH-11": default_scheduler,
     "SCH-12": free_of_node,
+    "SCH-13": back_only,
     "SCH-14": claim_that_exists,
 }
 

@@ -172,6 +172,8 @@ def preempted(graph: Graph) -> Iterator[Finding]:
             facts={"priority_class": name},
             related=(*(ref(pod) for pod in graph.pods(workload)), *services(graph, workload)),
             explains=(owner, *(ref(item) for item in suffering)),
+            advice=f"Give {owner} the priority that it had, or add nodes: a PriorityClass of so much lets it drive out "
+            "whatever else runs.",
         )
 
 
