@@ -173,11 +173,11 @@ def configuration(name: str, **data: str) -> Json:
     return {"kind": "ConfigMap", "metadata": world.meta(name, "checkout"), "data": data}
 
 
-def unconfigured(message: str, *there: Json, **more: object) -> Snapshot:
+def unconfigured(message: str, *there: Json, before: Json | None = None) -> Snapshot:
     """Return a workload whose ConfigMap or key does not exist, and those that do."""
     reference = {"configMapKeyRef": {"name": "setings", "key": "mode"}}
     found = failing(
-        waits("CreateContainerConfigError", message), env=[{"name": "MODE", "valueFrom": reference}], **more
+        waits("CreateContainerConfigError", message), env=[{"name": "MODE", "valueFrom": reference}], before=before
     )
     found.objects["ConfigMap"] = list(there)
     return found
