@@ -51,15 +51,17 @@ def patches(made: Plan) -> dict[str, object]:
 # Probes ---------------------------------------------------------------------------------------------------------------
 
 
-def killed(probe: Json, message: str, **spec: object) -> Snapshot:
+def killed(probe: Json, message: str, *, ready: Json | None = None) -> Snapshot:
     """Return a workload that its liveness probe kills."""
     status = world.ended(137, "Error", restarts=4)
-    return told(failing(status, livenessProbe=probe, **spec), "Unhealthy", f"Liveness probe failed: {message}")
+    return told(
+        failing(status, livenessProbe=probe, readinessProbe=ready), "Unhealthy", f"Liveness probe failed: {message}"
+    )
 
 
 async def test_a_liveness_probe_asks_where_the_container_answers() -> None:
     """At the port and the path that its readiness probe is answered at; it stays, and both are verified."""
-    made = await planned(killed(LIVE, "dial tcp 10.0.0.7:9999: connect: connection refused", readinessProbe=READY))
+    made = await planned(killed(LIVE, "dial tcp 10.0.0.7:9999: connect: connection refused", ready=READY))
 
     change = change_of(made)
     assert change.tool == "k8s_set_probe"
@@ -71,7 +73,7 @@ async def test_a_liveness_probe_asks_where_the_container_answers() -> None:
 async def test_a_port_that_is_meant_may_be_a_name() -> None:
     """As the container declares it."""
     probe = {"httpGet": {"path": "/healthz", "port": "htpp"}}
-    made = await planned(killed(probe, "dial: connection refused", readinessProbe={"tcpSocket": {"port": "http"}}))
+    made = await planned(killed(probe, "dial: connection refused", ready={"tcpSocket": {"port": "http"}}))
 
     assert change_of(made).arguments["port"] == "http"
     assert "path" not in change_of(made).arguments
@@ -115,11 +117,11 @@ async def test_a_readiness_probe_asks_where_the_container_answers() -> None:
 NO_COMMAND = 'exec: "/bin/strat": stat /bin/strat: no such file or directory'
 
 
-def unstartable(**more: object) -> Snapshot:
+def unstartable(before: Json | None = None) -> Snapshot:
     """Return a workload whose command is not in its image."""
     status = world.ended(128, "StartError", restarts=3)
     status["lastState"]["terminated"]["message"] = NO_COMMAND
-    return failing(status, command=["/bin/strat"], **more)
+    return failing(status, command=["/bin/strat"], before=before)
 
 
 async def test_the_command_that_ran_comes_before_the_images_own() -> None:
