@@ -39,9 +39,9 @@ def answer(*findings: Json, unknown: tuple[str, ...] = ()) -> Json:
 
 
 def test_the_summary_has_the_members_of_the_contract() -> None:
-    """Names as in section 8; internal facts stay out."""
+    """Names as in section 8, and the curated runbooks beside them; internal facts stay out."""
     said = incident.summary(answer(FINDING), "/x.ipynb")
-    assert set(said) == {"path", "id", "findings", "plan", "unknown", "elapsed_ms"}
+    assert set(said) == {"path", "id", "findings", "plan", "unknown", "elapsed_ms", "runbooks"}
     assert said["findings"] == [
         {
             "fault": "CON-07",
