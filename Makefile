@@ -69,6 +69,9 @@ runbooks: $(STAMP) ## write the curated runbooks and docs/runbooks.md from their
 	@$(PYTHON) -m skyflo_runbooks.planning.curated runbooks
 	@$(VENV)/bin/skyflo-runbooks runbooks --page > docs/runbooks.md.new && mv docs/runbooks.md.new docs/runbooks.md
 
+faults-doc: $(STAMP) ## write docs/faults.md from the rules and their repairs
+	@$(VENV)/bin/skyflo-runbooks explain --page > docs/faults.md.new && mv docs/faults.md.new docs/faults.md
+
 constraints: ## resolve the versions anew
 	uv pip compile --quiet --python-version 3.11 pyproject.toml --extra lab --extra dev --output-file constraints.txt \
 	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links
@@ -76,4 +79,4 @@ constraints: ## resolve the versions anew
 clean: ## remove what was made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis kernel_ext/skyflo_kernel/labextension
 
-.PHONY: help environment demo test bench reliability tools-doc runbooks constraints clean
+.PHONY: help environment demo test bench reliability tools-doc faults-doc runbooks constraints clean

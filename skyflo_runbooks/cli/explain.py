@@ -22,10 +22,16 @@ if TYPE_CHECKING:
 def explain(
     fault: Annotated[str, typer.Argument(help="A fault's id, for example CON-07; without it all are listed.")] = "",
     as_json: AsJson = False,
+    as_page: Annotated[bool, typer.Option("--page", hidden=True, help="Write docs/faults.md.")] = False,
 ) -> ExitCode:
     """What a fault is, how it is recognised, which reads it needs, and what repairs it."""
     screen = Screen(as_json)
-    known = {known["fault"]: known for known in _catalogue()}
+    known = {known["fault"]: known for known in known_faults()}
+    if as_page:
+        from skyflo_runbooks.cli.faults_page import page
+
+        typer.echo(page(known.values()), nl=False)
+        return ExitCode.DONE
     if not fault:
         screen.json(list(known.values()))
         rows = [[name, str(said["means"]).splitlines()[0]] for name, said in known.items()]
@@ -54,7 +60,8 @@ def told(said: Json) -> list[Line]:
     return head + [Line(f"  {name:<9} {text}") for name, text in rows if text]
 
 
-def _catalogue() -> list[Json]:
+def known_faults() -> list[Json]:
+    """Return what is known of each fault, by its id: the rules' words, the repairs', and the catalogue's."""
     from skyflo_runbooks.diagnosis.rules import RULES
 
     return [_known(rule) for rule in sorted(RULES, key=lambda rule: rule.fault)]
