@@ -5,7 +5,9 @@
 Rules:
   1. `replicas` of a workload that an autoscaler targets.
   2. Of a claim the volume that the binder chose, and the annotations in which binder, scheduler and provisioner say so.
-  3. Each only where the change leaves it alone: the dry run shows what the object has.
+  3. Of a node the taints that its controller derives from conditions and `unschedulable`: it takes one away a moment
+     after somebody uncordons the node.
+  4. Each only where the change leaves it alone: the dry run shows what the object has.
 """
 
 from skyflo_runbooks.gateway.impact import Scene
@@ -20,7 +22,21 @@ _BINDING = (
     "volume.kubernetes.io/selected-node",
     "volume.kubernetes.io/storage-provisioner",
 )
+# https://kubernetes.io/docs/reference/labels-annotations-taints/: set and taken away by the node controller.
+_TAINTS = tuple(
+    f"node.kubernetes.io/{name}"
+    for name in (
+        "unschedulable",
+        "not-ready",
+        "unreachable",
+        "memory-pressure",
+        "disk-pressure",
+        "pid-pressure",
+        "network-unavailable",
+    )
+)
 _OF_KIND: dict[str, tuple[Path, ...]] = {
+    "Node": tuple(("spec", "taints", key) for key in _TAINTS),
     "PersistentVolumeClaim": (("spec", "volumeName"), *(("metadata", "annotations", name) for name in _BINDING)),
 }
 
@@ -31,7 +47,13 @@ def by_controllers(request: Request, now: Json | None, left: Json | None, scene:
         return ()
     scaled = (("spec", "replicas"),) if _scaled(request, scene) and not _touches_replicas(request) else ()
     own = _OF_KIND.get(request.target.kind, ())
-    return (*scaled, *(path for path in own if left is None or at(now, *path) == at(left, *path)))
+    return (*scaled, *(path for path in own if left is None or _there(now, path) == _there(left, path)))
+
+
+def _there(manifest: Json, path: Path) -> object:
+    """Return what is at a path; of a list, the items with that key."""
+    held = at(manifest, *path[:-1])
+    return [item for item in held if at(item, "key") == path[-1]] if isinstance(held, list) else at(manifest, *path)
 
 
 def _scaled(request: Request, scene: Scene) -> bool:

@@ -5,8 +5,6 @@ Rules (design, section 6.4):
   2. The *desired state* of an object is the object without `status`, `metadata.resourceVersion`,
      `metadata.generation`, `metadata.managedFields`, and without what a known controller writes by itself.
      A status that moves (a pod that flaps) therefore never voids an approval; a label or annotation that moves does.
-     Of a Node this includes the taints that the node controller derives from its conditions and from `unschedulable`:
-     it takes one away a moment after somebody uncordons the node.
   3. The body after the dry run is normalised: without uid and creationTimestamp of creations, managedFields, status,
      what the server allocates where the body that is sent leaves it open, and fields that differ between two dry runs.
   4. No prose enters: neither title nor reason nor diff.
@@ -32,19 +30,6 @@ SCHEMA = "skyflo.dev/approval/v1"
 _SERVER_METADATA = ("resourceVersion", "generation", "managedFields", "selfLink")
 # Annotations that the deployment controller and the endpoints controller write by themselves.
 _CONTROLLER_ANNOTATIONS = ("deployment.kubernetes.io/revision", "endpoints.kubernetes.io/last-change-trigger-time")
-# https://kubernetes.io/docs/reference/labels-annotations-taints/: set and taken away by the node controller.
-_CONTROLLER_TAINTS = frozenset(
-    f"node.kubernetes.io/{name}"
-    for name in (
-        "unschedulable",
-        "not-ready",
-        "unreachable",
-        "memory-pressure",
-        "disk-pressure",
-        "pid-pressure",
-        "network-unavailable",
-    )
-)
 _ALLOCATED = (("spec", "clusterIP"), ("spec", "clusterIPs"), ("spec", "healthCheckNodePort"), ("spec", "nodeName"))
 
 
@@ -92,7 +77,8 @@ def desired_state(manifest: Json, *, ignore: tuple[tuple[str, ...], ...] = (), s
     """Return the part of an object that somebody wants, by rule 2.
 
     `ignore` names further paths that another controller owns and the change does not touch (`replicas` under an
-    autoscaler, the volume of a claim). `secret_key` is needed for a Secret: its values enter as HMAC.
+    autoscaler, the volume of a claim, a taint by its key). `secret_key` is needed for a Secret: its values enter as
+    HMAC.
     """
     wanted = copy.deepcopy(manifest)
     wanted.pop("status", None)
@@ -107,20 +93,9 @@ def desired_state(manifest: Json, *, ignore: tuple[tuple[str, ...], ...] = (), s
             metadata.pop(name, None)
     for path in ignore:
         _leave_out(wanted, path)
-    if wanted.get("kind") == "Node":
-        _without_derived_taints(wanted)
     if wanted.get("kind") == "Secret":
         _seal(wanted, secret_key)
     return wanted
-
-
-def _without_derived_taints(node: Json) -> None:
-    taints = at(node, "spec", "taints", default=[])
-    kept = [taint for taint in taints if at(taint, "key") not in _CONTROLLER_TAINTS]
-    if kept:
-        node["spec"]["taints"] = kept
-    elif taints:
-        del node["spec"]["taints"]
 
 
 def desired_digest(
@@ -174,9 +149,13 @@ def remove(manifest: Json, path: tuple[str, ...]) -> None:
 
 
 def _leave_out(manifest: Json, path: tuple[str, ...]) -> None:
-    """Take what is at `path` out, and with the last annotation their place."""
-    remove(manifest, path)
-    if len(path) > 1 and at(manifest, *path[:-1]) == {}:
+    """Take what is at `path` out (of a list the items with that key), and with the last one their place."""
+    held = at(manifest, *path[:-1]) if len(path) > 1 else None
+    if isinstance(held, list) and not path[-1].isdigit():
+        held[:] = [item for item in held if at(item, "key") != path[-1]]
+    else:
+        remove(manifest, path)
+    if held in ({}, []):
         remove(manifest, path[:-1])
 
 

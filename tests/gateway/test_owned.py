@@ -54,6 +54,14 @@ def test_the_taint_of_a_cordoned_node_is_no_drift() -> None:
     assert not same(with_taints(), {**with_taints(LIFECYCLE), "spec": {"taints": [LIFECYCLE]}}, ignore)
 
 
+def test_a_change_of_such_a_taint_is_a_change() -> None:
+    """Who takes it off, sets it, or gives it another effect is not answered that it is in place already."""
+    other = {**LIFECYCLE, "effect": "NoExecute"}
+    for now, left in (((LIFECYCLE,), ()), ((), (LIFECYCLE,)), ((LIFECYCLE,), (other,))):
+        before, after = with_taints(*now), with_taints(*left)
+        assert not same(before, after, paths("Node", before, after))
+
+
 def test_the_volume_of_a_claim_is_no_drift() -> None:
     """The binder chooses it once the claim has a class; the class itself is what was approved."""
     ignore = paths("PersistentVolumeClaim", CLAIM, CLAIM)
