@@ -64,19 +64,20 @@ def known_faults() -> list[Json]:
     """Return what is known of each fault, by its id: the rules' words, the repairs', and the catalogue's."""
     from skyflo_runbooks.diagnosis.rules import RULES
 
-    return [_known(rule) for rule in sorted(RULES, key=lambda rule: rule.fault)]
+    found = [(fault, rule) for rule in RULES for fault in rule.faults]
+    return [_known(fault, rule) for fault, rule in sorted(found, key=lambda one: one[0])]
 
 
-def _known(rule: "Rule") -> Json:
+def _known(fault: str, rule: "Rule") -> Json:
     from skyflo_runbooks.planning.rules import REPAIRS
 
-    repair = REPAIRS.get(rule.fault)
+    repair = REPAIRS.get(fault)
     return {
-        "fault": rule.fault,
+        "fault": fault,
         "means": _sentence(rule.find),
         "needs": list(rule.needs),
         "repair": _sentence(repair) if repair else "",
-        **msgspec.to_builtins(CATALOGUE.get(rule.fault, Entry())),
+        **msgspec.to_builtins(CATALOGUE.get(fault, Entry())),
     }
 
 

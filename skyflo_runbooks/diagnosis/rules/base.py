@@ -23,13 +23,19 @@ LONGEST = 400
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """One fault of the catalogue and the function that finds it."""
+    """One fault of the catalogue and the function that finds it; `also` are others that the same look tells apart."""
 
     fault: str
     needs: tuple[str, ...]
     find: Callable[[Graph], Iterable[Finding]]
     wants: tuple[str, ...] = ()
     about: str = ""
+    also: tuple[str, ...] = ()
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """Every fault that it may find."""
+        return (self.fault, *self.also)
 
 
 def evidence(manifest: Json, part: str, at_time: str, text: str) -> Evidence:

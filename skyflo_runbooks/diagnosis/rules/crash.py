@@ -268,7 +268,7 @@ RULES = (
     Rule(fault="CON-05", needs=("Pod",), find=crashes),
     Rule(fault="CON-06", needs=("Pod",), find=completes),
     Rule(fault="CON-14", needs=("Pod", "Log"), find=port_in_use),
-    Rule(fault="CON-16", needs=("Pod", "Log", "Service"), find=wrong_endpoint),
+    Rule(fault="CON-16", needs=("Pod", "Log", "Service"), find=wrong_endpoint, also=("NET-04",)),
     Rule(fault="CON-20", needs=("Pod", "Log"), find=no_space),
     Rule(fault="CON-22", needs=("Pod", "Log"), find=not_writable),
 )

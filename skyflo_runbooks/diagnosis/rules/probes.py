@@ -174,7 +174,7 @@ def _declared(graph: Graph, workload: Json, container: Container, probe: str) ->
 
 
 RULES = (
-    Rule(fault="CON-08", needs=("Pod", "Event"), find=liveness),
+    Rule(fault="CON-08", needs=("Pod", "Event"), find=liveness, also=("CON-09",)),
     Rule(fault="CON-10", needs=("Pod", "Event"), find=readiness),
 )
 
