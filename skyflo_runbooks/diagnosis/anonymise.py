@@ -3,10 +3,12 @@
 Rules:
   1. A name is replaced by the same other name wherever it stands, so that what refers to what stays, and the diagnosis
      finds the same fault in the same place.
-  2. Replaced are names of objects and containers, values of labels, parts of image names, host names, addresses that
-     are not private, and e-mail addresses. Names that every cluster has, and words of the API itself, stay.
+  2. Replaced are names of objects and containers, values of labels, parts of image names, host names (known by their
+     last part), addresses that are not private, and e-mail addresses. Names that every cluster has, and words of the
+     API itself, stay.
   3. Values of environment variables and of configuration that are no number, address or path become `(value 1)`, equal
-     ones equally. Annotations that are not Kubernetes' own go.
+     ones equally; so do the holder and issuer of a certificate. Annotations that are not Kubernetes' own go, and what
+     a cloud calls a node.
   4. Names of environment variables, and keys of settings and labels without a domain, stay: rules read them.
   5. What is free text otherwise (a log, a message, an argument) stays, with the names in it replaced. Secrets are not
      looked for here: the gateway masks them before.
@@ -46,9 +48,15 @@ _MAPS = frozenset(("labels", "annotations", "data", "binaryData", "matchLabels",
 # Values that are words of the API.
 _WORDS = frozenset(("kind", "apiVersion", "type", "reason", "phase", "status", "protocol", "operator", "effect", "key"))
 _GENERATED = re.compile(r"-[a-z0-9]{1,10}(?:-[a-z0-9]{5})?")
-_HOST = re.compile(r"\b(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}\b", re.IGNORECASE)
-_EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
-_ADDRESS = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b")
+# By their last part: `spec.containers` and `setup.py` are no hosts.
+_TOP = (
+    "com|net|org|io|dev|app|cloud|ai|co|tech|shop|store|bank|info|biz|online|site|xyz|edu|gov|mil|int|internal|corp|lan|intra|"
+    "example|de|fr|uk|eu|us|ch|at|nl|be|es|it|pl|se|no|dk|fi|cz|pt|ie|jp|cn|kr|in|au|nz|br|mx|ca|za|ru|ua|tr|sg|hk|tw|il"
+)
+_HOST = re.compile(rf"(?<![\w.-])(?:[a-z0-9](?:[a-z0-9-]{{0,61}}[a-z0-9])?\.){{1,8}}(?:{_TOP})(?![\w-])", re.IGNORECASE)
+_EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
+_IPV6 = r"(?<![\w:.])[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}(?![\w:])"
+_ADDRESS = re.compile(rf"\b\d{{1,3}}(?:\.\d{{1,3}}){{3}}\b|{_IPV6}", re.IGNORECASE)
 _PLAIN = re.compile(
     r"[+-]?\d+(?:\.\d+)?[a-zA-Z]{0,2}|true|false|/\S*|(?:[a-z][a-z0-9+.-]*://)?[\w.-]+:\d+(?:/\S*)?|"
     r"[a-z][a-z0-9+.-]*://\S+|[\w-]+(?:\.[\w-]+){1,4}|«\S+»|",
@@ -82,9 +90,9 @@ class Names:
 
     def text(self, text: str) -> str:
         """Return a text with the names in it replaced."""
+        text = _EMAIL.sub("somebody@example.test", text)
         if self._pattern is not None:
             text = self._pattern.sub(lambda found: self._made[found[0]], text)
-        text = _EMAIL.sub("somebody@example.test", text)
         return _ADDRESS.sub(lambda found: _address(found[0]), text)
 
     def value(self, value: str) -> str:
@@ -122,7 +130,9 @@ def _address(text: str) -> str:
         address = ipaddress.ip_address(text)
     except ValueError:
         return text
-    return "192.0.2.1" if address.is_global else text
+    if not address.is_global:
+        return text
+    return "192.0.2.1" if address.version == 4 else "2001:db8::1"
 
 
 def _strip(item: Json, value: Callable[[str], str]) -> None:
@@ -134,6 +144,10 @@ def _strip(item: Json, value: Callable[[str], str]) -> None:
             for key, said in metadata["annotations"].items()
             if _OWN.search(key.partition("/")[0]) and "last-applied" not in key
         }
+    if item.get("kind") == "Node" and isinstance(item.get("spec"), dict):
+        item["spec"].pop("providerID", None)
+    if isinstance(item.get("certificate"), dict):
+        item["certificate"] |= {name: value(str(item["certificate"].get(name, ""))) for name in ("subject", "issuer")}
     for variables in _found(item, "env"):
         for variable in each(variables, "env"):
             if isinstance(variable.get("value"), str):
@@ -186,6 +200,8 @@ def _named(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
         if item.get("kind") != "Event":
             yield "thing", str(at(item, "metadata", "name", default=""))
         yield from _inside(item)
+        yield from _hosts(item)
+    yield from _hosts([log.text for log in snapshot.logs])
 
 
 def _inside(item: Json) -> Iterator[tuple[str, str]]:
@@ -198,12 +214,6 @@ def _inside(item: Json) -> Iterator[tuple[str, str]]:
             yield from _labels(holder[key])
     for holder in _found(item, "names"):
         yield from (pair for name in holder["names"] if isinstance(name, str) for pair in _image(name))
-    for key in ("host", "externalName", "value", "hostname"):
-        for holder in _found(item, key):
-            yield from _hosts(holder[key])
-    if item.get("kind") == "ConfigMap" and isinstance(item.get("data"), dict):
-        for value in item["data"].values():
-            yield from _hosts(value)
 
 
 def _labels(labels: object) -> Iterator[tuple[str, str]]:
@@ -227,12 +237,16 @@ def _image(image: str) -> Iterator[tuple[str, str]]:
 
 
 def _hosts(value: object) -> Iterator[tuple[str, str]]:
-    if isinstance(value, str) and len(value) <= _LONGEST * 10:
-        yield from (("host", host) for host in _HOST.findall(value) if not _inner(host))
-
-
-def _inner(host: str) -> bool:
-    return host.endswith((".svc", ".local", ".internal")) or _OWN.search(host) is not None or ".svc." in host
+    """Yield the hosts that any text of a value names, but for those of the API and of the cluster itself."""
+    if isinstance(value, str):
+        yield from (("host", host) for host in _HOST.findall(value) if not _OWN.search(host) and ".svc." not in host)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _hosts(key)
+            yield from _hosts(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _hosts(item)
 
 
 __all__ = ["Names", "anonymise"]

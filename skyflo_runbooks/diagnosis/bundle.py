@@ -5,7 +5,7 @@ Rules:
   1. Whatever file holds a list of objects (`items`) is read; where its items say no kind, the list or the path does.
   2. Each kind that no file holds is a gap: absent from the files is not absent from the cluster.
   3. The snapshot's time is the latest time at which the files say that something happened.
-  4. Of a Secret only its metadata and type are kept.
+  4. Of a Secret only its type and metadata are kept, and no annotation: in one `kubectl apply` repeats the values.
 """
 
 import re
@@ -102,7 +102,7 @@ def _lists(path: str, raw: bytes, gaps: list[Gap]) -> Iterator[tuple[str, list[J
     expected = next((_KINDS[part] for part in reversed(_parts(path)) if part in _KINDS), "")
     try:
         found = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         if expected:
             gaps.append(Gap(expected, "", f"{path} is not JSON"))
         return
@@ -120,7 +120,10 @@ def _lists(path: str, raw: bytes, gaps: list[Gap]) -> Iterator[tuple[str, list[J
 
 
 def _kept(item: Json) -> Json:
-    return {key: item[key] for key in ("kind", "metadata", "type") if key in item} if item["kind"] == "Secret" else item
+    if item["kind"] != "Secret":
+        return item
+    metadata = {key: value for key, value in item["metadata"].items() if key not in ("annotations", "managedFields")}
+    return {"kind": "Secret", "metadata": metadata, "type": str(item.get("type", ""))}
 
 
 def _parts(path: str) -> tuple[str, ...]:

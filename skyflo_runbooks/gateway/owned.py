@@ -7,7 +7,8 @@ Rules:
   2. Of a claim the volume that the binder chose, and the annotations in which binder, scheduler and provisioner say so.
   3. Of a node the taints that its controller derives from conditions and `unschedulable`: it takes one away a moment
      after somebody uncordons the node.
-  4. Each only where the change leaves it alone: the dry run shows what the object has.
+  4. Each only where the change leaves it alone: the dry run shows what the object has. Where none does (a
+     deletion), nothing is left out: a claim that was bound meanwhile is no longer the empty one of the card.
 """
 
 from skyflo_runbooks.gateway.impact import Scene
@@ -47,7 +48,9 @@ def by_controllers(request: Request, now: Json | None, left: Json | None, scene:
         return ()
     scaled = (("spec", "replicas"),) if _scaled(request, scene) and not _touches_replicas(request) else ()
     own = _OF_KIND.get(request.target.kind, ())
-    return (*scaled, *(path for path in own if left is None or _there(now, path) == _there(left, path)))
+    if left is None:
+        return scaled
+    return (*scaled, *(path for path in own if _there(now, path) == _there(left, path)))
 
 
 def _there(manifest: Json, path: Path) -> object:

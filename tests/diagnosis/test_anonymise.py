@@ -78,9 +78,34 @@ def test_foreign_annotations_and_what_kubectl_applied_go() -> None:
 
 def test_mail_and_public_addresses_go_and_private_ones_stay() -> None:
     """In a log, as anywhere: rules compare private addresses with ranges."""
-    log = Log("shop", "till", "main", False, "bob@acme.example from 8.8.8.8 asked 10.0.0.7 and 999.1.1.1")
+    log = Log(
+        "shop",
+        "till",
+        "main",
+        False,
+        "bob@acme.example from 8.8.8.8 asked 10.0.0.7 and 999.1.1.1 at 10:22:00 2001:4860:4860::8888 fd00::1",
+    )
     bare = anonymise(msgspec.structs.replace(with_pod({}), logs=(log,)))
-    assert bare.logs[0].text == "somebody@example.test from 192.0.2.1 asked 10.0.0.7 and 999.1.1.1"
+    assert bare.logs[0].text == (
+        "somebody@example.test from 192.0.2.1 asked 10.0.0.7 and 999.1.1.1 at 10:22:00 2001:db8::1 fd00::1"
+    )
+
+
+def test_hosts_go_wherever_they_stand() -> None:
+    """In arguments, addresses of nodes, webhooks, certificates and logs; fields, files and API groups are no hosts."""
+    pod = first(with_pod({"containers": [{"name": "main", "args": ["--to=orders.acmebank.com:443", "setup.py"]}]}))
+    node: Json = {"kind": "Node", "metadata": {"name": "n1"}, "spec": {"providerID": "gce://acmebank-prod-4711/x"},
+                  "status": {"addresses": [{"type": "ExternalDNS", "address": "vm7.acmebank.com"}]}}  # fmt: skip
+    called: Json = {"name": "check.acmebank.com", "clientConfig": {"url": "https://hooks.acmebank.com/x"}}
+    hook: Json = {"kind": "ValidatingWebhookConfiguration", "metadata": {"name": "check"}, "webhooks": [called]}
+    said: Json = {"subject": "CN=x,O=Acmebank AG", "issuer": "Acmebank", "names": ["acmebank.com"]}
+    served: Json = {"kind": "Secret", "metadata": {"name": "tls"}, "certificate": said}
+    log = Log("shop", "till", "main", False, "spec.containers[0].image of apps.k8s.io: no www.acmebank.com")
+    objects = {"Pod": [pod], "Node": [node], "ValidatingWebhookConfiguration": [hook], "Secret": [served]}
+    bare = anonymise(msgspec.structs.replace(with_pod({}), objects=objects, logs=(log,)))
+    assert "acmebank" not in dump(bare).decode().lower()
+    assert bare.logs[0].text.startswith("spec.containers[0].image of apps.k8s.io: no host-")
+    assert first(bare)["spec"]["containers"][0]["args"][1] == "setup.py"
 
 
 @pytest.mark.parametrize("word", ["memory", "node", "default", "Running", "containers", "nginx"])

@@ -106,7 +106,9 @@ def test_the_time_is_the_latest_that_is_told() -> None:
 
 def test_a_secret_is_its_name_and_type() -> None:
     """Its values are not even held in memory as part of the snapshot."""
-    secret: Json = {"kind": "Secret", "type": "Opaque", "metadata": {"name": "s"}, "data": {"password": "aHVudGVyMg=="}}
+    applied = {"kubectl.kubernetes.io/last-applied-configuration": '{"data":{"password":"aHVudGVyMg=="}}'}
+    secret: Json = {"kind": "Secret", "type": "Opaque", "metadata": {"name": "s", "annotations": applied}}
+    secret["data"] = {"password": "aHVudGVyMg=="}
     read = bundle.read({"all.json": json.dumps({"kind": "List", "items": [secret]}).encode()})
     assert read.objects["Secret"] == [{"kind": "Secret", "type": "Opaque", "metadata": {"name": "s"}}]
 
@@ -137,3 +139,9 @@ def test_no_json_breaks_it(found: object) -> None:
     """Nor does any JSON, beside a file that can be read."""
     read = bundle.read({"ns/pods.json": json.dumps(found).encode(), **NODE})
     assert [node["metadata"]["name"] for node in read.objects["Node"]][-1:] == ["a"]
+
+
+def test_json_that_is_too_deep_is_a_gap() -> None:
+    """It is no reason to end."""
+    read = bundle.read({"ns/pods.json": b'{"items":' + b"[" * 100_000 + b"]" * 100_000 + b"}", **NODE})
+    assert [gap.reason for gap in read.gaps_in("Pod")] == ["ns/pods.json is not JSON"]

@@ -83,3 +83,9 @@ def test_other_kinds_have_no_such_fields(kind: str) -> None:
 def test_what_is_new_has_nothing_owned() -> None:
     """A creation binds all of its manifest."""
     assert paths("Node", None, NODE) == ()
+
+
+@pytest.mark.parametrize("manifest", [CLAIM, NODE], ids=["claim", "node"])
+def test_a_deletion_leaves_nothing_out(manifest: Json) -> None:
+    """A claim that was bound since has data: it is not the empty one whose deletion was approved."""
+    assert paths(str(manifest["kind"]), manifest, None) == ()
