@@ -382,6 +382,22 @@ _FORBIDDEN = re.compile(
     r'(?:is forbidden: )?User "system:serviceaccount:(?P<namespace>[^:"]+):(?P<account>[^"]+)" cannot (?P<verb>\w+) '
     r'resource "(?P<resource>[^"]+)" in API group "(?P<group>[^"]*)"(?: in the namespace "(?P<where>[^"]+)")?'
 )
+# A log is what a program chose to write: a right that it names is one to give only if it is one of these.
+_VERBS = {"get", "list", "watch", "create", "update", "patch", "delete"}
+_RESOURCE = re.compile(r"[a-z]{1,63}")
+_GROUP = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?){0,8})?")
+# What gives more than it says: credentials, who may do what, who one is, what is let in; and whoever makes pods may
+# read every Secret of the namespace and run as each of its accounts.
+_PRIVILEGED = {"secrets", "serviceaccounts", "nodes"}
+_RUNNING = re.compile(r"(?:pods|podtemplates|replicationcontrollers|[a-z]*sets|deployments|(?:cron)?jobs)")
+_PRIVILEGED_GROUPS = {
+    "rbac.authorization.k8s.io",
+    "authentication.k8s.io",
+    "authorization.k8s.io",
+    "certificates.k8s.io",
+    "admissionregistration.k8s.io",
+    "apiregistration.k8s.io",
+}
 
 
 def forbidden(graph: Graph) -> Iterator[Finding]:
@@ -392,14 +408,30 @@ def forbidden(graph: Graph) -> Iterator[Finding]:
             for line in reversed(graph.log(pod, container.name).splitlines()[-60:]):
                 found = _FORBIDDEN.search(line)
                 key = found.groups() if found else ()
-                if found is None or key in seen or found["account"] != _account(pod):
+                if found is None or key in seen or (found["namespace"], found["account"]) != _identity(pod):
                     continue
                 seen.add(key)
                 yield _forbidden(graph, pod, container.name, line, found)
 
 
-def _account(pod: Json) -> str:
-    return str(at(pod, "spec", "serviceAccountName", default="default"))
+def _identity(pod: Json) -> tuple[str, str]:
+    """Return the namespace and the name of the account that a pod runs as."""
+    return namespace_of(pod), str(at(pod, "spec", "serviceAccountName", default="default"))
+
+
+def _ordinary(pod: Json, found: re.Match[str]) -> bool:
+    """Return whether the right is one that a Role of the pod's own namespace may be given on a log's word."""
+    here = namespace_of(pod)
+    return (
+        found["verb"] in _VERBS
+        and _RESOURCE.fullmatch(found["resource"]) is not None
+        and found["resource"] not in _PRIVILEGED
+        and (found["verb"] in ("get", "list", "watch") or not _RUNNING.fullmatch(found["resource"]))
+        and _GROUP.fullmatch(found["group"]) is not None
+        and found["group"] not in _PRIVILEGED_GROUPS
+        and found["where"] == here
+        and not here.startswith("kube-")
+    )
 
 
 def _forbidden(graph: Graph, pod: Json, container: str, line: str, found: re.Match[str]) -> Finding:
@@ -408,21 +440,25 @@ def _forbidden(graph: Graph, pod: Json, container: str, line: str, found: re.Mat
     right = f"{found['verb']} {found['resource']}" + (f".{found['group']}" if found["group"] else "")
     facts = {name: str(found[name] or "") for name in ("account", "verb", "resource", "group", "where")}
     account = ObjectRef("ServiceAccount", found["account"], found["namespace"])
-    subject = ref(roles[0]) if len(roles) == 1 else account
+    ordinary = _ordinary(pod, found)
+    given = len(roles) == 1 and ordinary
     return Finding(
         fault="ADM-11",
         title=f"{ref(workload)} fails: its ServiceAccount {found['account']} may not {right}"
         + (f" in {where}" if where else " in the cluster"),
-        object=subject,
-        confidence=0.92 if len(roles) == 1 else 0.8,
+        object=ref(roles[0]) if given else account,
+        confidence=(0.92 if given else 0.8) if ordinary else 0.6,
         evidence=(
             evidence(pod, f"log of container {container}", graph.snapshot.time, line),
             *(evidence(role, "rules", graph.snapshot.time, _rules(role)) for role in roles[:3]),
         ),
-        facts=facts if len(roles) == 1 else {},
+        facts=facts if given else {},
         related=(account, ref(workload), *(ref(role) for role in roles), *services(graph, workload)),
         explains=(ref(workload),),
-        advice=f"Let a Role of {account} say exactly: {right}. No wildcard.",
+        advice=f"Let a Role of {account} say exactly: {right}. No wildcard."
+        if ordinary
+        else f"A log asks for this right, and it reaches far, or beyond {namespace_of(pod)}: a person has to judge "
+        f"whether {account} needs it. Nothing gives it on the word of a log.",
     )
 
 
