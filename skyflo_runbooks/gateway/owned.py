@@ -9,6 +9,8 @@ Rules:
      after somebody uncordons the node.
   4. Each only where the change leaves it alone: the dry run shows what the object has. Where none does (a
      deletion), nothing is left out: a claim that was bound meanwhile is no longer the empty one of the card.
+  5. After a change of a volume, of the claim that it is kept for, the uid and the resourceVersion: the binder writes
+     them when it binds that claim. Namespace and name say which claim that is, and count; and all of it does before.
 """
 
 from skyflo_runbooks.gateway.impact import Scene
@@ -40,6 +42,10 @@ _OF_KIND: dict[str, tuple[Path, ...]] = {
     "Node": tuple(("spec", "taints", key) for key in _TAINTS),
     "PersistentVolumeClaim": (("spec", "volumeName"), *(("metadata", "annotations", name) for name in _BINDING)),
 }
+# https://kubernetes.io/docs/concepts/storage/persistent-volumes/#reserving-a-persistentvolume
+_AFTER: dict[str, tuple[Path, ...]] = {
+    "PersistentVolume": (("spec", "claimRef", "uid"), ("spec", "claimRef", "resourceVersion")),
+}
 
 
 def by_controllers(request: Request, now: Json | None, left: Json | None, scene: Scene) -> tuple[Path, ...]:
@@ -51,6 +57,11 @@ def by_controllers(request: Request, now: Json | None, left: Json | None, scene:
     if left is None:
         return scaled
     return (*scaled, *(path for path in own if _there(now, path) == _there(left, path)))
+
+
+def in_its_wake(request: Request) -> tuple[Path, ...]:
+    """Return the paths that a controller fills in once this request is applied, by rule 5."""
+    return _AFTER.get(request.target.kind, ())
 
 
 def _there(manifest: Json, path: Path) -> object:

@@ -28,7 +28,8 @@ def one_way(request: Request, before: Json | None, after: Json | None) -> str:
     (https://kubernetes.io/docs/concepts/storage/persistent-volumes/#expanding-persistent-volumes-claims), and an
     ephemeral container stays in its pod
     (https://kubernetes.io/docs/concepts/workloads/pods/ephemeral-containers/#what-is-an-ephemeral-container). What held
-    an object back is not put back: a pod's scheduling gate, a finalizer of what is being deleted.
+    an object back is not put back: a pod's scheduling gate, a finalizer of what is being deleted. A volume that is no
+    longer kept for the claim it belonged to is bound to another, which writes on it.
     """
     ref = request.target
     if request.verb == "delete":
@@ -49,11 +50,23 @@ def one_way(request: Request, before: Json | None, after: Json | None) -> str:
         return ""
     if held := _let_go(before, after):
         return f"{held} cannot be put back to {ref}"
+    if ref.kind == "PersistentVolume" and (lost := _given_away(before, after)):
+        return lost
     if ref.kind != "PersistentVolumeClaim":
         return ""
     path = ("spec", "resources", "requests", "storage")
     was, will = at(before, *path, default="0"), at(after, *path, default="0")
     return f"a claim cannot shrink from {will} to {was} again" if parse_quantity(will) > parse_quantity(was) else ""
+
+
+def _given_away(before: Json, after: Json) -> str:
+    """Return what is lost where a volume belongs to another claim than before, or to any that comes."""
+    was, will = at(before, "spec", "claimRef", default={}), at(after, "spec", "claimRef", default={})
+    owner, other = ((one.get("namespace"), one.get("name")) for one in (was, will))
+    if not was or (owner == other and was.get("uid") == will.get("uid")):
+        return ""
+    to = f"the claim {other[0]}/{other[1]}" if will else "any claim that comes"
+    return f"{to} may have the data of {owner[0]}/{owner[1]}, and what it writes over it cannot be taken back"
 
 
 def system(namespace: str) -> bool:

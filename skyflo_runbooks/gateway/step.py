@@ -35,6 +35,7 @@ from skyflo_mcp.kubernetes.streams import Ran
 from skyflo_runbooks.gateway import prepare, traces
 from skyflo_runbooks.gateway.hidden import learn
 from skyflo_runbooks.gateway.looking import Found, found, is_gone
+from skyflo_runbooks.gateway.owned import in_its_wake
 from skyflo_runbooks.gateway.preview import dry_run, left_by, webhook
 from skyflo_runbooks.gateway.proposer import Sealed
 from skyflo_runbooks.gateway.redaction import Redactor
@@ -312,7 +313,10 @@ class Step:
 
     def _after(self, left: Json | None) -> Json:
         """Return what is kept of the state that a request left: what tells later whether somebody else was there."""
-        return {"gone": self._bound.uid} if left is None else {"desired_state": self._state(left)}
+        if left is None:
+            return {"gone": self._bound.uid}
+        ignored = (*self._sealed.ignored, *in_its_wake(self._sealed.request))
+        return {"desired_state": prepare.state_of(left, ignored=ignored, secret_key=self._secret_key)}
 
     def _note(self, applied: Applied, after: Json) -> None:
         """Write down what the API server answered."""

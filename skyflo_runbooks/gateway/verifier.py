@@ -17,6 +17,7 @@ from skyflo_mcp.kubernetes.client import Cluster
 from skyflo_runbooks.gateway import prepare, watch
 from skyflo_runbooks.gateway.checks.observe import observe
 from skyflo_runbooks.gateway.checks.view import View
+from skyflo_runbooks.gateway.owned import in_its_wake
 from skyflo_runbooks.gateway.proposer import Proposer
 from skyflo_runbooks.gateway.redaction import Redactor
 from skyflo_runbooks.gateway.store import Row, Store, rfc3339
@@ -174,7 +175,8 @@ class Verifier:
             except SkyfloError:
                 # Not known now; the checks that read this object are unknown as well.
                 continue
-            state = prepare.state_of(live, ignored=sealed.ignored, secret_key=self._proposer.secret_key)
+            ignored = (*sealed.ignored, *in_its_wake(sealed.request))
+            state = prepare.state_of(live, ignored=ignored, secret_key=self._proposer.secret_key)
             if disturbed(left, live, state):
                 found.append(f"{sealed.request.target} was changed by somebody else in the window{_who(live)}")
         return found

@@ -89,3 +89,40 @@ def test_what_is_new_has_nothing_owned() -> None:
 def test_a_deletion_leaves_nothing_out(manifest: Json) -> None:
     """A claim that was bound since has data: it is not the empty one whose deletion was approved."""
     assert paths(str(manifest["kind"]), manifest, None) == ()
+
+
+VOLUME: Json = {
+    "kind": "PersistentVolume",
+    "metadata": {"name": "disk-7"},
+    "spec": {"claimRef": {"kind": "PersistentVolumeClaim", "namespace": "shop", "name": "data"}},
+}
+
+
+def with_claim(**more: str) -> Json:
+    """The volume with more said of the claim that it is kept for."""
+    found = copy.deepcopy(VOLUME)
+    found["spec"]["claimRef"].update(more)
+    return found
+
+
+def test_the_binder_completes_the_claim_that_a_volume_is_kept_for() -> None:
+    """It writes uid and resourceVersion after the change; another claim, or none, is somebody else's doing."""
+    target = ObjectRef("PersistentVolume", "disk-7")
+    wake = owned.in_its_wake(Request("patch", target, "/x", [], content_type="application/json-patch+json"))
+    assert same(VOLUME, with_claim(uid="new", resourceVersion="17"), wake)
+    assert not same(VOLUME, with_claim(uid="new", name="ledger"), wake)
+    assert not same(VOLUME, with_claim(uid="new", namespace="payroll"), wake)
+    assert not same(VOLUME, {**VOLUME, "spec": {}}, wake)
+
+
+def test_before_the_change_all_of_it_counts() -> None:
+    """Who removes the uid changes something, and what moves there before the change is drift."""
+    before, after = with_claim(uid="old"), VOLUME
+    assert paths("PersistentVolume", before, after) == ()
+    assert not same(before, after, paths("PersistentVolume", before, after))
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "PersistentVolumeClaim", "Node"])
+def test_no_other_kind_is_completed_afterwards(kind: str) -> None:
+    """Nothing more is left out of them."""
+    assert owned.in_its_wake(Request("patch", ObjectRef(kind, "a", "shop"), "/x", [])) == ()

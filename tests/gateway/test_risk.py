@@ -61,3 +61,35 @@ def test_a_list_is_as_risky_as_its_worst_part(
         expected,
         reasons,
     )
+
+
+def volume(**claim: str) -> Json:
+    """A volume and the claim that it is kept for, if any."""
+    return {"kind": "PersistentVolume", "spec": {"claimRef": claim} if claim else {}}
+
+
+KEPT = volume(namespace="shop", name="data", uid="old")
+
+
+@pytest.mark.parametrize(
+    ("after", "to"),
+    [
+        (volume(), "any claim that comes"),
+        (volume(namespace="shop", name="data"), "the claim shop/data"),
+        (volume(namespace="shop", name="data", uid="new"), "the claim shop/data"),
+        (volume(namespace="payroll", name="data", uid="old"), "the claim payroll/data"),
+    ],
+)
+def test_a_volume_that_goes_to_another_claim_does_not_come_back(after: Json, to: str) -> None:
+    """What the next claim writes over the data is not undone by naming the earlier one again."""
+    said = risk.one_way(asked(kind="PersistentVolume", namespace=""), KEPT, after)
+
+    assert said.startswith(f"{to} may have the data of shop/data")
+
+
+def test_a_volume_that_stays_with_its_claim_has_a_way_back() -> None:
+    """A label, or a volume that nobody had."""
+    request = asked(kind="PersistentVolume", namespace="")
+    assert risk.one_way(request, KEPT, {**KEPT, "metadata": {"labels": {"a": "b"}}}) == ""
+    assert risk.one_way(request, volume(), volume(namespace="shop", name="data")) == ""
+    assert risk.one_way(asked(), KEPT, volume()) == ""

@@ -98,14 +98,22 @@ async def test_the_old_pod_ends_before_the_new_one_starts() -> None:
 
 
 async def test_a_released_volume_is_freed_only_as_it_was_seen() -> None:
-    """The claim that it belonged to is tested, and the data's owner is named as the one to ask."""
-    plan = await made(scenes.released_volume(NAMES))
+    """The claim that it belonged to is tested, and the data's owner is named as the one to ask.
+
+    It stays reserved: whatever claim comes meanwhile does not get it.
+    """
+    found = scenes.released_volume(NAMES)
+    plan = await made(found)
     test, remove = patch_of(plan)["operations"]
 
     assert test == {"op": "test", "path": "/spec/claimRef/uid", "value": "uid-of-before"}
-    assert remove == {"op": "remove", "path": "/spec/claimRef"}
+    assert remove == {"op": "remove", "path": "/spec/claimRef/uid"}
     assert "only if the data's owner agrees" in prose_of(plan)
     assert checks_of(plan)["claim_bound"]["name"] == "data"
+
+    found.objects["PersistentVolume"][0]["spec"]["claimRef"]["resourceVersion"] = "17"
+    removed = [one["path"] for one in patch_of(await made(found))["operations"] if one["op"] == "remove"]
+    assert removed == ["/spec/claimRef/uid", "/spec/claimRef/resourceVersion"]
 
 
 async def test_a_failed_volume_is_not_given_away() -> None:

@@ -103,16 +103,29 @@ def released(graph: Graph) -> Iterator[Finding]:
         if at(claim, "status", "phase") != "Pending" or leaving(claim):
             continue
         named = str(at(claim, "spec", "volumeName", default=""))
+        if not named and _for_a_pod(graph, claim):
+            continue
         volumes = [v for v in stale if name_of(v) == named] if named else [v for v in stale if _was(v, claim)]
         if len(volumes) == 1:
             yield _released(graph, claim, volumes[0])
 
 
+def _for_a_pod(graph: Graph, claim: Json) -> bool:
+    """Return whether a claim gets its volume only with the first pod that mounts it, and none does."""
+    held = graph.get(ObjectRef("StorageClass", str(at(claim, "spec", "storageClassName", default=""))))
+    return at(held, "volumeBindingMode") == "WaitForFirstConsumer" and not users(graph, claim)
+
+
 def _was(volume: Json, claim: Json) -> bool:
     """Return whether a volume belonged to a claim of this very name, and is of the class that the claim wants."""
+    return _of_that_name(volume, claim) and at(volume, "spec", "storageClassName") == at(
+        claim, "spec", "storageClassName"
+    )
+
+
+def _of_that_name(volume: Json, claim: Json) -> bool:
     held = texts(volume, "spec", "claimRef")
-    same = (held.get("namespace"), held.get("name")) == (namespace_of(claim), name_of(claim))
-    return same and at(volume, "spec", "storageClassName") == at(claim, "spec", "storageClassName")
+    return (held.get("namespace"), held.get("name")) == (namespace_of(claim), name_of(claim))
 
 
 def _released(graph: Graph, claim: Json, volume: Json) -> Finding:
@@ -121,21 +134,24 @@ def _released(graph: Graph, claim: Json, volume: Json) -> Finding:
     phase, now = str(at(volume, "status", "phase")), graph.snapshot.time
     workloads = dict.fromkeys(ref(culprit(graph, pod)) for pod in users(graph, claim))
     facts = {"claim": name_of(claim), "claim_namespace": namespace_of(claim), "phase": phase}
+    named, own = bool(at(claim, "spec", "volumeName")), _of_that_name(volume, claim)
     return Finding(
         fault="STO-04",
         title=f"{ref(claim)} waits for {ref(volume)}, which is {phase} and still belongs to an earlier claim {before}",
         object=ref(volume),
-        confidence=0.92,
+        confidence=0.92 if named else 0.7,
         evidence=(
             evidence(claim, "status.phase", now, f"Pending; volumeName {at(claim, 'spec', 'volumeName')}"),
             evidence(volume, "status.phase", now, phase),
             evidence(volume, "spec.claimRef", now, f"{before}, uid {held.get('uid', 'none')}"),
         ),
-        facts=facts | ({"uid": held["uid"]} if "uid" in held and phase == "Released" else {}),
+        facts=facts | ({"uid": held["uid"]} if "uid" in held and phase == "Released" and named and own else {}),
         related=(ref(claim), *workloads),
         explains=(ref(claim), *workloads),
-        advice="The volume keeps what the earlier claim wrote: clear its claimRef only if the data's owner agrees that "
-        "the new claim has it; else make the claim anew without this volume.",
+        advice="The volume keeps what the earlier claim wrote: let the new claim have it only if the data's owner "
+        "agrees; else make the claim anew without this volume."
+        if own
+        else f"What is on the volume is of {before}, and not of this claim: make the claim anew without this volume.",
     )
 
 

@@ -32,20 +32,22 @@ def one_at_a_time(case: Case) -> Repair:
 
 
 def give_again(case: Case) -> Repair:
-    """Free the released volume for the claim that waits; what is on it goes to that claim."""
-    facts = case.finding.facts
+    """Keep the released volume for the claim of the same name that names it; what is on it goes to no other."""
+    facts, held = case.finding.facts, at(case.workload, "spec", "claimRef", default={})
     if "uid" not in facts:
         return Repair(advice=_advice(case))
     test: Json = {"op": "test", "path": "/spec/claimRef/uid", "value": facts["uid"]}
+    told = [name for name in ("uid", "resourceVersion") if name in held]
     arguments: Json = {
         "kind": "PersistentVolume",
         "name": case.finding.object.name,
-        "patch": [test, {"op": "remove", "path": "/spec/claimRef"}],
+        "patch": [test, *({"op": "remove", "path": f"/spec/claimRef/{name}"} for name in told)],
         "patch_type": "json",
     }
     bound = build("claim_bound", [facts["claim"]], {"namespace": param("namespace")})
     why = f"It belongs to a claim that is gone; {facts['claim']} waits for it, and gets the data that is on it."
-    way = one(case, "k8s_patch", arguments, f"Clear the claimRef of {case.finding.object}", why, checks=(bound,))
+    title = f"Keep {case.finding.object} for the claim {facts['claim']} that is there now"
+    way = one(case, "k8s_patch", arguments, title, why, checks=(bound,))
     return Repair(ways=(way,), advice=_advice(case))
 
 
