@@ -274,6 +274,16 @@ def test_a_strict_budget_while_nobody_drains_is_somebodys_wish() -> None:
     assert faults(found) == []
 
 
+@pytest.mark.parametrize("expected", [3, 4, 5])
+def test_a_budget_of_a_workload_that_lacks_pods_is_a_consequence(expected: int) -> None:
+    """As many are well as must stay, and not as many as there should be: once they are, the drain goes on."""
+    found = scenes.kept_on_node(NAMES)
+    found.objects["Deployment"][0]["spec"]["replicas"] = expected
+    found.objects["PodDisruptionBudget"][0]["status"]["expectedPods"] = expected
+
+    assert faults(found) == []
+
+
 def test_a_budget_that_waits_for_pods_to_become_ready_is_a_consequence() -> None:
     """What ails the pods is the cause."""
     found = scenes.kept_on_node(NAMES)

@@ -25,10 +25,11 @@ def no_eviction_allowed(graph: Graph) -> Iterator[Finding]:
         return
     for budget in graph.all(BUDGET):
         chosen = at(budget, "spec", "selector")
-        wanted = whole(budget, "status", "desiredHealthy")
-        healthy = whole(budget, "status", "currentHealthy")
-        counted = whole(budget, "status", "expectedPods") > 0 and "status" in budget
-        if not chosen or not counted or whole(budget, "status", "disruptionsAllowed") > 0 or healthy < wanted:
+        counted, healthy = whole(budget, "status", "expectedPods"), whole(budget, "status", "currentHealthy")
+        held = (
+            whole(budget, "status", "disruptionsAllowed") == 0 and whole(budget, "status", "desiredHealthy") <= healthy
+        )
+        if not chosen or not counted or not held or healthy < counted:
             continue
         kept = [
             pod
@@ -69,20 +70,26 @@ def _kept(graph: Graph, budget: Json, kept: list[Json], nodes: list[Json]) -> Fi
         facts=_facts(graph, budget, workload),
         related=(ref(workload), *(ref(pod) for pod in kept)),
         explains=tuple(dict.fromkeys(ref(node) for node in nodes)),
-        advice="More pods, or a budget that allows one disruption, let the drain go on; the budget itself stays.",
+        advice="More pods, or a budget that allows one disruption, let the drain go on; the budget itself stays."
+        if replicas(workload) > 1
+        else "It has one pod: with another one the drain goes on, or somebody agrees that it is away for a while.",
     )
 
 
 def _facts(graph: Graph, budget: Json, workload: Json) -> dict[str, str]:
-    """Return what a repair may set: as many pods that one may go, or the budget that allows one to."""
+    """Return what a repair may set: more pods than now, so that one may go, or the budget that allows one to.
+
+    One pod alone is never let go by the budget: nothing would be left.
+    """
     least, facts = at(budget, "spec", "minAvailable"), {"workload": str(ref(workload))}
     scaled = any(
         (at(item, "spec", "scaleTargetRef", "name"), namespace_of(item)) == (name_of(workload), namespace_of(workload))
         for item in graph.all("HorizontalPodAutoscaler")
     )
-    if isinstance(least, int) and workload.get("kind") in ("Deployment", "StatefulSet") and not scaled:
+    grows = isinstance(least, int) and least + 1 > replicas(workload)
+    if grows and workload.get("kind") in ("Deployment", "StatefulSet") and not scaled:
         facts["replicas"] = str(least + 1)
-    if replicas(workload) > 1 or not isinstance(least, int):
+    if replicas(workload) > 1:
         facts["allow"] = "1"
     return facts
 
