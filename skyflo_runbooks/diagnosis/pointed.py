@@ -39,6 +39,10 @@ NEARLY = 0.8
 SINGLE = 5
 
 Source = tuple[str, str, str]
+_DATA = ("f:data", "f:binaryData", "f:stringData")
+# The type of a Secret cannot be changed; `kubectl apply` notes what was applied with every change of it.
+_TYPE = "f:type"
+_APPLIED: Json = {"f:metadata": {"f:annotations": {".": {}, "f:kubectl.kubernetes.io/last-applied-configuration": {}}}}
 
 
 # What a container reads as it starts ----------------------------------------------------------------------------------
@@ -76,14 +80,23 @@ def _named(here: str, held: Json, config_map: str, secret: str, *, key: str) -> 
 
 
 def changed(held: Json, key: str) -> str:
-    """Return when the data of an object (or one key of it) was last changed, by its managedFields; empty: not known."""
-    times = []
-    for one in each(held, "metadata", "managedFields"):
-        for data in ("f:data", "f:binaryData", "f:stringData"):
-            keys = at(one, "fieldsV1", data, default={}) or {}
-            if isinstance(keys, dict) and (f"f:{key}" in keys if key else keys):
-                times.append(str(one.get("time", "")))
+    """Return when the data of an object (or one key of it) was last changed, by its managedFields; empty: not known.
+
+    An entry has one time for all that its manager owns. It tells of the data only where that is nothing but data (and
+    of a key, where it is that key alone): else a label, or another key, may be what moved.
+    """
+    times = [str(one.get("time", "")) for one in each(held, "metadata", "managedFields") if _only(one, key)]
     return max(times, default="")
+
+
+def _only(entry: Json, key: str) -> bool:
+    """Return whether an entry of managedFields owns data alone, of a key that key alone."""
+    owned = at(entry, "fieldsV1", default={})
+    if not isinstance(owned, dict):
+        return False
+    keys = {name for data in _DATA for name in (at(owned, data, default={}) or {}) if name != "."}
+    other = {name: held for name, held in owned.items() if name not in (*_DATA, _TYPE)}
+    return bool(keys) and other in ({}, _APPLIED) and (not key or keys == {f"f:{key}"})
 
 
 def outrun(pod: Json, container: Container, held: dict[Source, Json]) -> Iterator[tuple[Json, str, str]]:

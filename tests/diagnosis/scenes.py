@@ -319,16 +319,21 @@ def of_keys(kind: str, name: str, names: Names, *, when: str, keys: str = "mode"
     return {"kind": kind, "metadata": world.meta(name, names.namespace, managedFields=changes)}
 
 
-def read_before(names: Names, kind: str = "ConfigMap", *, when: str = "2026-05-04T10:10:00Z") -> Snapshot:
-    """The pods started at 10:00 with all keys of an object that was changed ten minutes later."""
+def read_before(
+    names: Names, kind: str = "ConfigMap", *, when: str = "2026-05-04T10:10:00Z", well: bool = False
+) -> Snapshot:
+    """The pods started at 10:00 with all keys of an object that was changed ten minutes later, and are not ready."""
     source = {"configMapRef": {"name": "settings"}} if kind == "ConfigMap" else {"secretRef": {"name": "settings"}}
     made = serving(names, envFrom=[source])
+    for pod in made[2:] if not well else ():
+        pod["status"]["conditions"][0]["status"] = "False"
+        pod["status"]["containerStatuses"][0]["ready"] = False
     return world.snapshot([*made, world.service(names), of_keys(kind, "settings", names, when=when)])
 
 
 def secret_read_before(names: Names) -> Snapshot:
-    """As `read_before`, of a Secret; and the log says that its password is refused."""
-    found = read_before(names, "Secret")
+    """As `read_before`, of a Secret; the pods are ready, and the log says that its password is refused."""
+    found = read_before(names, "Secret", well=True)
     text = "ERROR pq: password authentication failed for user app"
     pod = found.objects["Pod"][0]["metadata"]["name"]
     log = Log(names.namespace, pod, names.container, False, text)

@@ -37,7 +37,7 @@ def spec_of(found: Snapshot) -> list[Json]:
 
 @pytest.mark.parametrize("kind", ["ConfigMap", "Secret"])
 def test_what_was_changed_before_the_container_started_was_read(kind: str) -> None:
-    """Pods of a rollout are newer than what they read."""
+    """Pods of a rollout are newer than what they read; that they are not ready has another cause."""
     assert faults(scenes.read_before(NAMES, kind, when=world.EARLIER)) == []
 
 
@@ -66,16 +66,55 @@ def test_a_key_that_the_container_does_not_read_changes_nothing() -> None:
     assert faults(found) == []
 
     found.objects["ConfigMap"] = [scenes.of_keys("ConfigMap", "settings", NAMES, when=world.NOW, keys="mode level")]
+    assert faults(found) == []  # one time for both: nothing says which of them was changed
+
+    found.objects["ConfigMap"] = [scenes.of_keys("ConfigMap", "settings", NAMES, when=world.NOW, keys="level")]
     assert faults(found) == ["CON-18"]
     assert "key level of ConfigMap/checkout/settings" in findings(found)[0].title
 
 
-def test_a_label_that_was_changed_is_no_change_of_data() -> None:
-    """Helm writes a chart's new version on everything."""
-    found = scenes.read_before(NAMES)
-    found.objects["ConfigMap"][0]["metadata"]["managedFields"][0]["fieldsV1"] = {}
+LABELS: Json = {"f:metadata": {"f:labels": {"f:commit": {}}}}
+NOTES: Json = {"f:metadata": {"f:annotations": {".": {}, "f:kubectl.kubernetes.io/last-applied-configuration": {}}}}
+OTHERS: Json = {"f:metadata": {"f:annotations": {".": {}, "f:release": {}}}}
 
+
+@pytest.mark.parametrize("kind", ["ConfigMap", "Secret"])
+@pytest.mark.parametrize("beside", [LABELS, OTHERS, {"f:immutable": {}}], ids=["label", "annotation", "immutable"])
+def test_a_label_that_was_changed_is_no_change_of_data(kind: str, beside: Json) -> None:
+    """Helm and Argo CD write a new version on everything, and own the data in the same entry, which has one time."""
+    found = scenes.read_before(NAMES, kind)
+    entry = found.objects[kind][0]["metadata"]["managedFields"][0]
+    assert len(faults(found)) == 1
+
+    entry["fieldsV1"] |= beside
     assert faults(found) == []
+    entry["fieldsV1"] = beside
+    assert faults(found) == []
+
+
+@pytest.mark.parametrize("beside", [NOTES, {"f:type": {}}], ids=["applied", "type"])
+def test_what_comes_with_data_alone_does_not_hide_the_change(beside: Json) -> None:
+    """The note of `kubectl apply`, and the type of a Secret, which nobody can change."""
+    found = scenes.read_before(NAMES, "Secret")
+    found.objects["Secret"][0]["metadata"]["managedFields"][0]["fieldsV1"] |= beside
+
+    assert faults(found) == ["CON-19"]
+
+
+@pytest.mark.parametrize("kind", ["ConfigMap", "Secret"])
+def test_a_workload_that_is_well_has_no_finding(kind: str) -> None:
+    """Whatever was changed since: the new value may be for the next release, and nothing is restarted for it."""
+    found = scenes.read_before(NAMES, kind, well=True)
+    answer = diagnose(found, Incident("is payment-service healthy?"))
+    assert (answer.findings, answer.unknown) == ((), ())
+    assert answer.healthy
+
+    pods = found.objects["Pod"]
+    pods[0]["status"]["conditions"][0]["status"] = "False"
+    assert len(faults(found)) == 1
+
+    pods[0]["status"]["containerStatuses"][0]["state"]["running"]["startedAt"] = "2026-05-04T10:15:00Z"
+    assert faults(found) == []  # it has read the present values; the other, which has not, is well
 
 
 def test_a_container_that_was_started_again_since_has_read_it() -> None:

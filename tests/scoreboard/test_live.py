@@ -20,9 +20,9 @@ pytestmark = [pytest.mark.control_plane, pytest.mark.timeout(300)]
 SEED = 11
 # The kinds that somebody added to a cluster (`added`) are in `make scoreboard` alone.
 FAMILIES = ("admission", "reach", "rollout", "routing", "scheduling")
-# Shown as missed in docs/scoreboard.md: checks that hold before a restart or a scale as well, and a volume that its
+# Shown as missed in docs/scoreboard.md: checks that hold before a scale as well, and a volume that its
 # controller changes once more after the repair.
-MISSED = ("AUT-05", "CON-18", "CON-19", "STO-04")
+MISSED = ("AUT-05", "STO-04")
 
 
 async def test_causes_are_named_and_repaired_and_nothing_is_made_up(tmp_path: Path) -> None:

@@ -7,7 +7,9 @@ Values are compared and never shown: they may be secrets.
 
 CON-18 and CON-19 are values that were changed after a container had read them: variables, and files mounted by subPath,
 are read once, as it starts (https://kubernetes.io/docs/concepts/configuration/configmap/). When keys were changed is
-told by managedFields; a whole volume is brought up to date by the kubelet and counts for nothing here.
+told by managedFields; a whole volume is brought up to date by the kubelet and counts for nothing here. A workload that
+is well with what it read is well: only where a pod that read too early is not ready, or logs that a credential is
+refused, there is a finding.
 """
 
 from collections.abc import Iterator
@@ -151,7 +153,9 @@ def _stale(graph: Graph, kind: str, fault: str) -> Iterator[Finding]:
             found.setdefault((ref(culprit(graph, one.pod)), one.container.name), []).append(one)
     for (owner, _), seen in found.items():
         workload_found = graph.get(owner)
-        if workload_found is not None:
+        if workload_found is None:
+            continue
+        if any(one.told or not ready(one.pod) for one in seen):
             yield _stale_finding(graph, workload_found, seen, fault)
 
 
@@ -204,7 +208,7 @@ def _stale_finding(graph: Graph, workload: Json, seen: list[Stale], fault: str) 
         ),
         facts={"container": name, "kind": str(newest.source.get("kind")), "name": name_of(newest.source)},
         related=(ref(newest.source), *dict.fromkeys(ref(one.pod) for one in seen), *services(graph, workload)),
-        explains=(ref(workload),) if suffers else (),
+        explains=(ref(workload),),
         advice=f"Look that the present value of {what} is the one that is meant before pods are made with it.",
     )
 
