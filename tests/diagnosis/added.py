@@ -2,6 +2,8 @@
 
 import copy
 
+import msgspec
+
 from skyflo_runbooks.diagnosis.snapshot import Snapshot
 from skyflo_runbooks.model.json import Json
 from tests.diagnosis import world
@@ -91,12 +93,13 @@ def meshed(item: Json) -> None:
 
 
 def in_mesh(names: Names, *policies: Json, client: bool = False) -> Snapshot:
-    """A Service whose pods have the mesh's proxy, a client of it, and policies."""
+    """A Service whose pods have the proxy, a client of it, and policies; the root namespace was read and is empty."""
     made, asking = serving(names), client_of(names)
     for item in (*made[2:], *(asking[2:] if client else ())):
         meshed(item)
     fronts = [world.service(names), world.service(beside(names, "shopfront"))]
-    return world.snapshot([*made, *asking, *fronts, *policies])
+    found = world.snapshot([*made, *asking, *fronts, *policies])
+    return msgspec.structs.replace(found, namespaces=(names.namespace, "istio-system"))
 
 
 def policy(names: Names, kind: str, name: str, spec: Json) -> Json:
@@ -112,7 +115,9 @@ def strict(names: Names) -> Snapshot:
 def not_allowed(names: Names) -> Snapshot:
     """Only another identity is admitted."""
     other = [{"from": [{"source": {"principals": ["cluster.local/ns/billing/sa/batch"]}}]}]
-    return in_mesh(names, policy(names, "AuthorizationPolicy", "only-batch", {"rules": other}), client=True)
+    chosen = {"matchLabels": {names.label: names.workload}}
+    held = policy(names, "AuthorizationPolicy", "only-batch", {"selector": chosen, "rules": other})
+    return in_mesh(names, held, client=True)
 
 
 def lost_subset(names: Names) -> Snapshot:

@@ -100,8 +100,8 @@ def local_only(names: Names) -> Snapshot:
     return world.snapshot([*serving(names), *client, front, world.service(beside(names, "shopfront")), *nodes])
 
 
-def names_denied(names: Names, egress: list[Json] | None = None) -> Snapshot:
-    """A policy lets the client reach the Service's port and no resolver."""
+def names_denied(names: Names, egress: list[Json] | None = None, *, known: bool = True) -> Snapshot:
+    """A policy lets the client reach the Service's port and no resolver, which is kube-dns where it is `known`."""
     ports: list[Json] = [{"to": [{"podSelector": {}}], "ports": [{"port": 8080}]}]
     policy: Json = {
         "kind": "NetworkPolicy",
@@ -112,7 +112,11 @@ def names_denied(names: Names, egress: list[Json] | None = None) -> Snapshot:
             "egress": ports if egress is None else egress,
         },
     }
-    return world.snapshot([*serving(names), *client_of(names), world.service(names), policy])
+    dns = resolver(names, count=2) if known else []
+    found = world.snapshot([*serving(names), *client_of(names), world.service(names), *dns, policy])
+    for space in found.objects["Namespace"]:
+        space["metadata"]["labels"] = {"kubernetes.io/metadata.name": space["metadata"]["name"]}
+    return found
 
 
 def resolver(names: Names, *, count: int = 0, corefile: str = "") -> list[Json]:
@@ -137,11 +141,11 @@ def resolver(names: Names, *, count: int = 0, corefile: str = "") -> list[Json]:
     return [*made, front, piece, settings]
 
 
-def lost_name(names: Names, made: list[Json]) -> Snapshot:
+def lost_name(names: Names, made: list[Json], host: str = "ledger") -> Snapshot:
     """Return the snapshot in which the workload crashes because it finds no host."""
     held = world.container(names, f"{names.image}:v2.4.0")
     pod = world.pod(names, held, world.ended(1, "Error", restarts=4), number=1)
-    text = "FATAL dial tcp: lookup ledger on 10.96.0.10:53: no such host\n"
+    text = f"FATAL dial tcp: lookup {host} on 10.96.0.10:53: no such host\n"
     log = Log(names.namespace, pod["metadata"]["name"], names.container, True, text)
     workload = [world.deployment(names, held, replicas=1), world.replica_set(names, held, 1, replicas=1), pod]
     found = world.snapshot([*workload, world.service(names), *made], logs=(log,))
@@ -155,7 +159,12 @@ def no_resolver(names: Names) -> Snapshot:
 
 def misspelt_zone(names: Names) -> Snapshot:
     """CoreDNS runs and answers for a zone that no pod asks for."""
-    return lost_name(names, resolver(names, count=2, corefile=COREFILE.replace("cluster.local", "cluster.locl")))
+    return other_zone(names, "cluster.locl")
+
+
+def other_zone(names: Names, zone: str, host: str = "ledger.checkout.svc.cluster.local") -> Snapshot:
+    """CoreDNS runs and answers for this zone, and the workload finds no host under another."""
+    return lost_name(names, resolver(names, count=2, corefile=COREFILE.replace("cluster.local", zone)), host)
 
 
 # Storage --------------------------------------------------------------------------------------------------------------

@@ -283,6 +283,100 @@ def test_who_an_authorization_policy_lets_in(spec: Json, refused: bool) -> None:
     assert faults(added.in_mesh(NAMES, policy, client=True)) == (["MES-01"] if refused else [])
 
 
+OTHERS: list[Json] = [{"from": [{"source": {"principals": ["cluster.local/ns/billing/sa/batch"]}}]}]
+
+
+def _authorized(*specs: Json) -> Snapshot:
+    held = [added.policy(NAMES, "AuthorizationPolicy", f"rules-{n}", spec) for n, spec in enumerate(specs)]
+    return added.in_mesh(NAMES, *held, client=True)
+
+
+@pytest.mark.parametrize("action", ["ALLOW", "DENY"])
+@pytest.mark.parametrize("kind", ["Gateway", "Service"])
+def test_a_policy_of_a_gateway_or_a_waypoint_is_not_about_pods(action: str, kind: str) -> None:
+    """It has targets and no selector."""
+    target: Json = {"kind": kind, "name": "front"}
+    rules: list[Json] = [{"from": [{"source": {"namespaces": ["checkout" if action == "DENY" else "billing"]}}]}]
+
+    assert faults(_authorized({"targetRefs": [target], "action": action, "rules": rules})) == []
+    assert faults(_authorized({"targetRef": target, "action": action, "rules": rules})) == []
+    assert faults(_authorized({"action": action, "rules": rules})) == ["MES-01"]
+
+
+def test_another_trust_domain_is_not_taken_for_another_identity() -> None:
+    """Which of them is the mesh's own is not read; a pattern for any of them is."""
+    named = "prod.example.com/ns/checkout/sa/default"
+
+    assert faults(_authorized({"rules": [{"from": [{"source": {"principals": [named]}}]}]})) == []
+    assert faults(_authorized({"rules": OTHERS}, {"action": "DENY", "rules": [_of(named)]})) == []
+    assert faults(_authorized({"rules": [_of("*/ns/billing/sa/batch")]})) == ["MES-01"]
+
+
+def _of(principal: str) -> Json:
+    return {"from": [{"source": {"principals": [principal]}}]}
+
+
+def test_what_the_root_namespace_admits_is_admitted() -> None:
+    """Its policies hold everywhere; where it was not read, nobody is called refused."""
+    root = added.policy(NAMES, "AuthorizationPolicy", "mesh-wide", {"rules": [{}]})
+    root["metadata"] = world.meta("mesh-wide", "istio-system")
+    found = added.not_allowed(NAMES)
+    assert faults(found) == ["MES-01"]
+
+    assert faults(msgspec.structs.replace(found, namespaces=("checkout",))) == []
+    assert faults(msgspec.structs.replace(found, namespaces=("checkout", "istio-system"))) == ["MES-01"]
+    refused = Gap("AuthorizationPolicy", "istio-system", "forbidden")
+    assert "MES-01" not in faults(msgspec.structs.replace(found, gaps=(refused,)))
+    found.objects["AuthorizationPolicy"].append(root)
+    assert faults(found) == []
+
+
+def test_a_denial_holds_whatever_is_admitted_elsewhere() -> None:
+    """It comes first."""
+    denied = _authorized({"action": "DENY", "rules": [{"from": [{"source": {"namespaces": ["checkout"]}}]}]})
+
+    assert faults(msgspec.structs.replace(denied, namespaces=("checkout",))) == ["MES-01"]
+
+
+@pytest.mark.parametrize(
+    ("selector", "alone"),
+    [({"app": "payment-service"}, True), ({"team": "shop"}, False), ({}, False)],
+    ids=["own", "of-two", "namespace"],
+)
+def test_an_identity_is_admitted_only_by_a_policy_of_this_one_workload(selector: dict[str, str], alone: bool) -> None:
+    """One that others are behind would let it in there, too."""
+    found = _authorized({"selector": {"matchLabels": selector}, "rules": OTHERS})
+    for item in (*found.objects["Pod"], *(d["spec"]["template"] for d in found.objects["Deployment"])):
+        item["metadata"]["labels"]["team"] = "shop"
+    (finding,) = findings(found)
+
+    assert finding.facts.get("ports") == ("8080" if alone else None)
+    assert ("principal" in finding.facts) is alone
+
+
+def test_a_port_that_is_known_by_a_name_alone_is_not_guessed() -> None:
+    """A policy counts the pods' ports."""
+    found = added.not_allowed(NAMES)
+    found.objects["Service"][0]["spec"]["ports"][0]["targetPort"] = "unheard"
+
+    assert "principal" not in findings(found)[0].facts
+
+
+def test_a_subset_of_a_host_whose_namespace_was_not_read_is_not_called_lost() -> None:
+    """Its DestinationRule is there."""
+    found = added.lost_subset(NAMES)
+    route = found.objects["VirtualService"][0]
+    route["metadata"]["namespace"] = "edge"
+    host = "payment-service.checkout.svc.cluster.local"
+    route["spec"]["http"][0]["route"][0]["destination"]["host"] = host
+    edge = msgspec.structs.replace(world.snapshot([route]), namespaces=("edge",))
+
+    assert faults(edge) == []
+    assert faults(msgspec.structs.replace(edge, namespaces=("edge", "checkout"))) == ["MES-02"]
+    route["spec"]["http"][0]["route"][0]["destination"]["host"] = "pay.example.com"
+    assert faults(edge) == []
+
+
 def test_a_subset_that_is_defined_is_well_however_the_host_is_written() -> None:
     """In short, or in full."""
     found = added.lost_subset(NAMES)

@@ -140,13 +140,57 @@ def test_a_rule_that_lets_lookups_out_is_enough(rule: Json) -> None:
     [
         {"to": [{"podSelector": {}}], "ports": [UDP]},
         {"to": [SYSTEM_PEER], "ports": [{"port": 53}]},
-        {"to": [SYSTEM_PEER | {"podSelector": {"matchLabels": {"k8s-app": "other"}}}], "ports": [UDP]},
     ],
-    ids=["own-pods-only", "tcp-only", "other-pods"],
+    ids=["own-pods-only", "tcp-only"],
 )
 def test_a_rule_that_comes_near_is_not_enough(rule: Json) -> None:
-    """Lookups go by UDP, to the resolver's pods, in another namespace."""
+    """Lookups go by UDP, in another namespace."""
     assert faults(scenes.names_denied(NAMES, [rule])) == ["NET-11"]
+
+
+def _named(space: str) -> Json:
+    return {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": space}}}
+
+
+OTHER_PODS = SYSTEM_PEER | {"podSelector": {"matchLabels": {"k8s-app": "other"}}}
+OPENSHIFT: Json = {"to": [_named("openshift-dns")], "ports": [{"protocol": "UDP", "port": 5353}]}
+
+
+@pytest.mark.parametrize("rule", [{"to": [OTHER_PODS], "ports": [UDP]}, OPENSHIFT], ids=["other-pods", "other-space"])
+def test_a_rule_to_another_resolver_counts_where_lookups_are_seen_to_fail(rule: Json) -> None:
+    """Another namespace may have one that serves; a log that finds no host says that it does not."""
+    found = scenes.names_denied(NAMES, [rule])
+    assert faults(found) == []
+
+    pod = next(item for item in found.objects["Pod"] if item["metadata"]["name"].startswith("shopfront"))
+    log = Log("checkout", pod["metadata"]["name"], "shopfront", False, "getaddrinfo EAI_AGAIN payment-service")
+    assert faults(msgspec.structs.replace(found, logs=(log,))) == ["NET-11"]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        OPENSHIFT,
+        {"to": [_named("openshift-dns")]},
+        {"to": [{"namespaceSelector": {"matchExpressions": [{"key": "dns", "operator": "Exists"}]}}], "ports": [UDP]},
+        {"to": [{"podSelector": {"matchLabels": {"app": "own-resolver"}}}], "ports": [UDP]},
+        {"to": [{"ipBlock": {"cidr": "169.254.20.10/32"}}], "ports": [UDP]},
+    ],
+    ids=["openshift", "openshift-all-ports", "by-label", "own-resolver", "cache-of-the-node"],
+)
+def test_who_answers_is_not_guessed_where_kube_dns_was_not_read(rule: Json) -> None:
+    """Whoever may be asked at the ports of DNS may be the resolver."""
+    assert faults(scenes.names_denied(NAMES, [rule], known=False)) == []
+
+
+def test_a_policy_that_lets_no_lookup_out_to_anybody_is_named_wherever_the_resolver_is() -> None:
+    """Less certainly; and what to let out is not said, because it is not known."""
+    (finding,) = diagnose(scenes.names_denied(NAMES, known=False), Incident("?")).findings
+    (known,) = diagnose(scenes.names_denied(NAMES), Incident("?")).findings
+
+    assert (finding.fault, known.fault) == ("NET-11", "NET-11")
+    assert finding.confidence < known.confidence
+    assert ("resolver" in finding.facts, "resolver" in known.facts) == (False, True)
 
 
 def test_a_workload_that_looks_up_no_name_needs_no_resolver() -> None:
@@ -201,8 +245,63 @@ def test_a_corefile_that_names_the_zone_is_read_as_it_is() -> None:
 
     assert (finding.fault, finding.facts) == ("NET-12", {"word": "cluster.locl", "meant": "cluster.local"})
     assert str(finding.object) == "ConfigMap/kube-system/coredns"
-    for text in (commented, both):
+    for text in (commented, both, scenes.COREFILE.replace("    kubernetes", "    import *.server\n    other")):
         assert faults(scenes.lost_name(NAMES, scenes.resolver(NAMES, count=1, corefile=text))) == ["CON-05"]
+
+
+ZONES = ["mycluster.local", "prod-cluster.local", "cluster2.local", "eu-cluster.local", "k8s.cluster.local"]
+SHORT, ELSEWHERE = "ledger", "ledger.checkout.svc.mycluster.local"
+
+
+@pytest.mark.parametrize("zone", [*ZONES, "corp.local", "cluster.locl", "clutser.local"])
+def test_a_domain_of_its_own_is_no_fault_where_nobody_asks_for_another(zone: str) -> None:
+    """Whatever it is called: every pod is well."""
+    text = scenes.COREFILE.replace("cluster.local", zone)
+    dns = scenes.resolver(NAMES, count=2, corefile=text)
+    well = world.snapshot([*scenes.serving(NAMES), world.service(NAMES), *dns])
+
+    assert faults(well) == []
+    for host in (SHORT, ELSEWHERE):
+        assert faults(scenes.other_zone(NAMES, zone, host)) == ["CON-05"]
+
+
+@pytest.mark.parametrize("zone", [*ZONES, "corp.local", "cluster.local.example"])
+def test_a_domain_of_its_own_is_not_overwritten_for_one_who_asks_for_another(zone: str) -> None:
+    """It may be the cluster's; then who asks is wrong."""
+    finding = next(
+        item for item in diagnose(scenes.other_zone(NAMES, zone), Incident("?")).findings if item.fault == "NET-12"
+    )
+
+    assert "meant" not in finding.facts
+    assert finding.confidence <= 0.6
+    assert "clusterDomain" in finding.advice
+    assert not [item for item in finding.explains if item.kind == "Namespace"]
+
+
+@pytest.mark.parametrize("zone", ["cluster.locl", "clutser.local", "cluster.lokal", "clster.local"])
+def test_a_slip_in_the_usual_domain_is_one_where_somebody_asks_for_it(zone: str) -> None:
+    """At most two letters of it, and none only added."""
+    finding = diagnose(scenes.other_zone(NAMES, zone), Incident("?")).findings[0]
+
+    assert (finding.fault, finding.facts["word"], finding.facts["meant"]) == ("NET-12", zone, "cluster.local")
+
+
+@pytest.mark.parametrize("line", ["    kubernetes {$DOMAIN}", "    kubernetes", "    kubernetes in-addr.arpa {"])
+def test_a_zone_that_is_not_written_is_not_judged(line: str) -> None:
+    """It comes from the environment or from the block around it."""
+    text = scenes.COREFILE.replace("    kubernetes cluster.local in-addr.arpa", line)
+    asked = scenes.lost_name(NAMES, scenes.resolver(NAMES, count=2, corefile=text), "a.b.svc.cluster.local")
+
+    assert faults(asked) == ["CON-05"]
+
+
+def test_without_the_plugin_somebody_has_to_miss_it() -> None:
+    """A cluster may have its names served otherwise."""
+    text = scenes.COREFILE.replace("    kubernetes cluster.local in-addr.arpa\n", "")
+    dns = scenes.resolver(NAMES, count=2, corefile=text)
+
+    assert faults(scenes.lost_name(NAMES, dns)) == ["CON-05"]
+    assert faults(scenes.lost_name(NAMES, dns, "a.b.svc.cluster.local")) == ["NET-12"]
 
 
 def test_a_directive_that_coredns_refuses_is_named_with_what_was_meant() -> None:

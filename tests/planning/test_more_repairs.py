@@ -68,6 +68,25 @@ async def test_lookups_are_let_out_to_the_resolver_alone() -> None:
     assert (first["path"], first["value"]) == ("/spec/egress", [operation["value"]])
 
 
+@pytest.mark.parametrize("known", [False, True], ids=["not-read", "cached-by-the-nodes"])
+async def test_lookups_are_not_let_out_to_a_resolver_that_pods_do_not_ask(known: bool) -> None:
+    """Where kube-dns was not read, or a cache of each node answers before it, the plan advises."""
+    found = scenes.names_denied(NAMES, known=known)
+    found.objects["DaemonSet"] = [{"kind": "DaemonSet", "metadata": world.meta("node-local-dns", "kube-system")}]
+    plan = await made(found)
+
+    assert not any(isinstance(step, ChangeStep) for step in plan.steps)
+    assert "169.254.20.10" in prose_of(plan)
+
+
+@pytest.mark.parametrize("zone", ["mycluster.local", "cluster2.local", "k8s.cluster.local"])
+async def test_a_domain_of_its_own_is_left_in_the_corefile(zone: str) -> None:
+    """Who asks for another is told so; the cluster's names stay."""
+    plan = await made(scenes.other_zone(NAMES, zone))
+
+    assert not any(step.arguments.get("name") == "coredns" for step in plan.steps if isinstance(step, ChangeStep))
+
+
 async def test_the_resolver_gets_its_replicas_back() -> None:
     """As many as the event says that it had; else one."""
     found = scenes.no_resolver(NAMES)
@@ -353,11 +372,24 @@ async def test_a_degraded_rollout_gets_its_stable_image_again() -> None:
 
 
 async def test_one_identity_is_admitted() -> None:
-    """The client's own; nobody else."""
+    """The client's own, at the port that the Service sends to; nobody else, and nothing else."""
     (operation,) = patch_of(await made(added.not_allowed(NAMES)))["operations"]
 
     assert operation["path"] == "/spec/rules/-"
-    assert operation["value"] == {"from": [{"source": {"principals": ["cluster.local/ns/checkout/sa/default"]}}]}
+    assert operation["value"] == {
+        "from": [{"source": {"principals": ["cluster.local/ns/checkout/sa/default"]}}],
+        "to": [{"operation": {"ports": ["8080"]}}],
+    }
+
+
+@pytest.mark.parametrize("spec", [{}, {"rules": [{"from": [{"source": {"namespaces": ["billing"]}}]}]}], ids=str)
+async def test_a_policy_of_a_whole_namespace_is_not_opened(spec: Json) -> None:
+    """Every workload of it is behind it."""
+    held = added.policy(NAMES, "AuthorizationPolicy", "allow-nothing", spec)
+    plan = await made(added.in_mesh(NAMES, held, client=True))
+
+    assert not any(isinstance(step, ChangeStep) for step in plan.steps)
+    assert "Advice" in prose_of(plan)
 
 
 async def test_mutual_tls_is_not_loosened() -> None:

@@ -2,17 +2,29 @@
 
 Sources of the evidence: the policies that select the pods behind a Service, by Istio's rules (a PeerAuthentication of
 the workload comes before the namespace's; without an ALLOW policy all is allowed, with one only what it admits; DENY
-comes first: https://istio.io/latest/docs/reference/config/security/), beside who asks; the subsets that a
+comes first: https://istio.io/latest/docs/reference/config/security/; what has targets is for gateways and waypoints
+and not for pods; the root namespace's policies hold everywhere), beside who asks; the subsets that a
 VirtualService names, beside those of the DestinationRule of the same host. What depends on a request's own content
 (paths, methods, tokens, conditions, addresses) is not judged: such a rule is taken to admit, and to deny nobody.
+Where a policy names another trust domain than `cluster.local`, which stands for the mesh's own, nobody is judged.
 """
 
 from collections.abc import Iterator
 
 from skyflo_runbooks.diagnosis.graph import Graph, carries, ref, selector
-from skyflo_runbooks.diagnosis.pods import each, labels_of, name_of, namespace_of, pod_spec, ready, texts
+from skyflo_runbooks.diagnosis.pods import (
+    EDITABLE,
+    each,
+    labels_of,
+    name_of,
+    namespace_of,
+    pod_spec,
+    ready,
+    template,
+    texts,
+)
 from skyflo_runbooks.diagnosis.rules.base import Rule, evidence
-from skyflo_runbooks.diagnosis.rules.routing import clients
+from skyflo_runbooks.diagnosis.rules.routing import clients, declared_ports
 from skyflo_runbooks.model.finding import Finding
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
@@ -21,6 +33,9 @@ from skyflo_runbooks.model.objects import ObjectRef
 _PROXY = "istio-proxy"
 _AMBIENT = "istio.io/dataplane-mode"
 _PAST = "traffic.sidecar.istio.io/exclude"
+# The namespace whose policies hold for the whole mesh, unless its configuration names another.
+_ROOT = "istio-system"
+_TRUST = "cluster.local"
 _ABOUT = r"(?i)istio|mesh|mtls|\brbac\b|\b403\b|\b503\b|denied|forbidden|reset|refus|subset|route"
 
 
@@ -39,7 +54,7 @@ def refused_in_mesh(graph: Graph) -> Iterator[Finding]:
             asking = [pod for pod in graph.pods(client.workload) if ready(pod)]
             if not asking or client.workload is graph.workload(pods[0]):
                 continue
-            found = _strict(graph, pods[0], asking[0]) or _unauthorized(graph, pods[0], client.workload)
+            found = _strict(graph, pods[0], asking[0]) or _unauthorized(graph, service, pods[0], client.workload)
             if found is not None:
                 yield _refused(graph, service, pods[0], client.workload, client.variable, *found)
                 break
@@ -68,14 +83,18 @@ def _strict(graph: Graph, pod: Json, client: Json) -> tuple[Json, str, dict[str,
 
 
 def _selects(policy: Json, pod: Json) -> bool:
+    if each(policy, "spec", "targetRefs") or at(policy, "spec", "targetRef"):
+        return False
     return carries(labels_of(pod), texts(policy, "spec", "selector", "matchLabels"))
 
 
-def _unauthorized(graph: Graph, pod: Json, client: Json) -> tuple[Json, str, dict[str, str]] | None:
+def _unauthorized(graph: Graph, service: Json, pod: Json, client: Json) -> tuple[Json, str, dict[str, str]] | None:
     """Return the policy that denies the client, or that allows others only."""
+    if any(_foreign(policy) for policy in graph.all("AuthorizationPolicy")):
+        return None
     mine = [p for p in graph.all("AuthorizationPolicy") if namespace_of(p) == namespace_of(pod) and _selects(p, pod)]
     account = str(at(pod_spec(client), "serviceAccountName", default="default"))
-    who = f"cluster.local/ns/{namespace_of(client)}/sa/{account}"
+    who = f"{_TRUST}/ns/{namespace_of(client)}/sa/{account}"
     for policy in mine:
         if at(policy, "spec", "action") == "DENY" and any(
             _certain(rule) and _from(rule, who) for rule in each(policy, "spec", "rules")
@@ -84,8 +103,51 @@ def _unauthorized(graph: Graph, pod: Json, client: Json) -> tuple[Json, str, dic
     allowing = [p for p in mine if at(p, "spec", "action", default="ALLOW") == "ALLOW"]
     if not allowing or any(_from(rule, who) for p in allowing for rule in each(p, "spec", "rules")):
         return None
+    if not _root_is_empty(graph):
+        return None  # what is admitted there is admitted here
     allowing.sort(key=lambda item: (not texts(item, "spec", "selector", "matchLabels"), name_of(item)))
-    return allowing[0], f"admits others, and not {who}", {"refuses": "not-allowed", "principal": who}
+    facts = {"refuses": "not-allowed"}
+    ports = _ports(service, pod)
+    if ports and _alone(graph, allowing[0], graph.workload(pod)):
+        facts |= {"principal": who, "ports": ",".join(ports)}
+    return allowing[0], f"admits others, and not {who}", facts
+
+
+def _foreign(policy: Json) -> bool:
+    """Return whether a policy names principals of another trust domain."""
+    sources = [item.get("source") or {} for rule in each(policy, "spec", "rules") for item in each(rule, "from")]
+    named = [str(one) for s in sources for key in ("principals", "notPrincipals") for one in s.get(key) or []]
+    return any(not one.startswith("*") and one.split("/")[0] != _TRUST for one in named)
+
+
+def _root_is_empty(graph: Graph) -> bool:
+    """Return whether the root namespace was read and has no policy: its ALLOW policies hold for every workload."""
+    snapshot = graph.snapshot
+    if (snapshot.namespaces and _ROOT not in snapshot.namespaces) or snapshot.unread(_ROOT, "AuthorizationPolicy"):
+        return False
+    return not any(namespace_of(policy) == _ROOT for policy in graph.all("AuthorizationPolicy"))
+
+
+def _alone(graph: Graph, policy: Json, workload: Json) -> bool:
+    """Return whether a policy is about one workload and no other, so that what it admits is admitted there only."""
+    wanted, here = texts(policy, "spec", "selector", "matchLabels"), namespace_of(policy)
+    if not wanted:
+        return False
+    others = [graph.workload(pod) for pod in graph.selected(here, wanted)]
+    others += [
+        item
+        for kind in EDITABLE
+        for item in graph.all(kind)
+        if namespace_of(item) == here and carries(labels_of(template(item)), wanted)
+    ]
+    return all(ref(item) == ref(workload) for item in others)
+
+
+def _ports(service: Json, pod: Json) -> list[str]:
+    """Return the pod's ports behind a Service, which are those that a policy counts; none where one is not known."""
+    targets = [str(port.get("targetPort", port.get("port"))) for port in each(service, "spec", "ports")]
+    numbers = [target if target.isdigit() else declared_ports(pod).get(target, "") for target in targets]
+    return sorted(set(numbers)) if all(numbers) else []
 
 
 def _certain(rule: Json) -> bool:
@@ -166,7 +228,7 @@ def no_subset(graph: Graph) -> Iterator[Finding]:
                 item for item in graph.all("DestinationRule") if _host(str(at(item, "spec", "host")), item) == host
             ]
             known = sorted({str(part.get("name")) for item in rules for part in each(item, "spec", "subsets")})
-            if not subset or subset in known:
+            if not subset or subset in known or not _read(graph, host):
                 continue
             near = [name for name in known if fuzz.ratio(name, subset) >= 60]
             meant = near[0] if len(near) == 1 else known[0] if len(known) == 1 else ""
@@ -205,6 +267,12 @@ def _host(written: str, by: Json) -> str:
     if len(parts) == 1:
         return f"{written}.{namespace_of(by)}.svc.cluster.local"
     return f"{written}.svc.cluster.local" if len(parts) == 2 else written
+
+
+def _read(graph: Graph, host: str) -> bool:
+    """Return whether the namespace of a host was read, in which its DestinationRule is as a rule."""
+    parts, spaces = host.split("."), graph.snapshot.namespaces
+    return not spaces or (len(parts) > 2 and parts[2] == "svc" and parts[1] in spaces)
 
 
 def _services(graph: Graph, host: str) -> tuple[ObjectRef, ...]:

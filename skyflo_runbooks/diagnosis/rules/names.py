@@ -4,6 +4,9 @@ Sources of the evidence: the NetworkPolicies that select a workload's pods and l
 none selects may go anywhere); the Service of the cluster's DNS (label `k8s-app: kube-dns` in kube-system, which
 CoreDNS's own manifests carry) and its endpoints; the Corefile, whose plugin `kubernetes` answers for the cluster's
 names (https://coredns.io/plugins/kubernetes/); and what processes say that find no host.
+
+A cluster may have a domain of its own, and a resolver of its own elsewhere: what a Corefile does not answer for is a
+fault where somebody asks for it, and a policy is measured by kube-dns only where that was read.
 """
 
 import re
@@ -33,6 +36,8 @@ from skyflo_runbooks.model.objects import ObjectRef
 
 DNS_LABELS = {"k8s-app": "kube-dns"}
 DOMAIN = "cluster.local"
+# The cache of NodeLocal DNSCache, at an address of each node: https://kubernetes.io/docs/tasks/administer-cluster/nodelocaldns/
+_CACHE = "node-local-dns"
 _PORT = 53
 _URL = re.compile(r"^[a-z][a-z0-9+.-]*://(?:[^@/\s]*@)?(?P<host>[a-z0-9][a-z0-9.-]*)(?::\d+)?(?:[/?].*)?$")
 _UNKNOWN = re.compile(r"Unknown directive '(?P<word>[^']+)'")
@@ -64,12 +69,13 @@ def names_out_of_reach(graph: Graph) -> Iterator[Finding]:
                 if namespace_of(item) == namespace_of(workload)
                 and matches(at(item, "spec", "podSelector", default={}), labels)
             ]
-            if not mine or replicas(workload) == 0 or any(_to_names(graph, item) for item in mine):
+            if not mine or replicas(workload) == 0:
                 continue
             if at(pod_spec(workload), "hostNetwork") or at(pod_spec(workload), "dnsPolicy") in ("None", "Default"):
                 continue  # policies do not hold for it, or it asks other resolvers
-            asks = _lost(graph, workload) or _asks(graph, workload)
-            if asks is not None:
+            lost = _lost(graph, workload)
+            asks = lost or _asks(graph, workload)
+            if asks is not None and not any(_to_names(graph, item, lost is not None) for item in mine):
                 narrowest = max(mine, key=lambda item: (len(str(at(item, "spec", "podSelector"))), name_of(item)))
                 found.setdefault(ref(narrowest), []).append((workload, asks))
     for policy, items in found.items():
@@ -85,15 +91,16 @@ def _names_blocked(graph: Graph, policy: Json, items: list[tuple[Json, Evidence]
         fault="NET-11",
         title=f"{ref(policy)} lets no lookups of names out of {', '.join(str(item) for item in workloads[:3])}",
         object=ref(policy),
-        confidence=0.93 if any("log" in asks.source for _, asks in items) else 0.85,
+        confidence=0.93 if any("log" in asks.source for _, asks in items) else 0.85 if _front(graph) else 0.7,
         evidence=(
             evidence(policy, "spec.egress", graph.snapshot.time, f"{said}; UDP port 53 is in none"),
             *(asks for _, asks in items[:3]),
         ),
-        facts={"workload": str(workloads[0])},
+        facts={"workload": str(workloads[0])} | ({"resolver": "kube-dns"} if _asked_itself(graph) else {}),
         related=(*workloads, *(front for workload, _ in items for front in services(graph, workload))),
         explains=tuple(workloads),
-        advice="Let the pods ask the cluster's DNS at port 53, UDP and TCP; what else they may reach stays as it is.",
+        advice="Let the pods ask the cluster's DNS at port 53, UDP and TCP, where it runs (in kube-system as a rule; "
+        "with NodeLocal DNSCache at 169.254.20.10); what else they may reach stays as it is.",
     )
 
 
@@ -102,13 +109,34 @@ def _written(rule: Json) -> str:
     return f"to {len(each(rule, 'to')) or 'all'} peers, ports {', '.join(ports) or 'all'}"
 
 
-def _to_names(graph: Graph, policy: Json) -> bool:
-    """Return whether a policy lets pods ask the cluster's DNS, or may: addresses are not compared."""
-    return any(
-        (not each(rule, "ports") or any(_is_dns(port) for port in each(rule, "ports")))
-        and (not each(rule, "to") or any(_is_resolver(graph, peer, policy) for peer in each(rule, "to")))
-        for rule in each(policy, "spec", "egress")
-    )
+def _asked_itself(graph: Graph) -> bool:
+    """Return whether pods ask kube-dns: it was read, and no cache of the nodes is seen to answer before it."""
+    return _front(graph) is not None and graph.get(ObjectRef("DaemonSet", _CACHE, SYSTEM)) is None
+
+
+def _to_names(graph: Graph, policy: Json, lost: bool) -> bool:
+    """Return whether a policy lets pods ask the cluster's DNS, or may.
+
+    Addresses are not compared. Another namespace may be the resolver's where kube-dns was not read, or where no log
+    says that lookups are `lost`; so may whoever is let be asked at the ports of DNS by name, where it was not read.
+    """
+    front = _front(graph)
+    for rule in each(policy, "spec", "egress"):
+        ports, peers = each(rule, "ports"), each(rule, "to")
+        if ports and not any(_is_dns(port) for port in ports):
+            continue
+        if not peers or (front is None and ports) or any(_is_resolver(graph, peer, policy) for peer in peers):
+            return True
+        if (front is None or not lost) and any(_elsewhere(graph, peer, policy) for peer in peers):
+            return True
+    return False
+
+
+def _elsewhere(graph: Graph, peer: Json, policy: Json) -> bool:
+    """Return whether a peer may be in another namespace than the policy."""
+    spaces = peer.get("namespaceSelector")
+    own = {"kubernetes.io/metadata.name": namespace_of(policy)}
+    return isinstance(spaces, dict) and texts(spaces, "matchLabels") != own
 
 
 def _is_dns(port: Json) -> bool:
@@ -145,12 +173,12 @@ def _asks(graph: Graph, workload: Json) -> Evidence | None:
     return None
 
 
-def _lost(graph: Graph, workload: Json) -> Evidence | None:
-    """Return the last line of a workload's logs that says that a name was not found."""
+def _lost(graph: Graph, workload: Json, under: str = "") -> Evidence | None:
+    """Return the last line of a workload's logs that says that a name (`under` a domain) was not found."""
     for pod in graph.pods(workload):
         for container in containers(pod):
             for line in reversed(graph.log(pod, container.name).splitlines()[-40:]):
-                if finds_no_host(line):
+                if finds_no_host(line) and under in line:
                     return evidence(pod, f"log of container {container.name}", graph.snapshot.time, line)
     return None
 
@@ -167,7 +195,8 @@ def no_resolver(graph: Graph) -> Iterator[Finding]:
     serving = [item for item in graph.endpoints(front) if at(item, "conditions", "ready") is not False]
     held, wrong = _corefile(graph), {}
     if held is not None:
-        wrong = _misread(graph, workload, str(at(held, "data", "Corefile", default="")))
+        text = str(at(held, "data", "Corefile", default=""))
+        wrong = _refused(graph, workload, text) or _unanswered(graph, text)
     if held is not None and wrong:
         yield _dns(graph, held, wrong.pop("why"), wrong, (_slices(graph, front, serving), *_said(graph, workload)))
     elif not serving and workload is not None:
@@ -195,11 +224,15 @@ def _corefile(graph: Graph) -> Json | None:
     return held if held is not None and at(held, "data", "Corefile") else None
 
 
-def _misread(graph: Graph, workload: Json | None, corefile: str) -> dict[str, str]:
-    """Return what is wrong with a Corefile (`why`), and where it is one word, that and what was meant; else nothing."""
+def _words(corefile: str) -> list[list[str]]:
+    return [line.split("#")[0].split() for line in corefile.splitlines()]
+
+
+def _refused(graph: Graph, workload: Json | None, corefile: str) -> dict[str, str]:
+    """Return which word of a Corefile CoreDNS says that it does not know (`why`), and what was meant; else nothing."""
     from rapidfuzz import fuzz
 
-    lines = [line.split("#")[0].split() for line in corefile.splitlines()]
+    lines = _words(corefile)
     for pod in graph.pods(workload) if workload else []:
         for container in containers(pod):
             said = _UNKNOWN.search(graph.log(pod, container.name))
@@ -207,15 +240,44 @@ def _misread(graph: Graph, workload: Json | None, corefile: str) -> dict[str, st
                 near = [name for name in _PLUGINS if fuzz.ratio(name, said["word"]) >= 80]
                 meant = {"word": said["word"], "meant": near[0]} if len(near) == 1 else {}
                 return {"why": f"{said['word']} is no directive of a Corefile"} | meant
-    zones = [words[1:] for words in lines if words[:1] == ["kubernetes"]]
-    if not zones:
-        return {} if any("import" in words for words in lines) else {"why": "the plugin kubernetes is not in it"}
-    if any(DOMAIN in words for words in zones):
-        return {}
-    for zone in (word for words in zones for word in words):
-        if fuzz.ratio(zone, DOMAIN) >= 80:
-            return {"why": f"it answers for {zone} and not for {DOMAIN}", "word": zone, "meant": DOMAIN}
     return {}
+
+
+def _unanswered(graph: Graph, corefile: str) -> dict[str, str]:
+    """Return for what a Corefile does not answer although a workload asks for it (`why`); else nothing."""
+    lines = _words(corefile)
+    zones = [words[1:] for words in lines if words[:1] == ["kubernetes"]]
+    names = [
+        word for words in zones for word in words if word != "{" and not word.endswith(".arpa") and "/" not in word
+    ]
+    if any("import" in words for words in lines) or any("{" in word for word in names):
+        return {}  # what else there is was not read
+    if DOMAIN in names or (zones and not names) or not any(_suffering(graph, f".svc.{DOMAIN}")):
+        return {}
+    if not zones:
+        return {"why": "the plugin kubernetes is not in it"}
+    zone = next((name for name in names if _misspelt(name)), "")
+    facts = {"word": zone, "meant": DOMAIN} if zone else {"zone": names[0]}
+    return {"why": f"it answers for {zone or ', '.join(names)} and not for {DOMAIN}"} | facts
+
+
+def _misspelt(zone: str) -> bool:
+    """Return whether a zone is the usual one with a slip: letters added to its words make a name of its own."""
+    from rapidfuzz.distance import OSA
+
+    said, meant = zone.split("."), DOMAIN.split(".")
+    if len(said) != len(meant) or all(word in label for word, label in zip(meant, said, strict=True)):
+        return False
+    return OSA.distance(zone, DOMAIN) <= 2
+
+
+def _suffering(graph: Graph, under: str = "") -> Iterator[tuple[ObjectRef, Evidence]]:
+    """Yield the workloads outside kube-system whose logs say that a name (`under` a domain) was not found."""
+    for pod in graph.heard:
+        workload = graph.workload(pod)
+        told = _lost(graph, workload, under) if namespace_of(pod) != SYSTEM else None
+        if told is not None:
+            yield ref(workload), told
 
 
 def _down(graph: Graph, front: Json, workload: Json) -> Finding:
@@ -246,19 +308,16 @@ def _said(graph: Graph, workload: Json | None) -> tuple[Evidence, ...]:
 
 
 def _dns(graph: Graph, subject: Json, why: str, facts: dict[str, str], pieces: tuple[Evidence, ...]) -> Finding:
-    suffering = {}
-    for pod in graph.heard:
-        workload = graph.workload(pod)
-        told = _lost(graph, workload) if namespace_of(pod) != SYSTEM else None
-        if told is not None:
-            suffering[ref(workload)] = told
-    spaces = {namespace_of(pod): None for pod in graph.all("Pod") if namespace_of(pod) != SYSTEM}
+    suffering = dict(_suffering(graph))
+    # A zone that may be the cluster's own explains who asks for another, and nobody else.
+    guessed = "zone" in facts
+    spaces = {namespace_of(pod): None for pod in graph.all("Pod") if namespace_of(pod) != SYSTEM and not guessed}
     what = "does not answer" if subject.get("kind") != "ConfigMap" else "does not answer for the cluster's names"
     return Finding(
         fault="NET-12",
         title=f"The cluster's DNS {what}: {ref(subject)}: {why}",
         object=ref(subject),
-        confidence=0.95,
+        confidence=0.6 if guessed else 0.95,
         evidence=(
             *((_text(graph, subject, why),) if subject.get("kind") == "ConfigMap" else ()),
             *pieces,
@@ -267,10 +326,19 @@ def _dns(graph: Graph, subject: Json, why: str, facts: dict[str, str], pieces: t
         facts=facts,
         related=tuple(suffering),
         explains=(ref(subject), *suffering, *(ObjectRef("Namespace", name) for name in spaces)),
-        advice="Restore the Corefile as it was before its last change, and let the pods read it."
-        if subject.get("kind") == "ConfigMap"
-        else "Let its pods run again; every name of the cluster depends on them.",
+        advice=_to_do(subject, facts, guessed),
     )
+
+
+def _to_do(subject: Json, facts: dict[str, str], guessed: bool) -> str:
+    if subject.get("kind") != "ConfigMap":
+        return "Let its pods run again; every name of the cluster depends on them."
+    if guessed:
+        return (
+            f"See which clusterDomain the kubelets' configuration says: if it is {facts['zone']}, who asks for names "
+            f"under {DOMAIN} has to ask for them under {facts['zone']}, and the Corefile is right as it is."
+        )
+    return "Restore the Corefile as it was before its last change, and let the pods read it."
 
 
 def _text(graph: Graph, held: Json, why: str) -> Evidence:

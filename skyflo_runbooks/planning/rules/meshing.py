@@ -41,11 +41,16 @@ def go_on_or_back(case: Case) -> Repair:
 
 
 def admit_identity(case: Case) -> Repair:
-    """Admit the one identity that asks; where TLS is what is lacking, no policy is loosened."""
+    """Admit the one identity that asks, at the Service's ports, where the policy is about this one workload.
+
+    Where TLS is what is lacking, or others are behind the policy too, no policy is loosened.
+    """
     facts = case.finding.facts
     if "principal" not in facts:
         return Repair(advice=_advice(case))
-    rule: Json = {"from": [{"source": {"principals": [facts["principal"]]}}]}
+    source: Json = {"principals": [facts["principal"]]}
+    ports = facts["ports"].split(",")
+    rule: Json = {"from": [{"source": source}], "to": [{"operation": {"ports": ports}}]}
     add: Json = {"op": "add", "path": "/spec/rules/-", "value": rule}
     if not each(case.workload, "spec", "rules"):
         add = {"op": "add", "path": "/spec/rules", "value": [rule]}

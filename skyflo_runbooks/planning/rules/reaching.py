@@ -43,7 +43,9 @@ def any_node(case: Case) -> Repair:
 
 
 def let_names_out(case: Case) -> Repair:
-    """Let the policy's pods ask the cluster's DNS, and nothing else."""
+    """Let the policy's pods ask the cluster's DNS, and nothing else; where that is, has to have been read."""
+    if "resolver" not in case.finding.facts:
+        return Repair(advice=_advice(case))
     space = case.graph.get(ObjectRef("Namespace", SYSTEM))
     if space is not None and texts(space, "metadata", "labels").get("kubernetes.io/metadata.name") != SYSTEM:
         return Repair(advice=_advice(case))
