@@ -8,6 +8,8 @@ Rules:
   4. `healthy` says what was looked at and is well. Nothing wrong was found exactly if there are neither findings nor
      unknowns.
   5. Each piece of evidence has an id, e1, e2 … in the order of the findings.
+  6. What somebody set on purpose (a CronJob that is suspended, a canary's partition) and nothing suffers from is a
+     finding where the words name it, or its namespace was given; elsewhere a note. It comes after faults.
 """
 
 import re
@@ -19,9 +21,10 @@ from skyflo_runbooks.diagnosis.collapse import collapse
 from skyflo_runbooks.diagnosis.graph import Graph, ref
 from skyflo_runbooks.diagnosis.pods import containers, name_of, ready, replicas
 from skyflo_runbooks.diagnosis.rules import RULES, Rule
+from skyflo_runbooks.diagnosis.rules.base import INTENT
 from skyflo_runbooks.diagnosis.snapshot import Gap, Snapshot, seconds_between
 from skyflo_runbooks.diagnosis.symptoms import NEEDS, Symptom, available, symptoms
-from skyflo_runbooks.diagnosis.words import Place, guesses, name_like, nearest, place
+from skyflo_runbooks.diagnosis.words import Place, guesses, name_like, nearest, place, tokens
 from skyflo_runbooks.model.finding import Diagnosis, Finding
 from skyflo_runbooks.model.incident import Incident
 from skyflo_runbooks.model.json import Json
@@ -38,7 +41,9 @@ def diagnose(snapshot: Snapshot, incident: Incident, *, rules: Sequence[Rule] = 
     graph = Graph(snapshot)
     where = located(graph, incident)
     causes, unexplained = collapse([found for rule in rules for found in rule.find(graph)], list(symptoms(graph)))
-    here = [cause for cause in causes if _felt_here(where, cause)]
+    felt = [cause for cause in causes if _felt_here(where, cause)]
+    meant = [cause for cause in felt if _as_meant(where, incident, cause)]
+    here = [cause for cause in felt if cause not in meant]
     ordered = sorted(here, key=lambda cause: _effect(where, cause), reverse=True)
     findings = numbered([_reported(graph, cause, where) for cause in ordered])
     open_questions, asides = _unexplained(where, unexplained)
@@ -56,6 +61,7 @@ def diagnose(snapshot: Snapshot, incident: Incident, *, rules: Sequence[Rule] = 
             *_strangers(graph, incident, where),
             *_nothing_there(graph, where, findings),
             *asides,
+            *(f"Somebody set this, and nothing suffers from it that can be seen: {cause.title}." for cause in meant),
             *not_read,
         ),
     )
@@ -95,12 +101,26 @@ def _felt_here(where: Place, cause: Finding) -> bool:
     return any(_concerns(where, item) for item in felt) if felt else not where.namespaces
 
 
-def _effect(where: Place, cause: Finding) -> tuple[bool, bool, bool, float, int]:
-    """Order causes: of a named object, of one that leads to a named one, where hinted, by certainty and by reach."""
+def _as_meant(where: Place, incident: Incident, cause: Finding) -> bool:
+    """Return whether a cause is what somebody set on purpose, and nobody asked about it (rule 6)."""
+    if INTENT not in cause.facts or cause.consequences:
+        return False
+    if cause.object.name in tokens(incident.text) or cause.namespace in incident.namespaces:
+        return False
+    if where.objects:
+        return not {cause.object, *cause.related, *cause.explains} & set(where.objects)
+    return cause.namespace not in where.namespaces
+
+
+def _effect(where: Place, cause: Finding) -> tuple[bool, bool, bool, bool, float, int]:
+    """Order causes: faults before what somebody set.
+
+    Then of a named object, of one that leads to a named one, where hinted, by certainty and by reach.
+    """
     related = any(item in where.objects for item in cause.related)
     hinted = cause.namespace in where.hinted
     named = any(item in where.objects for item in (cause.object, *cause.explains))
-    return named, related, hinted, cause.confidence, len(cause.consequences)
+    return INTENT not in cause.facts, named, related, hinted, cause.confidence, len(cause.consequences)
 
 
 def _fronts(cause: Finding) -> list[ObjectRef]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from skyflo_runbooks.diagnosis.graph import Graph, ref
 from skyflo_runbooks.diagnosis.pods import condition, containers, each, name_of, namespace_of, pod_spec, whole
-from skyflo_runbooks.diagnosis.rules.base import Rule, evidence
+from skyflo_runbooks.diagnosis.rules.base import INTENDED, INTENT, Rule, evidence
 from skyflo_runbooks.model.finding import Evidence, Finding
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
@@ -205,7 +205,9 @@ def cron_suspended(graph: Graph) -> Iterator[Finding]:
     for cron in graph.all("CronJob"):
         active = [job for job in graph.owned(cron) if job.get("kind") == "Job" and whole(job, "status", "active")]
         if at(cron, "spec", "suspend", default=False):
-            yield _cron(graph, cron, "is suspended", "spec.suspend", "true", {"suspend": "true"})
+            yield _cron(
+                graph, cron, "is suspended", "spec.suspend", "true", {"suspend": "true", INTENT: "spec.suspend"}
+            )
         elif any(event.get("reason") == "TooManyMissedTimes" for event in graph.events(cron)):
             yield _cron(graph, cron, "missed too many runs", "event TooManyMissedTimes", "more than 100 missed", {})
         elif at(cron, "spec", "concurrencyPolicy") == "Forbid" and any(
@@ -221,7 +223,7 @@ def _cron(graph: Graph, cron: Json, why: str, part: str, text: str, facts: dict[
         fault="JOB-02",
         title=f"{ref(cron)} does not run: it {why}",
         object=ref(cron),
-        confidence=0.9 if facts else 0.85,
+        confidence=INTENDED if facts else 0.85,
         evidence=(
             evidence(cron, part, graph.snapshot.time, text),
             evidence(cron, "status.lastScheduleTime", graph.snapshot.time, last),

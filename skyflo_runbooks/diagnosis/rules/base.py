@@ -20,6 +20,9 @@ from skyflo_runbooks.model.objects import ObjectRef
 
 # A line of evidence is shown in full up to here; logs and messages can be of any length.
 LONGEST = 400
+# The fact that says which field somebody set on purpose, and how sure it is that this is a fault all the same.
+INTENT = "intended"
+INTENDED = 0.5
 
 
 class Rule(msgspec.Struct, frozen=True):

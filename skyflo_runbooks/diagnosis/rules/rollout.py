@@ -22,7 +22,16 @@ from skyflo_runbooks.diagnosis.pods import (
     texts,
     whole,
 )
-from skyflo_runbooks.diagnosis.rules.base import Rule, current, deployed, event_time, evidence, services
+from skyflo_runbooks.diagnosis.rules.base import (
+    INTENDED,
+    INTENT,
+    Rule,
+    current,
+    deployed,
+    event_time,
+    evidence,
+    services,
+)
 from skyflo_runbooks.model.finding import Evidence, Finding
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
@@ -84,12 +93,12 @@ def paused(graph: Graph) -> Iterator[Finding]:
             fault="ROL-02",
             title=f"{ref(workload)} is paused: its present template was not rolled out",
             object=ref(workload),
-            confidence=0.92,
+            confidence=INTENDED,
             evidence=(
                 evidence(workload, "spec.paused", _moved(said) or graph.snapshot.time, "true"),
                 evidence(workload, "status", graph.snapshot.time, f"{updated} of {replicas(workload)} pods are of it"),
             ),
-            facts={"paused": "true"},
+            facts={"paused": "true", INTENT: "spec.paused"},
             related=(*_pods(graph, workload), *services(graph, workload)),
             advice="Somebody paused it: ask why before it is resumed.",
         )
@@ -195,7 +204,7 @@ def set_blocked(graph: Graph) -> Iterator[Finding]:
                 fault="ROL-05",
                 title=f"The update of {ref(workload)} stands still: {why}",
                 object=ref(workload),
-                confidence=0.92,
+                confidence=INTENDED if INTENT in facts else 0.92,
                 evidence=(
                     evidence(workload, "status", graph.snapshot.time, _revisions(workload)),
                     *pieces,
@@ -217,7 +226,8 @@ def _holds(graph: Graph, workload: Json, update: str) -> tuple[str, dict[str, st
     now = graph.snapshot.time
     if at(workload, "spec", "updateStrategy", "type") == "OnDelete":
         piece = evidence(workload, "spec.updateStrategy", now, "OnDelete")
-        return "OnDelete waits for somebody to delete the old pods", {"hold": "OnDelete"}, (piece,)
+        facts = {"hold": "OnDelete", INTENT: "spec.updateStrategy"}
+        return "OnDelete waits for somebody to delete the old pods", facts, (piece,)
     partition = whole(workload, "spec", "updateStrategy", "rollingUpdate", "partition")
     old = [pod for pod in graph.pods(workload) if labels_of(pod).get("controller-revision-hash") != update]
     broken = [pod for pod in old if not ready(pod) and not leaving(pod)]
@@ -227,7 +237,8 @@ def _holds(graph: Graph, workload: Json, update: str) -> tuple[str, dict[str, st
         return text, {"hold": "pod", "pod": name_of(broken[0])}, (piece,)
     if partition and old:
         piece = evidence(workload, "spec.updateStrategy", now, f"partition {partition}")
-        return f"partition {partition} keeps {len(old)} pods on the old revision", {"hold": "partition"}, (piece,)
+        facts = {"hold": "partition", INTENT: "spec.updateStrategy"}
+        return f"partition {partition} keeps {len(old)} pods on the old revision", facts, (piece,)
     return None
 
 
