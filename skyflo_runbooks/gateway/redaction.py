@@ -3,8 +3,8 @@
 What is masked, wherever it stands in a result, an argument, an error or a log line:
   1. the data of Secrets, and the annotation in which `kubectl apply` repeats it
   2. a literal environment variable, or any member of an object, whose name says that it is secret
-  3. in text: assignments to such names, Authorization headers, user:password in URLs, JSON web tokens, well-known
-     token shapes, private keys; also of those that a cut has left half of
+  3. in text: assignments to such names, arguments of such flags and user:password in URLs (`spelled`), Authorization
+     headers, JSON web tokens, well-known token shapes, private keys; also of those that a cut has left half of
 
 A masked value travels as `«masked:REFERENCE»`. The reference is an HMAC under a key of this process, so that equal
 values look equal and nothing else shows; `resolve` gives the value back inside the gateway, and only there. A value
@@ -13,6 +13,7 @@ look secret, and what the API server says of it is shown.
 """
 
 import hmac
+import itertools
 import json
 import re
 import secrets
@@ -21,6 +22,7 @@ from typing import Any
 
 from skyflo_mcp.kubernetes.pem import key_lines
 
+from skyflo_runbooks.gateway import spelled
 from skyflo_runbooks.model.entry import ENTRY
 from skyflo_runbooks.model.errors import BadInput
 from skyflo_runbooks.model.json import Json
@@ -32,12 +34,11 @@ _SIZE = re.compile(r"\(\d+ bytes\)")
 _SHORTEST = 4
 # So many characters at the beginning of a value that was given back are taken for it.
 _CUT = 6
+# What stands beside a mark and is shorter is punctuation.
+_PIECE = 3
 # A line of a private key is no shorter.
 _LINE = 60
-_NAME = (
-    r"(?:pass(?:word|wd|phrase)?|token|api[_-]?key|secret|secret[_-]?key|access[_-]?key|private[_-]?key|credentials?)"
-)
-_SECRET_NAME = re.compile(rf"(?:^|[_.-]|[a-z](?=[A-Z])){_NAME}$", re.IGNORECASE)
+_SECRET_NAME = re.compile(rf"(?:^|[_.-]|[a-z](?=[A-Z]))(?:{spelled.NAME})$", re.IGNORECASE)
 # Names of references to Secrets and of settings about tokens are not values, but where somebody names his own data.
 _NOT_A_VALUE = {"secret", "imagePullSecret", "automountServiceAccountToken", "continue", "token"}
 _DATA = ("data", "binaryData", "stringData")
@@ -46,15 +47,21 @@ _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 # writes a log could stop the gateway with a pattern that looks through the rest of a text from every place in it.
 _TEXT = (
     re.compile(r"(?P<keep>-----BEGIN [A-Z ]*PRIVATE KEY-----)(?P<value>.*?)(?=-----END|\Z)", re.DOTALL),
-    re.compile(r"(?P<keep>\bAuthorization\s*[:=]\s*(?:Bearer|Basic)\s+)(?P<value>[^\s\"',]+)", re.IGNORECASE),
-    re.compile(r"(?P<keep>://[^\s:/@]*:)(?P<value>[^\s/@]+)(?=@)"),
+    re.compile(
+        r"(?P<keep>\bAuthorization\\*[\"']?\s*+[:=]\s*+\\*[\"']?(?:Bearer|Basic)\s+)(?P<value>[^\s\"',\\]+)",
+        re.IGNORECASE,
+    ),
     re.compile(r"(?P<keep>)(?P<value>\beyJ[\w-]{8,}(?:\.[\w-]*){0,2})"),
     re.compile(r"(?P<keep>)(?P<value>\b(?:AKIA[0-9A-Z]{16}|gh[pousr]_\w{30,}|xox[abprs]-[\w-]{10,}|sk-[\w-]{20,}))"),
+    re.compile(r"(?P<keep>)(?P<value>\b(?:glpat-[\w-]{20,}|npm_[A-Za-z0-9]{30,}|AIza[\w-]{35,}))"),
+    re.compile(r"(?P<keep>\bhooks\.slack\.com/services/)(?P<value>[\w/]{8,})"),
+    # The user and password of a registry, as Docker's configuration writes them.
+    re.compile(r"(?P<keep>\bauth\\{0,8}\"\s{0,9}:\s{0,9}\\{0,8}\")(?P<value>[A-Za-z0-9+/=_-]{12,})"),
     # Where a text ends, the beginning of one. Those that are longer were found above.
     re.compile(
         r"(?P<keep>)(?P<value>\b(?:AKIA[0-9A-Z]{2,15}|gh[pousr]_\w{4,29}|xox[abprs]-[\w-]{2,9}|sk-[\w-]{6,19}))(?=…|\Z)"
     ),
-    re.compile(rf"(?P<keep>{_NAME}[\"']?\s*[=:]\s*[\"']?)(?P<value>(?!«masked)[^\s\"',;&}}]{{3,}})", re.IGNORECASE),
+    re.compile(r"(?P<keep>)(?P<value>\b(?:glpat-[\w-]{4,19}|npm_[A-Za-z0-9]{16,29}|AIza[\w-]{8,34}))(?=…|\Z)"),
 )
 
 
@@ -73,7 +80,7 @@ class Redactor:
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, list | tuple):
-            return [self.mask(item) for item in value]
+            return [self._item(before, item) for before, item in zip((None, *value), value, strict=False)]
         if isinstance(value, dict):
             return self._mapping(value)
         return value
@@ -81,9 +88,37 @@ class Redactor:
     def text(self, text: str) -> str:
         """Return text with secrets in it masked."""
         text = self.literally(text, self._given)
-        for pattern in _TEXT:
-            text = pattern.sub(lambda found: found["keep"] + self.reference(found["value"]), text)
+        text = self._within(_TEXT[0], text)
+        for spans in (spelled.assigned, spelled.in_urls):
+            text = self._spans(text, spans(text))
+        for pattern in _TEXT[1:]:
+            text = self._within(pattern, text)
         return self._without_keys(text) if len(text) > _LINE else text
+
+    def _within(self, pattern: re.Pattern[str], text: str) -> str:
+        return pattern.sub(lambda found: found["keep"] + self._hidden(found["value"]), text)
+
+    def _spans(self, text: str, spans: Iterable[spelled.Span]) -> str:
+        parts, done = list[str](), 0
+        for start, end in spans:
+            parts += text[done:start], self._hidden(text[start:end])
+            done = end
+        return "".join((*parts, text[done:]))
+
+    def _hidden(self, value: str) -> str:
+        """Return what stands for a value of which parts may be masked already: a mark within a mark is not resolved."""
+        if MARK.search(value) is None:
+            return self.reference(value)
+        ends = [0, *(place for found in MARK.finditer(value) for place in found.span()), len(value)]
+        pieces = [value[start:end] for start, end in itertools.pairwise(ends)]
+        return "".join(self.reference(one) if len(one) >= _PIECE else one for one in pieces)
+
+    def _item(self, before: Any, item: Any) -> Any:
+        """Return an item of a list masked; after a flag that is named like a secret all of it."""
+        hidden = isinstance(before, str) and isinstance(item, str) and spelled.is_flag(before)
+        if hidden and not item.startswith("-") and not spelled.is_place(item):
+            return self.reference(item)
+        return self.mask(item)
 
     def _without_keys(self, text: str) -> str:
         """Return text with the lines of private keys masked whose block begins, or ends, outside of it."""
