@@ -144,20 +144,26 @@ async def secrets(taker: Taker, objects: dict[str, list[Json]]) -> None:
     }
     wanted |= {("Secret", space) for space in _made_by_helm(objects)}
     served = serves(objects)
+    # Whatever its type is, it exists: not everybody who makes a certificate says that it is one.
+    needed = wanted | {("Secret", space) for space, _ in served}
     lists = [
-        (kind, space) for kind in ("ConfigMap", "Secret") for space in _spaces({s for k, s in wanted if k == kind})
+        (kind, space) for kind in ("ConfigMap", "Secret") for space in _spaces({s for k, s in needed if k == kind})
     ]
-    names, certificates = await asyncio.gather(
-        asyncio.gather(*(_metadata(taker, kind, space) for kind, space in lists)),
-        _certificates(taker, served),
+    names, typed = await asyncio.gather(
+        asyncio.gather(*(_metadata(taker, kind, space) for kind, space in lists)), _typed(taker, served)
     )
     held = {(item["kind"], namespace_of(item), name_of(item)): item for found in names for item in found}
     for item in objects.get("ConfigMap", []):
         known = held.pop(("ConfigMap", namespace_of(item), name_of(item)), None)
         if known is not None:
             item["metadata"]["managedFields"] = known["metadata"]["managedFields"]
+    there = {key[1:]: item for key, item in held.items() if key[0] == "Secret"}
+    certificates = await _certificates(taker, served & (there.keys() | typed), typed)
     seen = {(namespace_of(item), name_of(item)) for item in certificates}
-    others = [item for key, item in held.items() if key[0] == "Secret" and key[1:] not in seen]
+    asked = _spaces({space for kind, space in wanted if kind == "Secret"})
+    others = [
+        item for key, item in there.items() if key not in seen and (key in served or key[0] in asked or "" in asked)
+    ]
     if others or certificates:
         objects["Secret"] = [*certificates, *others]
 
@@ -198,20 +204,25 @@ async def _metadata(taker: Taker, kind: str, namespace: str, *, field_selector: 
     return list(listing.items) if listing is not None else []
 
 
-async def _certificates(taker: Taker, served: set[tuple[str, str]]) -> list[Json]:
-    """Return what is served, and the other certificates of those namespaces, which could serve instead."""
-    spaces = _spaces({space for space, _ in served})
-    lists = await asyncio.gather(*(_metadata(taker, "Secret", space, field_selector=_TLS) for space in spaces))
-    there = {(namespace_of(item), name_of(item)) for found in lists for item in found}
+async def _typed(taker: Taker, served: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Return the Secrets that say that they hold a certificate, where one is served."""
     concerned = {space for space, _ in served}
-    there = {item for item in there if item[0] in concerned}
-    chosen = [*sorted(served & there), *sorted(there - served)][:CERTIFICATES]
-    if len(there) > CERTIFICATES:
+    lists = await asyncio.gather(
+        *(_metadata(taker, "Secret", space, field_selector=_TLS) for space in _spaces(concerned))
+    )
+    there = {(namespace_of(item), name_of(item)) for found in lists for item in found}
+    return {item for item in there if item[0] in concerned}
+
+
+async def _certificates(taker: Taker, served: set[tuple[str, str]], typed: set[tuple[str, str]]) -> list[Json]:
+    """Return what is served, and the other certificates of those namespaces, which could serve instead."""
+    chosen = [*sorted(served), *sorted(typed - served)]
+    if len(chosen) > CERTIFICATES:
         taker.gaps.append(Gap("Secret", "", f"only {CERTIFICATES} certificates were read"))
     answers = await asyncio.gather(
         *(
             taker.ask("Secret", space, lambda s=space, n=name: taker.reader.certificate(s, n), quiet=True)  # type: ignore[misc]
-            for space, name in chosen
+            for space, name in chosen[:CERTIFICATES]
         )
     )
     return [answer for answer in answers if answer is not None]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from skyflo_runbooks.diagnosis import Snapshot, diagnose, investigate, take
+from skyflo_runbooks.diagnosis import Snapshot, diagnose, investigate, pointed, take
 from skyflo_runbooks.diagnosis.snapshot import Load, Throttle, Usage
 from skyflo_runbooks.diagnosis.take import ADDED, LOGS_PER_WORKLOAD, failing
 from skyflo_runbooks.model.errors import BadInput, NotAllowed, Unknown, Unreachable
@@ -363,3 +363,34 @@ async def test_where_namespaces_may_not_be_listed_the_given_one_is_read() -> Non
 
     assert [item.fault for item in diagnosis.findings] == ["CON-07"]
     assert "Namespace could not be read: forbidden." in diagnosis.notes
+
+
+async def test_a_certificate_that_does_not_say_so_exists() -> None:
+    """A Secret of type Opaque is served as any other is; nothing else of that type is kept."""
+    scene = world.snapshot([*scenes.serving(Names()), *scenes.entrance(Names(), "made-by-hand")])
+    made = {**scenes.certificate(Names(), "made-by-hand", ends="2027-01-01T00:00:00Z"), "type": "Opaque"}
+    other = {**scenes.certificate(Names(), "other", ends="2027-01-01T00:00:00Z"), "type": "Opaque"}
+    scene.objects["Secret"] = [made, other]
+
+    found = await take(Memory(scene), ["checkout"])
+
+    assert found.objects["Secret"] == [made]
+    assert diagnose(found, Incident("?")).findings == ()
+    made["certificate"]["notAfter"] = "2026-01-01T00:00:00Z"
+    found = await take(Memory(scene), ["checkout"])
+    assert [item.fault for item in diagnose(found, Incident("?")).findings] == ["NET-09"]
+
+
+async def test_what_is_served_and_was_not_read_exists() -> None:
+    """Above the bound, their names remain."""
+    names = [f"tls-{number}" for number in range(pointed.CERTIFICATES + 3)]
+    scene = world.snapshot([*scenes.serving(Names()), *scenes.entrance(Names(), names[0])])
+    entrance = scene.objects["Ingress"][0]
+    entrance["spec"]["tls"] = [{"hosts": ["shop.example"], "secretName": name} for name in names]
+    scene.objects["Secret"] = [scenes.certificate(Names(), name, ends="2027-01-01T00:00:00Z") for name in names]
+
+    found = await take(Memory(scene), ["checkout"])
+
+    assert {item["metadata"]["name"] for item in found.objects["Secret"]} == set(names)
+    assert len([item for item in found.objects["Secret"] if "certificate" in item]) == pointed.CERTIFICATES
+    assert diagnose(msgspec.structs.replace(found, gaps=()), Incident("?")).findings == ()
