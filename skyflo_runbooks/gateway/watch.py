@@ -45,6 +45,7 @@ _EXPECTED = {
     "quota_kept": "nothing is used beyond the quota",
     "below_maximum": "fewer replicas wanted than the maximum",
     "claim_bound": "bound, with the size that is asked for",
+    "eviction_allowed": "one pod may be evicted",
     "certificate_valid": "valid now and for {days} more days",
 }
 

@@ -131,6 +131,11 @@ def claim_bound(name: str, *, namespace: str) -> Check:
     return Check("claim_bound", {"name": name, "namespace": namespace})
 
 
+def eviction_allowed(name: str, *, namespace: str) -> Check:
+    """Eventually: the PodDisruptionBudget lets a pod be evicted, or did and waits for the one in its place."""
+    return Check("eviction_allowed", {"name": name, "namespace": namespace})
+
+
 def certificate_valid(secret: str, *, namespace: str, days: int = 14) -> Check:
     """Steadily: every certificate in the Secret's tls.crt is valid now and for `days` more days."""
     return Check("certificate_valid", {"secret": secret, "namespace": namespace, "days": days})
@@ -155,6 +160,7 @@ CATALOGUE: dict[str, Callable[..., Check]] = {
         quota_kept,
         below_maximum,
         claim_bound,
+        eviction_allowed,
         certificate_valid,
     )
 }

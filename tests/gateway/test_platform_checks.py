@@ -20,10 +20,13 @@ def _kind(kind: str, plural: str) -> Json:
     return {"kind": kind, "name": plural, "namespaced": True, "verbs": ["get", "list"]}
 
 
-_SCALING = {"groupVersion": "autoscaling/v2", "version": "v2"}
+_ADDED = [
+    {"name": "autoscaling", "versions": [{"groupVersion": "autoscaling/v2", "version": "v2"}]},
+    {"name": "policy", "versions": [{"groupVersion": "policy/v1", "version": "v1"}]},
+]
 KINDS: dict[str, Json] = {
     **DISCOVERY,
-    "/apis": {"groups": [*DISCOVERY["/apis"]["groups"], {"name": "autoscaling", "versions": [_SCALING]}]},
+    "/apis": {"groups": [*DISCOVERY["/apis"]["groups"], *_ADDED]},
     "/api/v1": {
         **DISCOVERY["/api/v1"],
         "resources": [
@@ -36,6 +39,10 @@ KINDS: dict[str, Json] = {
     "/apis/autoscaling/v2": {
         "groupVersion": "autoscaling/v2",
         "resources": [_kind("HorizontalPodAutoscaler", "horizontalpodautoscalers")],
+    },
+    "/apis/policy/v1": {
+        "groupVersion": "policy/v1",
+        "resources": [_kind("PodDisruptionBudget", "poddisruptionbudgets")],
     },
 }
 
@@ -218,3 +225,31 @@ async def test_a_chain_is_as_good_as_its_worst() -> None:
     held = secret("tls", "shop", issuer, ends=NOW + timedelta(days=90))
     found = await look(check.certificate_valid("tls", namespace="shop"), held)
     assert (found.holds, "issuer.example.com" in found.observed) == ("no", True)
+
+
+def budget(allowed: int, healthy: int, least: int, expected: int, *, seen: int = 2) -> Json:
+    """A PodDisruptionBudget as its controller counted it, last at generation `seen`."""
+    status = {"disruptionsAllowed": allowed, "currentHealthy": healthy, "desiredHealthy": least}
+    found = thing("PodDisruptionBudget", "b", status={**status, "expectedPods": expected, "observedGeneration": seen})
+    found["metadata"]["generation"] = 2
+    return found
+
+
+@pytest.mark.parametrize(
+    ("held", "holds"),
+    [
+        (budget(1, 3, 2, 3), "yes"),
+        (budget(0, 2, 2, 3), "yes"),
+        (budget(0, 2, 2, 2), "no"),
+        (budget(0, 1, 2, 2), "no"),
+        (budget(0, 1, 2, 3), "no"),
+        (budget(0, 0, 0, 0), "no"),
+        (budget(1, 2, 1, 2, seen=1), "no"),
+        (thing("PodDisruptionBudget", "b", status={}), "unknown"),
+        (thing("PodDisruptionBudget", "b"), "unknown"),
+    ],
+    ids=["allowed", "one-away", "as-many-as-needed", "ill", "too-few", "no-pods", "not-counted", "empty", "no-status"],
+)
+async def test_eviction_allowed(held: Json, holds: str) -> None:
+    """One may go, or has just gone; before the repair neither, however well the pods are."""
+    assert (await look(check.eviction_allowed("b", namespace="shop"), held)).holds == holds

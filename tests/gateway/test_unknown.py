@@ -38,6 +38,7 @@ CHECKS: dict[str, Check] = {
     "quota_kept": check.quota_kept("checkout-quota", namespace=NS),
     "below_maximum": check.below_maximum("payment-service", namespace=NS),
     "claim_bound": check.claim_bound("ledger", namespace=NS),
+    "eviction_allowed": check.eviction_allowed("payment-service", namespace=NS),
     "certificate_valid": check.certificate_valid("payment-gateway", namespace=NS),
 }
 App = Callable[[Any, Any, Any], Awaitable[None]]

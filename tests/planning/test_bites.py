@@ -88,6 +88,7 @@ async def test_the_rule_that_admits_the_client_is_looked_for() -> None:
     ("fault", "check", "looked"),
     [
         ("STO-04", "claim_bound", {}),
+        ("AUT-05", "eviction_allowed", {"name": "at-least-two"}),
         ("NET-11", "field_equals", {"value": "kube-system"}),
         ("CON-17", "field_equals", {"value": None}),
     ],

@@ -81,6 +81,20 @@ async def claim_bound(view: View, *, name: str, namespace: str) -> Seen:
     return seen(phase == "Bound" and not _more(asked, holds), said)
 
 
+async def eviction_allowed(view: View, *, name: str, namespace: str) -> Seen:
+    """A drain takes what is allowed at once: while a pod is away, the budget must want fewer than there should be."""
+    budget = await view.get("PodDisruptionBudget", name, namespace)
+    names = ("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods")
+    counts = [at(budget, "status", key) for key in names]
+    if not all(isinstance(one, int) for one in counts):
+        return "unknown", f"budget {name} has not been counted yet", ()
+    allowed, healthy, least, expected = counts
+    said = f"{allowed} may be evicted: {healthy} of {expected} healthy, {least} needed"
+    if at(budget, "status", "observedGeneration") != at(budget, "metadata", "generation"):
+        return seen(False, f"not counted by its present rule yet; {said}")
+    return seen(expected > 0 and (allowed > 0 or least <= healthy < expected), said)
+
+
 async def certificate_valid(view: View, *, secret: str, namespace: str, days: int) -> Seen:
     """By the cluster's clock. The key is not looked at, and no client's trust in the issuer is judged."""
     found = certificates(await view.get("Secret", secret, namespace))
@@ -92,7 +106,15 @@ async def certificate_valid(view: View, *, secret: str, namespace: str, days: in
 
 OBSERVERS: dict[str, Callable[..., Awaitable[Seen]]] = {
     function.__name__: function
-    for function in (node_ready, node_drained, quota_kept, below_maximum, claim_bound, certificate_valid)
+    for function in (
+        node_ready,
+        node_drained,
+        quota_kept,
+        below_maximum,
+        claim_bound,
+        eviction_allowed,
+        certificate_valid,
+    )
 }
 
 

@@ -71,16 +71,19 @@ def room_to_evict(case: Case) -> Repair:
     facts, ways = case.finding.facts, list[Way]()
     kind, namespace, name = facts["workload"].split("/")
     subject = ObjectRef(kind, name, namespace)
+    freed = build("eviction_allowed", [case.finding.object.name], {"namespace": param("namespace")})
     if "replicas" in facts:
         arguments: Json = {"kind": kind, "namespace": param("namespace"), "name": name, "replicas": param("replicas")}
         title = f"Scale {subject} to {facts['replicas']}"
         why = "Its budget wants as many pods as there are; with one more, one may leave."
         count = Parameter("replicas", "int", int(facts["replicas"]), "pods, one more than the budget wants")
-        ways.append(one(case, "k8s_scale", arguments, title, why, parameters=(count,), subject=subject))
+        ways.append(
+            one(case, "k8s_scale", arguments, title, why, checks=(freed,), parameters=(count,), subject=subject)
+        )
     if "allow" in facts:
         patch: Json = {"spec": {"maxUnavailable": 1, "minAvailable": None}}
         why = "One pod at a time may leave; the others stay, as the budget is there for."
-        held = (check_of(case, "field_equals", path="/spec/maxUnavailable", value=1),)
+        held = (check_of(case, "field_equals", path="/spec/maxUnavailable", value=1), freed)
         ways.append(merge(case, patch, "Allow one disruption at a time", why, checks=held))
     return Repair(ways=tuple(ways), advice=_advice(case))
 

@@ -95,6 +95,7 @@ _CHECKS: dict[str, Callable[[Json], str]] = {
     "quota_kept": lambda values: f"nothing used beyond quota {values.get('name')}",
     "below_maximum": lambda values: f"autoscaler {values.get('name')} measures, and stays below its maximum",
     "claim_bound": lambda values: f"claim {values.get('name')} is bound",
+    "eviction_allowed": lambda values: f"budget {values.get('name')} lets a pod be evicted",
     "certificate_valid": lambda values: (
         f"certificate in {values.get('secret')} valid for {values.get('days', 14)} days"
     ),
