@@ -4,12 +4,17 @@ import json
 import os
 import subprocess
 import sys
+import sysconfig
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import skyflo_kernel
+import skyflo_mcp
 from skyflo_kernel.sandbox import landlock
-from skyflo_kernel.sandbox.fence import fenced
+from skyflo_kernel.sandbox.fence import fenced, own_code
 
+import skyflo_runbooks
 from skyflo_runbooks.cli import config
 from skyflo_runbooks.cli.environment import Environment
 from skyflo_runbooks.cli.serve import settings_of
@@ -45,9 +50,11 @@ def _landlock() -> None:
         needs.missing("Landlock", "a Linux kernel 5.13 or newer with the landlock security module")
 
 
-def looked(denied: list[Path], *paths: Path) -> dict[str, object]:
+def looked(denied: list[Path], *paths: Path, kept: Sequence[Path] = ()) -> dict[str, object]:
     """Return which paths a fenced program could read, and whether it could write the last."""
-    command = [*fenced(denied), sys.executable, "-S", "-c", LOOK, *map(str, paths)]
+    launched = fenced(denied)
+    more = [part for path in kept for part in ("--keep", str(path))]
+    command = [*launched[:-1], *more, launched[-1], sys.executable, "-S", "-c", LOOK, *map(str, paths)]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
     found: dict[str, object] = json.loads(ran.stdout)
     return found
@@ -112,3 +119,53 @@ async def test_a_server_behind_it_serves(tmp_path: Path) -> None:
         assert (await foreign.standing())[0].fenced
     finally:
         await foreign.aclose()
+
+
+def test_the_gateways_own_code_cannot_be_changed(tmp_path: Path) -> None:
+    """What is put among the installed packages, or into a module, would run outside at the next start."""
+    packages = Path(sysconfig.get_path("purelib"))
+    copied = tmp_path / "site-packages"
+    copied.mkdir()
+    module = copied / "module.py"
+    module.write_text("x")
+    for tried in (packages / "skyflo-fence-test.pth", Path(landlock.__file__).parent / "skyflo_fence_test.py"):
+        assert looked([], module, tried) == {"read": [True], "written": False}
+        assert not tried.exists()
+    assert looked([], module, copied / "new.pth", kept=[copied]) == {"read": [True], "written": False}
+    assert looked([], module, module, kept=[copied])["written"] is False
+    assert looked([], module, copied / "new.pth") == {"read": [True], "written": True}
+    assert looked([], module, module)["written"] is True
+
+
+def test_what_is_its_own_code() -> None:
+    """Python, what is installed in it, the sources of an editable install, and wherever else it looks for modules."""
+    kept = own_code()
+    for module in (skyflo_runbooks, skyflo_mcp, skyflo_kernel, os, pytest):
+        assert any(folder in Path(str(module.__file__)).resolve().parents for folder in kept), module
+    assert {Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()} <= set(kept)
+    assert Path.cwd() not in kept
+
+
+SOCKETS = """
+import json, socket
+
+def made(family, kind):
+    try:
+        socket.socket(family, kind).close()
+        return True
+    except OSError:
+        return False
+
+a, b = socket.socketpair()
+print(json.dumps([made(socket.AF_UNIX, socket.SOCK_STREAM), made(socket.AF_INET, socket.SOCK_STREAM),
+                  made(socket.AF_INET6, socket.SOCK_DGRAM)]))
+"""
+
+
+def test_no_local_socket_is_made() -> None:
+    """A container engine listens at one. The network stays, and so does a pair of sockets within the process."""
+    command = [sys.executable, "-S", "-c", SOCKETS]
+    outside = subprocess.run(command, capture_output=True, text=True, check=True)
+    inside = subprocess.run([*fenced([]), *command], capture_output=True, text=True, check=True)
+    assert json.loads(outside.stdout) == [True, True, True]
+    assert json.loads(inside.stdout) == [False, True, True]

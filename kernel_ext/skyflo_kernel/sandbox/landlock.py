@@ -3,6 +3,7 @@
 Rules:
   1. Every right that this kernel's Landlock knows is handled, so what no tree and no port allows is refused.
   2. Landlock only adds: a denied path below an allowed tree is left out by allowing its neighbours one by one.
+     One that is kept is left out of what may be written.
   3. Where the kernel knows it (ABI 6), signals and abstract sockets do not leave the sandbox. Tracing never does.
   4. Ports are closed from ABI 4 (Linux 6.7) on, at every address alike: a rule names a port and no host. What gets past
      it (`seccomp`) is closed there.
@@ -47,11 +48,12 @@ class _NetPort(ctypes.Structure):
 
 
 class Trees(NamedTuple):
-    """The folders and files that stay open, and what is closed in them."""
+    """The folders and files that stay open, what is closed in them, and what of them can only be read."""
 
     read: tuple[Path, ...]
     write: tuple[Path, ...]
     denied: tuple[Path, ...]
+    kept: tuple[Path, ...] = ()
 
 
 class Tcp(NamedTuple):
@@ -94,10 +96,13 @@ def restrict(trees: Trees | None, tcp: Tcp | None) -> None:
 
 
 def _open_trees(ruleset: int, trees: Trees, rights: int) -> None:
-    closed = [path.resolve() for path in trees.denied]
-    for opened, allowed in ((trees.read, _READ), (trees.write, rights)):
+    closed, kept = ([path.resolve() for path in paths] for paths in (trees.denied, trees.kept))
+    for opened, left_out, allowed in (
+        ((*trees.read, *kept), closed, _READ),
+        (trees.write, [*closed, *kept], rights),
+    ):
         for tree in opened:
-            for part in without(tree.resolve(), closed):
+            for part in without(tree.resolve(), left_out):
                 _allow(ruleset, part, allowed & rights)
 
 
