@@ -1,10 +1,11 @@
 """How a kind may be named, and that no name leads out of its place in a path."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from skyflo_mcp.kubernetes import NotFound, Resource
-from skyflo_mcp.kubernetes.resources import find
+from skyflo_mcp.kubernetes.resources import find, preferring
 
 from skyflo_runbooks.model.errors import BadInput
 from skyflo_runbooks.model.json import Json
@@ -38,6 +39,16 @@ def test_the_core_group_comes_first() -> None:
 def test_an_older_version_of_a_group_still_finds_it() -> None:
     """Objects keep the apiVersion they were written with."""
     assert find(KNOWN, "Deployment", "apps/v1beta2") is DEPLOYMENT
+
+
+def test_a_kind_is_taken_in_the_version_that_is_asked_for() -> None:
+    """Where its group serves it in several; the one that comes first is preferred, and stands for one that is gone."""
+    scaler = Resource("HorizontalPodAutoscaler", "horizontalpodautoscalers", "autoscaling", "v2", True, short=("hpa",))
+    known = tuple(preferring([scaler, DEPLOYMENT, msgspec.structs.replace(scaler, version="v1")]))
+    assert [one.kind for one in known] == ["HorizontalPodAutoscaler", "Deployment"]
+    asked = {"": "v2", "autoscaling/v2": "v2", "autoscaling/v1": "v1", "autoscaling/v2beta2": "v2"}
+    assert {said: find(known, "hpa", said).version for said in asked} == asked
+    assert find(known, "hpa", "autoscaling/v1").collection("shop").startswith("/apis/autoscaling/v1/")
 
 
 @pytest.mark.parametrize("said", ["deploymnt", "Deploymentt"])

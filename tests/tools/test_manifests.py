@@ -407,3 +407,17 @@ async def test_the_gate_takes_a_secrets_values_by_reference_only(tmp_path: Path)
         change = await gate.gate.render("k8s_apply", {"content": content, "namespace": "checkout"})
     assert change.requests[0].body["stringData"] == {"a": "hunter2"}
     assert "hunter2" not in change.title + change.equivalent + "".join(change.notes)
+
+
+@pytest.mark.control_plane
+async def test_an_object_is_applied_and_read_in_the_version_of_its_manifest(real_world: World) -> None:
+    """An autoscaler of autoscaling/v1, where v2 is preferred: its fields are those of v1, before and after."""
+    spec = {"minReplicas": 1, "maxReplicas": 3, "targetCPUUtilizationPercentage": 70}
+    spec["scaleTargetRef"] = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}  # type: ignore[assignment]
+    content = [manifest("HorizontalPodAutoscaler", "web", "autoscaling/v1", namespace=real_world.namespace, spec=spec)]
+    (request,) = (await rendered(real_world, content)).requests
+    assert request.path.startswith("/apis/autoscaling/v1/")
+    await real_world.cluster.send(request, dry_run=True, field_manager="test")
+    await real_world.cluster.send(request, dry_run=False, field_manager="test")
+    found = await real_world.cluster.get(request.target)
+    assert (found["apiVersion"], found["spec"]["targetCPUUtilizationPercentage"]) == ("autoscaling/v1", 70)

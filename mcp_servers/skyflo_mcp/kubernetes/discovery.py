@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from skyflo_mcp.kubernetes.errors import NotFound, ServerError
-from skyflo_mcp.kubernetes.resources import Resource, aggregated, find, listed
+from skyflo_mcp.kubernetes.resources import Resource, aggregated, find, listed, preferring
 from skyflo_runbooks.model.json import Json, at
 
 _SECONDS = 600.0
@@ -67,10 +67,7 @@ class Discovery:
             preferred = str(at(group, "preferredVersion", "groupVersion", default=""))
             paths += [f"/apis/{version}" for version in sorted(versions, key=preferred.__ne__)]
         pages = await asyncio.gather(*(self._page(path) for path in paths))
-        seen: dict[tuple[str, str], Resource] = {}
-        for found in (entry for page in pages for entry in page):
-            seen.setdefault((found.group, found.plural), found)
-        return tuple(seen.values())
+        return tuple(preferring(entry for page in pages for entry in page))
 
     async def _page(self, path: str) -> list[Resource]:
         try:

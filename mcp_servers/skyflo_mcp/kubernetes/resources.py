@@ -8,6 +8,8 @@ Every path to an object is built here, and every name in it is checked here agai
 argument of a tool can leave its place in the path.
 """
 
+from collections.abc import Iterable
+
 import msgspec
 
 from skyflo_mcp.kubernetes.errors import NotFound
@@ -17,7 +19,7 @@ from skyflo_runbooks.model.objects import check_name, check_namespace
 
 
 class Resource(msgspec.Struct, frozen=True):
-    """One kind that the cluster serves."""
+    """One kind that the cluster serves, in the version that its group prefers; `others` are further served versions."""
 
     kind: str
     plural: str
@@ -28,6 +30,7 @@ class Resource(msgspec.Struct, frozen=True):
     singular: str = ""
     short: tuple[str, ...] = ()
     subresources: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
     @property
     def api_version(self) -> str:
@@ -64,10 +67,10 @@ def find(resources: tuple[Resource, ...], said: str, api_version: str = "") -> R
     """Return the resource that `said` names, or raise `NotFound` with the nearest names."""
     matches = [found for found in resources if found.named(said)]
     if api_version:
-        # An object keeps the apiVersion it was written with; the group decides, the server converts the version.
-        group = api_version.rpartition("/")[0]
+        # An object keeps the apiVersion it was written with: one that is served no more leads to the preferred one.
+        group, _, version = api_version.rpartition("/")
         matches = [found for found in matches if found.group == group]
-        matches.sort(key=lambda found: found.api_version != api_version)
+        matches = [msgspec.structs.replace(one, version=version) if version in one.others else one for one in matches]
     if matches:
         return matches[0]
     raise NotFound(
@@ -88,16 +91,23 @@ def _nearest(resources: tuple[Resource, ...], said: str) -> str:
 
 def aggregated(answer: Json) -> list[Resource]:
     """Return the resources of an APIGroupDiscoveryList, in the server's order."""
-    found = []
-    for group in answer.get("items") or []:
-        seen: set[str] = set()
-        for version in group.get("versions") or []:
-            for entry in version.get("resources") or []:
-                # The first version that a group lists is the one it prefers.
-                if entry["resource"] not in seen and at(entry, "responseKind", "kind"):
-                    seen.add(entry["resource"])
-                    found.append(_aggregated_resource(group, version, entry))
-    return found
+    return preferring(
+        _aggregated_resource(group, version, entry)
+        for group in answer.get("items") or []
+        for version in group.get("versions") or []
+        for entry in version.get("resources") or []
+        if at(entry, "responseKind", "kind")
+    )
+
+
+def preferring(served: Iterable[Resource]) -> list[Resource]:
+    """Return each kind once, in the version that comes first: a group lists the one that it prefers first."""
+    found: dict[tuple[str, str], Resource] = {}
+    for one in served:
+        first = found.setdefault((one.group, one.plural), one)
+        if first is not one:
+            found[one.group, one.plural] = msgspec.structs.replace(first, others=(*first.others, one.version))
+    return list(found.values())
 
 
 def _aggregated_resource(group: Json, version: Json, entry: Json) -> Resource:
