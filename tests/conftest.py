@@ -27,11 +27,14 @@ _FIRST = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file's tests on one worker, and everything with a real node too: a machine has one at a time."""
+    """Keep a file's tests on one worker, and everything with a real node, or with JupyterLab in a browser, too.
+
+    A machine has one real node at a time; two browsers that draw JupyterLab leave each other no processor.
+    """
     with_node = {item.path for item in items if item.get_closest_marker("real_node")}
     for item in items:
-        group = "real node" if item.path in with_node else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+        group = "browser" if item.path.parent.name == "browser" else str(item.path)
+        item.add_marker(pytest.mark.xdist_group("real node" if item.path in with_node else group))
     items.sort(key=_turn)
 
 

@@ -12,15 +12,19 @@ import selectors
 import signal
 import subprocess
 import sys
+import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import msgspec
 from skyflo_kernel.sandbox import Block
 
 from skyflo_runbooks.model.errors import BadInput, NotAllowed, OurBug, SkyfloError, Unreachable
+
+if TYPE_CHECKING:
+    import socket
 
 _STOP_SECONDS = 8.0
 _CHILD_ERRORS: dict[int, type[SkyfloError]] = {2: BadInput, 5: NotAllowed, 20: Unreachable}
@@ -168,12 +172,20 @@ def free_port() -> int:
 
 
 def free_block(size: int = 100) -> Block:
-    """Return ports for kernels, five each: all free now, and none of those that the system gives out by itself."""
+    """Return ports for kernels, five each: all free now, and none of those that the system gives out by itself.
+
+    As long as the block is held, the port before it is, too, so that a second Jupyter that starts takes another one.
+    """
     low, high = _given_out()
-    starts = [*range(high + 1, 65536 - size, size), *range(low - size, 20000, -size)]
-    for first in starts:
-        if all(map(_free, range(first, first + size))):
-            return Block(first, first + size - 1)
+    step = size + 1
+    for guard in [*range(high + 1, 65536 - step, step), *range(low - step, 20000, -step)]:
+        if (held := _held(guard)) is None:
+            continue
+        found = Block(guard + 1, guard + size)
+        if all(map(_free, found.ports)):
+            weakref.finalize(found, held.close)
+            return found
+        held.close()
     raise OurBug(f"No {size} ports in a row are free on this machine.", next_step="End a program that takes many.")
 
 
@@ -186,12 +198,21 @@ def _given_out() -> tuple[int, int]:
     return int(low), int(high)
 
 
-def _free(port: int) -> bool:
+def _held(port: int) -> "socket.socket | None":
+    """Return a socket that has this port, or None where it is taken."""
     import socket
 
-    with socket.socket() as probe:
-        try:
-            probe.bind(("", port))
-        except OSError:
-            return False
+    made = socket.socket()
+    try:
+        made.bind(("", port))
+    except OSError:
+        made.close()
+        return None
+    return made
+
+
+def _free(port: int) -> bool:
+    if (held := _held(port)) is None:
+        return False
+    held.close()
     return True

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import msgspec
-from skyflo_kernel.sandbox import available_modes
+from skyflo_kernel.sandbox import Block, available_modes
 
 from skyflo_runbooks.cli.launch import Announcement, Child, free_block, free_port, gateway
 from skyflo_runbooks.model.json import Json, at
@@ -44,6 +44,7 @@ class Stack(msgspec.Struct, frozen=True):
     work: Path
     mode: str
     calls: list[str]
+    kernels: Block
 
     @property
     def kernel_token(self) -> str:
@@ -130,7 +131,7 @@ def stack(*, speed: float = 5.0, settle: str = "10s", mode: str | None = None) -
         child, said = _gateway(secret, kubeconfig, origin, ISOLATION[chosen])
         exits.enter_context(child)
         jupyter_token = os.urandom(16).hex()
-        made = Stack(practice, said.url, said.login, secret, origin, jupyter_token, work, chosen, [])
+        made = Stack(practice, said.url, said.login, secret, origin, jupyter_token, work, chosen, [], free_block())
         exits.enter_context(_jupyter(made, port))
         made.write_notebook(generated(made, settle))
         # From here on: the generator reads too.
@@ -184,7 +185,7 @@ def _jupyter(made: Stack, port: int) -> Child:
     if made.mode == "user":
         shutil.chown(made.work, "nobody")
     sandbox = [sys.executable, "-P", "-m", "skyflo_kernel.sandbox", "--mode", made.mode, "--work", str(made.work)]
-    sandbox += ["--home", str(made.work.parent / "jupyter-home"), "--serve", str(port), "--kernels", str(free_block())]
+    sandbox += ["--home", str(made.work.parent / "jupyter-home"), "--serve", str(port), "--kernels", str(made.kernels)]
     sandbox += ["--ask", str(urlsplit(made.gateway).port)]
     lab = [str(bin_ / "jupyter"), "lab", "--no-browser", "--ServerApp.ip=localhost", f"--ServerApp.port={port}"]
     rooted = ["--allow-root"] if made.mode != "user" and os.geteuid() == 0 else []

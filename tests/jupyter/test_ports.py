@@ -177,6 +177,16 @@ def test_a_free_block_is_none_that_the_system_gives_out() -> None:
         assert set(launch.free_block().ports).isdisjoint(first.ports)
 
 
+def test_a_block_that_somebody_holds_is_given_to_nobody_else() -> None:
+    """Two Jupyters that start at once share no port, also before either has a kernel; a block let go is free again."""
+    first = launch.free_block()
+    second = launch.free_block()
+    assert set(first.ports).isdisjoint(second.ports)
+    again = str(first)
+    del first
+    assert str(launch.free_block()) == again
+
+
 def test_the_listener_that_is_tried_is_never_at_an_open_port() -> None:
     """What is tried from inside has to be closed."""
     with ports.Decoy(frozenset(range(0, 65536, 2))) as decoy:

@@ -27,7 +27,7 @@ IPPROTO_MPTCP, MSG_FASTOPEN = 262, 0x20000000
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 
 
-class Block(msgspec.Struct, frozen=True):
+class Block(msgspec.Struct, frozen=True, weakref=True):
     """The ports from `first` to `last`, both among them."""
 
     first: Port
