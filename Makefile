@@ -9,8 +9,8 @@ BASE_PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 HEADLESS ?=
 STRICT ?=
 TESTS ?= tests
-# A file's tests stay on one worker; tests/conftest.py says what else does.
-WORKERS ?= 2
+# So many processes share the tests; 0 is this one alone. tests/conftest.py says what stays together.
+WORKERS ?= 0
 
 # Whatever the shell says: without compiled modules every start of a process compiles its libraries anew, for seconds.
 unexport PYTHONDONTWRITEBYTECODE

@@ -26,11 +26,13 @@ _FIRST = (
 )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep a file's tests on one worker, and everything with a real node, or with JupyterLab in a browser, too.
 
     A machine has one real node at a time; two browsers that draw JupyterLab leave each other no processor.
     """
+    if not hasattr(config, "workerinput"):
+        return
     with_node = {item.path for item in items if item.get_closest_marker("real_node")}
     for item in items:
         group = "browser" if item.path.parent.name == "browser" else str(item.path)
