@@ -10,6 +10,7 @@ It is the one module of a run that knows papermill and nbclient. Ways to end, an
 import asyncio
 import contextlib
 import os
+import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,10 +86,17 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no
     """papermill's client with our loop over the cells."""
 
     def create_kernel_manager(self) -> Any:
-        """Speak to the kernel over sockets of this user instead of TCP, where their paths are short enough."""
+        """Speak to the kernel over sockets of this user instead of TCP, where their paths are short enough.
+
+        The connection file is named beforehand: without one every kernel's sockets would be called `kernel-ipc` in the
+        present folder, and two runs that start there at once would speak to each other's kernel.
+        """
         manager = super().create_kernel_manager()
-        if os.name == "posix" and len(jupyter_runtime_dir()) < LONGEST_RUNTIME_DIR:
+        folder = Path(jupyter_runtime_dir())
+        if os.name == "posix" and len(str(folder)) < LONGEST_RUNTIME_DIR:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             manager.transport = "ipc"
+            manager.connection_file = str(folder / f"kernel-{secrets.token_hex(8)}.json")
         return manager
 
     def papermill_execute_cells(self) -> None:
