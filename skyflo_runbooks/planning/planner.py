@@ -35,7 +35,7 @@ from skyflo_runbooks.model.plan import (
 from skyflo_runbooks.notebook.text import markdown
 from skyflo_runbooks.planning.reads import evidence_reads, overview_reads
 from skyflo_runbooks.planning.rules import REPAIRS
-from skyflo_runbooks.planning.way import Case, DryRun, DryRunner, Probe, Repair, Way
+from skyflo_runbooks.planning.way import Case, DryRun, DryRunner, Probe, Repair, Way, advised
 from skyflo_runbooks.planning.web import entrance
 
 WITHIN = "10m"
@@ -111,7 +111,7 @@ def identity(incident: Incident, snapshot: Snapshot, target: Target) -> str:
 
 def _repair(case: Case) -> Repair:
     rule = REPAIRS.get(case.finding.fault)
-    return rule(case) if rule else Repair(advice=(case.finding.advice,) if case.finding.advice else ())
+    return rule(case) if rule else Repair(advice=advised(case))
 
 
 def _parameters(finding: Finding, way: Way) -> dict[str, str | int | float | bool]:

@@ -80,6 +80,11 @@ class Repair(msgspec.Struct, frozen=True):
     advice: tuple[str, ...] = ()
 
 
+def advised(case: Case) -> tuple[str, ...]:
+    """Return what the finding itself advises, if anything."""
+    return (case.finding.advice,) if case.finding.advice else ()
+
+
 def named(case: Case) -> Json:
     """Return the arguments that name the object that has to change; its namespace is a parameter of the plan."""
     subject = case.finding.object

@@ -5,14 +5,10 @@ from skyflo_runbooks.model.check import build
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
 from skyflo_runbooks.model.plan import Parameter, param
-from skyflo_runbooks.planning.rules.patches import merge, one, place
-from skyflo_runbooks.planning.way import Case, Repair, Way, check_of, named
+from skyflo_runbooks.planning.rules.patches import merge, one, place, start_again
+from skyflo_runbooks.planning.way import Case, Repair, Way, advised, check_of, named
 
 _JOB = "/spec/jobTemplate/spec/template/spec"
-
-
-def _advice(case: Case) -> tuple[str, ...]:
-    return (case.finding.advice,) if case.finding.advice else ()
 
 
 # Volumes --------------------------------------------------------------------------------------------------------------
@@ -22,7 +18,7 @@ def one_at_a_time(case: Case) -> Repair:
     """End the old pod before the new one starts, so that one node at a time has the volume."""
     facts = case.finding.facts
     if "strategy" not in facts:
-        return Repair(advice=_advice(case))
+        return Repair(advice=advised(case))
     why = f"{facts['holder']} holds {facts['claim']}, which one node at a time may have, until the new pod is ready."
     held = (check_of(case, "field_equals", path="/spec/strategy/type", value="Recreate"),)
     patch: Json = {"spec": {"strategy": {"type": "Recreate", "rollingUpdate": None}}}
@@ -35,7 +31,7 @@ def give_again(case: Case) -> Repair:
     """Keep the released volume for the claim of the same name that names it; what is on it goes to no other."""
     facts, held = case.finding.facts, at(case.workload, "spec", "claimRef", default={})
     if "uid" not in facts:
-        return Repair(advice=_advice(case))
+        return Repair(advice=advised(case))
     test: Json = {"op": "test", "path": "/spec/claimRef/uid", "value": facts["uid"]}
     told = [name for name in ("uid", "resourceVersion") if name in held]
     arguments: Json = {
@@ -48,19 +44,19 @@ def give_again(case: Case) -> Repair:
     why = f"It belongs to a claim that is gone; {facts['claim']} waits for it, and gets the data that is on it."
     title = f"Keep {case.finding.object} for the claim {facts['claim']} that is there now"
     way = one(case, "k8s_patch", arguments, title, why, checks=(bound,))
-    return Repair(ways=(way,), advice=_advice(case))
+    return Repair(ways=(way,), advice=advised(case))
 
 
 def let_claims_grow(case: Case) -> Repair:
     """Let claims of the class grow, where another class shows that its driver can do it."""
     if case.finding.object.kind != "StorageClass":
-        return Repair(advice=_advice(case))
+        return Repair(advice=advised(case))
     able = case.finding.facts["able"]
     why = f"{able} has the same provisioner and lets claims grow, so the driver can do it."
     arguments: Json = {**named(case), "patch": {"allowVolumeExpansion": True}, "patch_type": "merge"}
     title = f"Let claims of {case.finding.object.name} grow"
     held = (check_of(case, "field_equals", path="/allowVolumeExpansion", value=True),)
-    return Repair(ways=(one(case, "k8s_patch", arguments, title, why, checks=held),), advice=_advice(case))
+    return Repair(ways=(one(case, "k8s_patch", arguments, title, why, checks=held),), advice=advised(case))
 
 
 # Disruption, Jobs, APIs -----------------------------------------------------------------------------------------------
@@ -85,7 +81,7 @@ def room_to_evict(case: Case) -> Repair:
         why = "One pod at a time may leave; the others stay, as the budget is there for."
         held = (check_of(case, "field_equals", path="/spec/maxUnavailable", value=1), freed)
         ways.append(merge(case, patch, "Allow one disruption at a time", why, checks=held))
-    return Repair(ways=tuple(ways), advice=_advice(case))
+    return Repair(ways=tuple(ways), advice=advised(case))
 
 
 def helper_that_ends(case: Case) -> Repair:
@@ -93,7 +89,7 @@ def helper_that_ends(case: Case) -> Repair:
     facts, spec = case.finding.facts, at(case.workload, "spec", "jobTemplate", "spec", "template", "spec", default={})
     index = place(spec, "containers", {"name": facts.get("helper", "")})
     if case.finding.object.kind != "CronJob" or index is None:
-        return Repair(advice=_advice(case))
+        return Repair(advice=advised(case))
     before = len(each(spec, "initContainers"))
     begin: list[Json] = [] if before else [{"op": "add", "path": f"{_JOB}/initContainers", "value": []}]
     patch: list[Json] = [
@@ -112,19 +108,8 @@ def helper_that_ends(case: Case) -> Repair:
 
 def server_of_the_api(case: Case) -> Repair:
     """Start what answers for the API again."""
-    subject = case.finding.object
-    if "stopped" not in case.finding.facts:
-        return Repair(advice=_advice(case))
-    arguments: Json = {"kind": subject.kind, "namespace": subject.namespace, "name": subject.name}
-    way = one(
-        case,
-        "k8s_scale",
-        {**arguments, "replicas": param("replicas")},
-        f"Scale {subject} to 1",
-        "Nothing answers for the API, because it has no pods.",
-        parameters=(Parameter("replicas", "int", 1, "pods that answer for the API"),),
-    )
-    return Repair(ways=(way,), advice=_advice(case))
+    ways = (start_again(case, "the API"),) if "stopped" in case.finding.facts else ()
+    return Repair(ways=ways, advice=advised(case))
 
 
 REPAIRS = {

@@ -3,22 +3,18 @@
 from skyflo_runbooks.diagnosis.pods import each
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.planning.rules.patches import merge, one, replace
-from skyflo_runbooks.planning.way import Case, Repair, check_of, named
-
-
-def _advice(case: Case) -> tuple[str, ...]:
-    return (case.finding.advice,) if case.finding.advice else ()
+from skyflo_runbooks.planning.way import Case, Repair, advised, check_of, named
 
 
 def shorter(case: Case) -> Repair:
     """Give the slowest webhook so little time that all of them fit into a request."""
     facts = case.finding.facts
     if "enough" not in facts:
-        return Repair(advice=_advice(case))
+        return Repair(advice=advised(case))
     path = f"/webhooks/{facts['index']}/timeoutSeconds"
     why = f"{facts['webhook']} may take {facts['seconds']} s, and with the others more than a request has."
     title = f"Let {facts['webhook']} take {facts['enough']} s at most"
-    return Repair(ways=(replace(case, {path: int(facts["enough"])}, title, why),), advice=_advice(case))
+    return Repair(ways=(replace(case, {path: int(facts["enough"])}, title, why),), advice=advised(case))
 
 
 def go_on_or_back(case: Case) -> Repair:
@@ -27,17 +23,17 @@ def go_on_or_back(case: Case) -> Repair:
     if "paused" in facts:
         held = (check_of(case, "field_equals", path="/spec/paused", value=False),)
         way = merge(case, {"spec": {"paused": False}}, "Let it go on", "Somebody paused it as a whole.", checks=held)
-        return Repair(ways=(way,), advice=_advice(case))
+        return Repair(ways=(way,), advice=advised(case))
     images: dict[str, Json | str | int] = {
         f"/spec/template/spec/containers/{key.removeprefix('image:')}/image": image
         for key, image in facts.items()
         if key.startswith("image:")
     }
     if not images:
-        return Repair(advice=_advice(case))
+        return Repair(advice=advised(case))
     said = ", ".join(str(image) for image in images.values())
     why = "The stable revision runs with it, and nothing else of the template differs."
-    return Repair(ways=(replace(case, images, f"Go back to {said}", why),), advice=_advice(case))
+    return Repair(ways=(replace(case, images, f"Go back to {said}", why),), advice=advised(case))
 
 
 def admit_identity(case: Case) -> Repair:
@@ -47,7 +43,7 @@ def admit_identity(case: Case) -> Repair:
     """
     facts = case.finding.facts
     if "principal" not in facts:
-        return Repair(advice=_advice(case))
+        return Repair(advice=advised(case))
     source: Json = {"principals": [facts["principal"]]}
     ports = facts["ports"].split(",")
     rule: Json = {"from": [{"source": source}], "to": [{"operation": {"ports": ports}}]}
@@ -57,17 +53,17 @@ def admit_identity(case: Case) -> Repair:
     arguments: Json = {**named(case), "patch": [add], "patch_type": "json"}
     why = f"{facts['client']} needs {facts['service']}, and no policy admits it; nobody else is admitted by this."
     way = one(case, "k8s_patch", arguments, f"Admit {facts['principal']}", why)
-    return Repair(ways=(way,), advice=_advice(case))
+    return Repair(ways=(way,), advice=advised(case))
 
 
 def name_that_exists(case: Case) -> Repair:
     """Name what exists and comes nearest: a class, a Gateway, a Service, its port, a subset."""
     facts, meant = case.finding.facts, case.finding.facts.get("meant")
     if meant is None:
-        return Repair(advice=_advice(case))
+        return Repair(advice=advised(case))
     value: str | int = int(meant) if facts.get("is") == "number" else meant
     why = f"{facts.get('why') or 'The subset ' + facts.get('subset', '') + ' is not defined'}; {meant} is there."
-    return Repair(ways=(replace(case, {facts["path"]: value}, f"Name {meant}", why),), advice=_advice(case))
+    return Repair(ways=(replace(case, {facts["path"]: value}, f"Name {meant}", why),), advice=advised(case))
 
 
 REPAIRS = {

@@ -34,6 +34,19 @@ def one(
     return Way(title=title, change=change, checks=(*held, *checks), parameters=(*parameters, *window), reasons=(why,))
 
 
+def start_again(case: Case, asked: str) -> Way:
+    """Return the way that gives a workload without pods one again, because nothing answers for what `asked` names."""
+    subject = case.finding.object
+    return one(
+        case,
+        "k8s_scale",
+        {"kind": subject.kind, "namespace": subject.namespace, "name": subject.name, "replicas": param("replicas")},
+        f"Scale {subject} to 1",
+        f"Nothing answers for {asked}, because it has no pods.",
+        parameters=(Parameter("replicas", "int", 1, f"pods that answer for {asked}"),),
+    )
+
+
 def _step(tool: str) -> str:
     return tool.removeprefix("k8s_")
 

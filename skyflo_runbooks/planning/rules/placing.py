@@ -6,13 +6,9 @@ from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.plan import Parameter, param
 from skyflo_runbooks.planning.rules.common import roll_back
 from skyflo_runbooks.planning.rules.patches import merge, one, replace
-from skyflo_runbooks.planning.way import Case, Repair, Way, check_of, named
+from skyflo_runbooks.planning.way import Case, Repair, Way, advised, check_of, named
 
 _TEMPLATE = "/spec/template/spec"
-
-
-def _advice(case: Case) -> tuple[str, ...]:
-    return (case.finding.advice,) if case.finding.advice else ()
 
 
 def select_existing(case: Case) -> Repair:
@@ -21,7 +17,7 @@ def select_existing(case: Case) -> Repair:
     back = roll_back(case, because="Its pods found nodes.")
     key, meant = facts.get("key", ""), facts.get("meant")
     if meant is None:
-        return Repair(ways=back, advice=_advice(case))
+        return Repair(ways=back, advice=advised(case))
     way = merge(
         case,
         {"spec": {"template": {"spec": {"nodeSelector": {key: meant}}}}},
@@ -29,7 +25,7 @@ def select_existing(case: Case) -> Repair:
         f"{facts['nodes']} nodes carry {key}={meant}, and none carries {facts['wanted']}.",
         checks=(check_of(case, "pods_scheduled"),),
     )
-    return Repair(ways=(way, *back), advice=_advice(case))
+    return Repair(ways=(way, *back), advice=advised(case))
 
 
 def bear_taint(case: Case) -> Repair:
@@ -38,11 +34,11 @@ def bear_taint(case: Case) -> Repair:
     pair, _, effect = written.rpartition(":")
     key, _, value = pair.partition("=")
     if not key or effect not in ("NoSchedule", "NoExecute"):
-        return Repair(advice=_advice(case))
+        return Repair(advice=advised(case))
     arguments: Json = {**named(case), "key": key, "effect": effect} | ({"value": value} if value else {})
     why = f"The nodes that it could use ({case.finding.facts['nodes']}) carry {written}."
     way = one(case, "k8s_tolerate", arguments, f"Tolerate {written}", why, checks=(check_of(case, "pods_scheduled"),))
-    return Repair(ways=(way,), advice=_advice(case))
+    return Repair(ways=(way,), advice=advised(case))
 
 
 def uncordon(case: Case) -> Repair:
@@ -73,7 +69,7 @@ def fewer(case: Case) -> Repair:
     wanted, domains = int(facts.get("replicas", "0")), int(facts.get("domains") or facts.get("own") or 0)
     back = roll_back(case, because="Its pods found nodes.")
     if not 0 < domains < wanted:
-        return Repair(ways=back, advice=_advice(case))
+        return Repair(ways=back, advice=advised(case))
     way = one(
         case,
         "k8s_scale",
@@ -83,7 +79,7 @@ def fewer(case: Case) -> Repair:
         parameters=(Parameter("replicas", "int", domains, "how many pods there are places for"),),
         checks=(check_of(case, "pods_scheduled"),),
     )
-    return Repair(ways=(way, *back), advice=_advice(case))
+    return Repair(ways=(way, *back), advice=advised(case))
 
 
 def spread_if_possible(case: Case) -> Repair:
@@ -91,29 +87,29 @@ def spread_if_possible(case: Case) -> Repair:
     rules = each(pod_spec(case.workload), "topologySpreadConstraints")
     hard = [i for i, rule in enumerate(rules) if rule.get("whenUnsatisfiable", "DoNotSchedule") == "DoNotSchedule"]
     if not hard or not case.finding.facts:
-        return Repair(advice=_advice(case))
+        return Repair(advice=advised(case))
     places: dict[str, Json | str | int] = {
         f"{_TEMPLATE}/topologySpreadConstraints/{index}/whenUnsatisfiable": "ScheduleAnyway" for index in hard
     }
     why = f"No placing satisfies the spread over {case.finding.facts['key']}; the pods run all the same, less spread."
-    return Repair(ways=(replace(case, places, "Spread where it is possible", why),), advice=_advice(case))
+    return Repair(ways=(replace(case, places, "Spread where it is possible", why),), advice=advised(case))
 
 
 def default_scheduler(case: Case) -> Repair:
     """Use the scheduler that every cluster has."""
     if "scheduler" not in case.finding.facts:
-        return Repair(advice=_advice(case))
+        return Repair(advice=advised(case))
     why = f"Nothing that looks at pods of the scheduler {case.finding.facts['scheduler']} runs here."
     path = f"{_TEMPLATE}/schedulerName"
     return Repair(
-        ways=(replace(case, {path: "default-scheduler"}, "Use default-scheduler", why),), advice=_advice(case)
+        ways=(replace(case, {path: "default-scheduler"}, "Use default-scheduler", why),), advice=advised(case)
     )
 
 
 def free_of_node(case: Case) -> Repair:
     """Let the scheduler choose the node."""
     if "node" not in case.finding.facts:
-        return Repair(advice=_advice(case))
+        return Repair(advice=advised(case))
     arguments: Json = {
         **named(case),
         "patch": [{"op": "remove", "path": f"{_TEMPLATE}/nodeName"}],
@@ -121,7 +117,7 @@ def free_of_node(case: Case) -> Repair:
     }
     why = f"The node {case.finding.facts['node']} does not exist, so its pods are deleted as often as they are made."
     way = one(case, "k8s_patch", arguments, "Take nodeName away", why, checks=(check_of(case, "pods_scheduled"),))
-    return Repair(ways=(way,), advice=_advice(case))
+    return Repair(ways=(way,), advice=advised(case))
 
 
 def claim_that_exists(case: Case) -> Repair:
@@ -134,16 +130,16 @@ def claim_that_exists(case: Case) -> Repair:
         (i for i, v in enumerate(volumes) if at(v, "persistentVolumeClaim", "claimName") == facts.get("claim")), None
     )
     if meant is None or index is None:
-        return Repair(ways=back, advice=_advice(case))
+        return Repair(ways=back, advice=advised(case))
     path = f"{_TEMPLATE}/volumes/{index}/persistentVolumeClaim/claimName"
     why = f"There is no claim {facts['claim']}; {meant} exists, and no pod uses it."
-    return Repair(ways=(replace(case, {path: meant}, f"Use the claim {meant}", why), *back), advice=_advice(case))
+    return Repair(ways=(replace(case, {path: meant}, f"Use the claim {meant}", why), *back), advice=advised(case))
 
 
 def back_only(case: Case) -> Repair:
     """Go back to the revision that ran before."""
     ways: tuple[Way, ...] = roll_back(case, because="Its pods ran.")
-    return Repair(ways=ways, advice=_advice(case))
+    return Repair(ways=ways, advice=advised(case))
 
 
 REPAIRS = {

@@ -8,13 +8,9 @@ from skyflo_runbooks.model.objects import ObjectRef
 from skyflo_runbooks.model.plan import Parameter, param
 from skyflo_runbooks.planning.rules.patches import merge, one, replace
 from skyflo_runbooks.planning.rules.placing import back_only
-from skyflo_runbooks.planning.way import Case, Repair, check_of, named
+from skyflo_runbooks.planning.way import Case, Repair, advised, check_of, named
 
 _PORTS: list[Json] = [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]
-
-
-def _advice(case: Case) -> tuple[str, ...]:
-    return (case.finding.advice,) if case.finding.advice else ()
 
 
 def choose_own(case: Case) -> Repair:
@@ -22,7 +18,7 @@ def choose_own(case: Case) -> Repair:
     facts = case.finding.facts
     key, value = facts.get("key"), facts.get("value")
     if key is None or value is None:
-        return Repair(advice=_advice(case))
+        return Repair(advice=advised(case))
     pointer = key.replace("~", "~0").replace("/", "~1")
     checks = (
         build("endpoints_ready", [case.finding.object.name], {"namespace": param("namespace")}),
@@ -30,25 +26,25 @@ def choose_own(case: Case) -> Repair:
     )
     why = f"{facts['own']} carries {key}={value}, and {facts['strangers']} does not."
     way = merge(case, {"spec": {"selector": {key: value}}}, f"Choose by {key}={value} as well", why, checks=checks)
-    return Repair(ways=(way,), advice=_advice(case))
+    return Repair(ways=(way,), advice=advised(case))
 
 
 def any_node(case: Case) -> Repair:
     """Let requests go to endpoints of every node."""
     if "policy" not in case.finding.facts:
-        return Repair(advice=_advice(case))
+        return Repair(advice=advised(case))
     why = f"{case.finding.facts['client']} runs on nodes without an endpoint, and Local sends its requests nowhere."
     title = "Send requests to endpoints of every node"
-    return Repair(ways=(replace(case, {"/spec/internalTrafficPolicy": "Cluster"}, title, why),), advice=_advice(case))
+    return Repair(ways=(replace(case, {"/spec/internalTrafficPolicy": "Cluster"}, title, why),), advice=advised(case))
 
 
 def let_names_out(case: Case) -> Repair:
     """Let the policy's pods ask the cluster's DNS, and nothing else; where that is, has to have been read."""
     if "resolver" not in case.finding.facts:
-        return Repair(advice=_advice(case))
+        return Repair(advice=advised(case))
     space = case.graph.get(ObjectRef("Namespace", SYSTEM))
     if space is not None and texts(space, "metadata", "labels").get("kubernetes.io/metadata.name") != SYSTEM:
-        return Repair(advice=_advice(case))
+        return Repair(advice=advised(case))
     peer: Json = {
         "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": SYSTEM}},
         "podSelector": {"matchLabels": DNS_LABELS},
@@ -65,7 +61,7 @@ def let_names_out(case: Case) -> Repair:
     there = check_of(case, "field_equals", path=peers, value=SYSTEM)
     title = "Let lookups of names out, to the cluster's DNS alone"
     way = one(case, "k8s_patch", arguments, title, why, checks=(there,))
-    return Repair(ways=(way,), advice=_advice(case))
+    return Repair(ways=(way,), advice=advised(case))
 
 
 def answer_again(case: Case) -> Repair:
@@ -85,7 +81,7 @@ def answer_again(case: Case) -> Repair:
         parameters=(Parameter("replicas", "int", count, "pods that answer for names"),),
         checks=(build("endpoints_ready", ["kube-dns"], {"namespace": param("namespace")}),),
     )
-    return Repair(ways=(way,), advice=_advice(case))
+    return Repair(ways=(way,), advice=advised(case))
 
 
 def _corefile(case: Case) -> Repair:
@@ -93,10 +89,10 @@ def _corefile(case: Case) -> Repair:
     facts, text = case.finding.facts, texts(case.workload, "data").get("Corefile", "")
     word, meant = facts.get("word", ""), facts.get("meant")
     if meant is None or text.count(word) != 1:
-        return Repair(advice=_advice(case))
+        return Repair(advice=advised(case))
     why = f"{word} is not known there; {meant} is what comes nearest. CoreDNS reads it again within two minutes."
     way = replace(case, {"/data/Corefile": text.replace(word, meant)}, f"Write {meant} instead of {word}", why)
-    return Repair(ways=(way,), advice=_advice(case))
+    return Repair(ways=(way,), advice=advised(case))
 
 
 REPAIRS = {"NET-03": choose_own, "NET-05": any_node, "NET-11": let_names_out, "NET-12": answer_again}

@@ -13,7 +13,7 @@ from skyflo_runbooks.model.plan import Parameter, param
 from skyflo_runbooks.model.quantity import format_cpu, format_memory
 from skyflo_runbooks.planning.rules.common import roll_back
 from skyflo_runbooks.planning.rules.patches import merge, one
-from skyflo_runbooks.planning.way import Case, Repair, check_of, named
+from skyflo_runbooks.planning.way import Case, Repair, advised, check_of, named
 
 # What a container asks for stands this far above the most that it was measured to use.
 _MARGIN = Decimal("1.5")
@@ -23,10 +23,6 @@ _ALIKE = 70.0
 _LASTS = 7
 
 
-def _advice(case: Case) -> tuple[str, ...]:
-    return (case.finding.advice,) if case.finding.advice else ()
-
-
 # Containers -----------------------------------------------------------------------------------------------------------
 
 
@@ -34,10 +30,10 @@ def read_again(case: Case) -> Repair:
     """Replace the pods one by one, so that they read what is there now; nothing else changes."""
     facts = case.finding.facts
     if case.finding.object.kind not in ("Deployment", "StatefulSet", "DaemonSet"):
-        return Repair(advice=_advice(case))
+        return Repair(advice=advised(case))
     why = f"{facts['container']} read {facts['kind']} {facts['name']} as it started, and it was changed since."
     way = one(case, "k8s_rollout_restart", named(case), "Restart the rollout", why)
-    return Repair(ways=(way,), advice=_advice(case))
+    return Repair(ways=(way,), advice=advised(case))
 
 
 def raise_cpu(case: Case) -> Repair:
@@ -47,7 +43,7 @@ def raise_cpu(case: Case) -> Repair:
     limit, found = quantity(facts["limit"]), template_container(case.workload, facts["container"])
     most = min((bound for bound in _bounds(case) if bound > 0), default=None)
     if limit is None or found is None or most is None or most <= limit:
-        return Repair(ways=back, advice=_advice(case))
+        return Repair(ways=back, advice=advised(case))
     size = format_cpu(min(limit * 2, most))
     path = f"/spec/template/spec/{found[0]}/{found[1]}/resources/limits/cpu"
     way = one(
@@ -59,7 +55,7 @@ def raise_cpu(case: Case) -> Repair:
         parameters=(Parameter("cpu_limit", "str", size, f"new CPU limit of {facts['container']}"),),
         checks=(check_of(case, "field_equals", path=path, value=param("cpu_limit")),),
     )
-    return Repair(ways=(way, *back), advice=_advice(case))
+    return Repair(ways=(way, *back), advice=advised(case))
 
 
 def _limit_was_other(case: Case) -> bool:
@@ -88,7 +84,7 @@ def serve_another(case: Case) -> Repair:
     """Serve the certificate of another Secret, which is for the same hosts and lasts."""
     facts, meant = case.finding.facts, case.finding.facts.get("meant")
     if meant is None:
-        return Repair(advice=_advice(case))
+        return Repair(advice=advised(case))
     why = f"{facts['secret']} serves none that is valid; the certificate in {meant} is for the same hosts, and lasts."
     valid = build("certificate_valid", [meant], {"namespace": param("namespace"), "days": _LASTS})
     named_so = check_of(case, "field_equals", path=facts["path"], value=meant)
@@ -96,7 +92,7 @@ def serve_another(case: Case) -> Repair:
     arguments: Json = {**named(case), "patch": patch, "patch_type": "json"}
     title = f"Serve the certificate of Secret {meant}"
     way = one(case, "k8s_patch", arguments, title, why, checks=(named_so, valid))
-    return Repair(ways=(way,), advice=_advice(case))
+    return Repair(ways=(way,), advice=advised(case))
 
 
 # Rights, requests, tolerations ----------------------------------------------------------------------------------------
@@ -106,7 +102,7 @@ def grant_exactly(case: Case) -> Repair:
     """Add the one right to the one Role that is bound: this verb, this resource, nothing more."""
     facts = case.finding.facts
     if case.finding.object.kind != "Role" or "verb" not in facts:
-        return Repair(advice=_advice(case))
+        return Repair(advice=advised(case))
     rule: Json = {"apiGroups": [facts["group"]], "resources": [facts["resource"]], "verbs": [facts["verb"]]}
     add: Json = {"op": "add", "path": "/rules/-", "value": rule}
     if not each(case.workload, "rules"):
@@ -114,7 +110,7 @@ def grant_exactly(case: Case) -> Repair:
     arguments: Json = {**named(case), "patch": [add], "patch_type": "json"}
     right = f"{facts['verb']} {facts['resource']}"
     why = f"{facts['account']} asks to {right}, and its Role does not say it."
-    return Repair(ways=(one(case, "k8s_patch", arguments, f"Let the Role say: {right}", why),), advice=_advice(case))
+    return Repair(ways=(one(case, "k8s_patch", arguments, f"Let the Role say: {right}", why),), advice=advised(case))
 
 
 def request_of_use(case: Case) -> Repair:
@@ -131,7 +127,7 @@ def request_of_use(case: Case) -> Repair:
         if [use.container] == lacking and (used := use.memory if resource == "memory" else use.cpu)
     ]
     if len(lacking) != 1 or not uses:
-        return Repair(advice=_advice(case))
+        return Repair(advice=advised(case))
     grain = _LEAST[resource]
     size = -(-(max(uses) * _MARGIN) // grain) * grain
     written = format_memory(size) if resource == "memory" else format_cpu(size)
@@ -144,7 +140,7 @@ def request_of_use(case: Case) -> Repair:
         f"{format_memory(max(uses)) if resource == 'memory' else format_cpu(max(uses))}.",
         parameters=(Parameter("request", "str", written, f"{resource} request of {lacking[0]}"),),
     )
-    return Repair(ways=(way,), advice=_advice(case))
+    return Repair(ways=(way,), advice=advised(case))
 
 
 def onto_every_node(case: Case) -> Repair:
@@ -156,15 +152,15 @@ def onto_every_node(case: Case) -> Repair:
     if key and effect in ("NoSchedule", "NoExecute"):
         why = f"Nodes that it selects carry {facts['taint']}, and it does not tolerate it."
         arguments: Json = {**named(case), "key": key, "effect": effect}
-        return Repair(ways=(one(case, "k8s_tolerate", arguments, f"Tolerate {key}", why),), advice=_advice(case))
+        return Repair(ways=(one(case, "k8s_tolerate", arguments, f"Tolerate {key}", why),), advice=advised(case))
     for label, wanted in facts.items():
         values = {labels_of(node)[label] for node in case.graph.all("Node") if label in labels_of(node)}
         near = [value for value in sorted(values) if fuzz.ratio(value, wanted) >= _ALIKE]
         if len(near) == 1 and len(facts) == 1:
             patch: Json = {"spec": {"template": {"spec": {"nodeSelector": {label: near[0]}}}}}
             why = f"No node carries {label}={wanted}; nodes carry {label}={near[0]}."
-            return Repair(ways=(merge(case, patch, f"Select {label}={near[0]}", why),), advice=_advice(case))
-    return Repair(advice=_advice(case))
+            return Repair(ways=(merge(case, patch, f"Select {label}={near[0]}", why),), advice=advised(case))
+    return Repair(advice=advised(case))
 
 
 REPAIRS = {

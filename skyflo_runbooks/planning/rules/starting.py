@@ -9,21 +9,17 @@ from skyflo_runbooks.model.plan import Parameter, param
 from skyflo_runbooks.planning.rules.common import roll_back
 from skyflo_runbooks.planning.rules.patches import one, references, replace
 from skyflo_runbooks.planning.rules.placing import back_only
-from skyflo_runbooks.planning.way import Case, Repair, check_of, named
+from skyflo_runbooks.planning.way import Case, Repair, advised, check_of, named
 
 # A container that is killed while it starts gets so many times the failures that it had.
 _PATIENCE = 4
-
-
-def _advice(case: Case) -> tuple[str, ...]:
-    return (case.finding.advice,) if case.finding.advice else ()
 
 
 def pull_if_absent(case: Case) -> Repair:
     """Let the kubelet pull the image where the node does not hold it."""
     found = template_container(case.workload, case.finding.facts["container"])
     if found is None:
-        return Repair(advice=_advice(case))
+        return Repair(advice=advised(case))
     listed, index, _ = found
     path = f"/spec/template/spec/{listed}/{index}/imagePullPolicy"
     why = f"{case.finding.facts['image']} is not on the node, and the policy Never forbids to pull it."
@@ -37,12 +33,12 @@ def name_what_exists(case: Case) -> Repair:
     meant = facts.get("meant")
     paths = list(references(case.workload, facts["kind"], facts["name"], facts.get("key", "")))
     if meant is None or not paths:
-        return Repair(ways=back, advice=_advice(case))
+        return Repair(ways=back, advice=advised(case))
     what = facts.get("key") or facts["name"]
     why = f"{facts['kind']} {facts['name']} has no {what}; {meant} exists." if facts.get("key") else ""
     why = why or f"There is no {facts['kind']} {what}; {meant} exists."
     way = replace(case, dict.fromkeys(paths, meant), f"Use {meant} instead of {what}", why)
-    return Repair(ways=(way, *back), advice=_advice(case))
+    return Repair(ways=(way, *back), advice=advised(case))
 
 
 def own_command(case: Case) -> Repair:
@@ -50,11 +46,11 @@ def own_command(case: Case) -> Repair:
     back = roll_back(case, because="Its command could be run.")
     found = template_container(case.workload, case.finding.facts["container"])
     if found is None or not found[2].get("command"):
-        return Repair(ways=back, advice=_advice(case))
+        return Repair(ways=back, advice=advised(case))
     arguments: Json = {**named(case), "container": case.finding.facts["container"], "command": []}
     why = f"{case.finding.facts.get('command') or 'Its command'} is not in the image; what the image says itself is."
     way = one(case, "k8s_set_command", arguments, "Start what the image says", why)
-    return Repair(ways=(*back, way), advice=_advice(case))
+    return Repair(ways=(*back, way), advice=advised(case))
 
 
 def ask_elsewhere(case: Case) -> Repair:
@@ -67,14 +63,14 @@ def ask_elsewhere(case: Case) -> Repair:
     if facts.get("meant_path"):
         said["path"] = facts["meant_path"]
     if not said:
-        return Repair(ways=back, advice=_advice(case))
+        return Repair(ways=back, advice=advised(case))
     probe = facts["probe"].removesuffix("Probe")
     arguments: Json = {**named(case), "container": facts["container"], "probe": probe, **said}
     words = " ".join(f"{key} {value}" for key, value in said.items())
     asked = f"port {facts.get('port')} {facts.get('path', '')}".strip()
     why = f"It asks {asked}; the container answers at {words}."
     way = one(case, "k8s_set_probe", arguments, f"Let the {probe} probe ask {words}", why)
-    return Repair(ways=(way, *back), advice=_advice(case))
+    return Repair(ways=(way, *back), advice=advised(case))
 
 
 def be_patient(case: Case) -> Repair:
@@ -94,7 +90,7 @@ def be_patient(case: Case) -> Repair:
         parameters=(Parameter("failures", "int", failures, "failures in a row before the container is killed"),),
     )
     back = roll_back(case, because="Its probes left it time.")
-    return Repair(ways=(way, *back), advice=_advice(case))
+    return Repair(ways=(way, *back), advice=advised(case))
 
 
 def endpoint_that_exists(case: Case) -> Repair:
@@ -107,7 +103,7 @@ def endpoint_that_exists(case: Case) -> Repair:
     value = next((str(v.get("value", "")) for v in variables if v.get("name") == facts.get("variable")), "")
     wrong = facts.get("port", "") if (meant or "").isdigit() else facts.get("host", "").split(".")[0]
     if not meant or not wrong or value.count(wrong) != 1:
-        return Repair(ways=back, advice=_advice(case))
+        return Repair(ways=back, advice=advised(case))
     better = value.replace(wrong, meant)
     why = f"{facts['variable']} names {facts['host']}:{facts['port']}, which does not exist; {meant} does."
     arguments: Json = {**named(case), "container": container, "set": {facts["variable"]: param("value")}}
@@ -120,7 +116,7 @@ def endpoint_that_exists(case: Case) -> Repair:
         parameters=(Parameter("value", "str", better, f"value of {facts['variable']}"),),
         checks=(check_of(case, "env_set", container=container, variable=facts["variable"]),),
     )
-    return Repair(ways=(way, *back), advice=_advice(case))
+    return Repair(ways=(way, *back), advice=advised(case))
 
 
 def set_once(case: Case) -> Repair:
@@ -129,7 +125,7 @@ def set_once(case: Case) -> Repair:
     back = roll_back(case, because=f"It set {facts['variable']} once.") if _set_once_before(case) else ()
     found = template_container(case.workload, facts["container"])
     if "index" not in facts or found is None:
-        return Repair(ways=back, advice=_advice(case))
+        return Repair(ways=back, advice=advised(case))
     base = f"/spec/template/spec/{found[0]}/{found[1]}/env/{facts['index']}"
     patch: list[Json] = [
         {"op": "test", "path": f"{base}/name", "value": facts["variable"]},
@@ -143,7 +139,7 @@ def set_once(case: Case) -> Repair:
     held = (once, fewer) if facts["hidden"].startswith("env") else (fewer,)
     why = f"It hides {facts['hidden']}, which then counts again. Neither value is shown here."
     title = f"Take the later {facts['variable']} away"
-    return Repair(ways=(one(case, "k8s_patch", arguments, title, why, checks=held), *back), advice=_advice(case))
+    return Repair(ways=(one(case, "k8s_patch", arguments, title, why, checks=held), *back), advice=advised(case))
 
 
 def _set_once_before(case: Case) -> bool:

@@ -9,15 +9,11 @@ from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
 from skyflo_runbooks.model.plan import Parameter, param
 from skyflo_runbooks.model.quantity import format_cpu, format_memory
-from skyflo_runbooks.planning.rules.patches import merge, one, replace
+from skyflo_runbooks.planning.rules.patches import merge, one, replace, start_again
 from skyflo_runbooks.planning.rules.placing import back_only
-from skyflo_runbooks.planning.way import Case, Repair, Way, check_of, named
+from skyflo_runbooks.planning.way import Case, Repair, Way, advised, check_of, named
 
 _MORE = 1.5
-
-
-def _advice(case: Case) -> tuple[str, ...]:
-    return (case.finding.advice,) if case.finding.advice else ()
 
 
 # Rollouts -------------------------------------------------------------------------------------------------------------
@@ -26,7 +22,7 @@ def _advice(case: Case) -> tuple[str, ...]:
 def resume(case: Case) -> Repair:
     """Resume the rollout."""
     why = "It is paused, and its present template was not rolled out."
-    return Repair(ways=(one(case, "k8s_rollout_resume", named(case), "Resume the rollout", why),), advice=_advice(case))
+    return Repair(ways=(one(case, "k8s_rollout_resume", named(case), "Resume the rollout", why),), advice=advised(case))
 
 
 def scale_back_up(case: Case) -> Repair:
@@ -40,7 +36,7 @@ def scale_back_up(case: Case) -> Repair:
         f"It had {before} replicas before it was scaled to 0.",
         parameters=(Parameter("replicas", "int", before, "how many pods it had before"),),
     )
-    return Repair(ways=(way,), advice=_advice(case))
+    return Repair(ways=(way,), advice=advised(case))
 
 
 def let_update_go(case: Case) -> Repair:
@@ -49,13 +45,13 @@ def let_update_go(case: Case) -> Repair:
     if hold == "partition":
         path = "/spec/updateStrategy/rollingUpdate/partition"
         why = "The partition keeps pods on the old revision; at 0 all are updated."
-        return Repair(ways=(replace(case, {path: 0}, "Set the partition to 0", why),), advice=_advice(case))
+        return Repair(ways=(replace(case, {path: 0}, "Set the partition to 0", why),), advice=advised(case))
     if hold == "pod":
         pod = case.finding.facts["pod"]
         arguments: Json = {"kind": "Pod", "namespace": param("namespace"), "name": pod}
         why = f"{pod} keeps the old template and is not ready; made anew it has the present one."
         way = one(case, "k8s_delete", arguments, f"Delete {pod}, which is made again", why, subject=case.finding.object)
-        return Repair(ways=(way,), advice=_advice(case))
+        return Repair(ways=(way,), advice=advised(case))
     return Repair(advice=("Delete the old pods one by one when they may be replaced.",))
 
 
@@ -65,7 +61,7 @@ def make_governing_service(case: Case) -> Repair:
         (whole(p, "containerPort") for c in each(pod_spec(case.workload), "containers") for p in each(c, "ports")), 0
     )
     if not port:
-        return Repair(advice=_advice(case))
+        return Repair(advice=advised(case))
     name = case.finding.facts["service"]
     arguments: Json = {**named(case), "port": port, "service": name, "headless": True}
     why = f"The StatefulSet names {name} as its Service, and there is none."
@@ -87,7 +83,7 @@ def room_in_quota(case: Case) -> Repair:
     for key, asked in _pairs(facts["asked"]).items():
         each_one, taken = quantity(asked), quantity(used.get(key, "0"))
         if each_one is None or taken is None:
-            return Repair(advice=_advice(case))
+            return Repair(advice=advised(case))
         hard[key] = _written(key, taken + each_one * max(1, missing))
     words = ", ".join(f"{key} {value}" for key, value in hard.items())
     quota = ObjectRef("ResourceQuota", facts["quota"], namespace_of(workload))
@@ -100,7 +96,7 @@ def room_in_quota(case: Case) -> Repair:
     }
     why = f"{facts['used']} is used, and {max(1, missing)} pods with {facts['asked']} each are to come."
     way = one(case, "k8s_patch", arguments, f"Raise quota {quota.name} to {words}", why, subject=case.finding.object)
-    return Repair(ways=(way, *back_only(case).ways), advice=_advice(case))
+    return Repair(ways=(way, *back_only(case).ways), advice=advised(case))
 
 
 def _pairs(text: str) -> dict[str, str]:
@@ -119,7 +115,7 @@ def within_range(case: Case) -> Repair:
     back = back_only(case).ways
     resource, bound = facts.get("resource"), facts.get("bound")
     if resource not in ("cpu", "memory") or facts.get("per") != "Container":
-        return Repair(ways=back, advice=_advice(case))
+        return Repair(ways=back, advice=advised(case))
     member = "limits" if bound == "maximum" else "requests"
     allowed = quantity(facts["limit"])
     for container in each(pod_spec(case.workload), "containers"):
@@ -135,25 +131,16 @@ def within_range(case: Case) -> Repair:
                 why,
                 parameters=(Parameter("size", "str", facts["limit"], f"{resource} that the LimitRange allows"),),
             )
-            return Repair(ways=(way, *back), advice=_advice(case))
-    return Repair(ways=back, advice=_advice(case))
+            return Repair(ways=(way, *back), advice=advised(case))
+    return Repair(ways=back, advice=advised(case))
 
 
 def restore_backend(case: Case) -> Repair:
     """Start what answers for the webhook again."""
     subject = case.finding.object
     if subject.kind not in ("Deployment", "StatefulSet") or replicas(case.workload) != 0:
-        return Repair(advice=_advice(case))
-    arguments: Json = {"kind": subject.kind, "namespace": subject.namespace, "name": subject.name}
-    way = one(
-        case,
-        "k8s_scale",
-        {**arguments, "replicas": param("replicas")},
-        f"Scale {subject} to 1",
-        "Nothing answers for the webhook, because it has no pods.",
-        parameters=(Parameter("replicas", "int", 1, "pods that answer for the webhook"),),
-    )
-    return Repair(ways=(way,), advice=_advice(case))
+        return Repair(advice=advised(case))
+    return Repair(ways=(start_again(case, "the webhook"),), advice=advised(case))
 
 
 def account_that_exists(case: Case) -> Repair:
@@ -172,7 +159,7 @@ def account_that_exists(case: Case) -> Repair:
     why = "A ServiceAccount without any right lets the pods be created; what they may do is granted by Roles."
     title = f"Make the ServiceAccount {facts['account']}"
     ways.append(one(case, "k8s_create", {"manifest": manifest}, title, why))
-    return Repair(ways=tuple(ways), advice=_advice(case))
+    return Repair(ways=tuple(ways), advice=advised(case))
 
 
 # Routing --------------------------------------------------------------------------------------------------------------
@@ -184,7 +171,7 @@ def send_to_declared(case: Case) -> Repair:
     ports = each(case.workload, "spec", "ports")
     index = next((i for i, p in enumerate(ports) if str(p.get("port")) == facts["port"]), None)
     if meant is None or index is None:
-        return Repair(advice=_advice(case))
+        return Repair(advice=advised(case))
     value: str | int = int(meant) if meant.isdigit() else meant
     why = f"The pods declare {meant}, and nothing declares {facts['target']}."
     return Repair(ways=(replace(case, {f"/spec/ports/{index}/targetPort": value}, f"Send to port {meant}", why),))
@@ -194,7 +181,7 @@ def class_that_exists(case: Case) -> Repair:
     """Set the Ingress class that exists."""
     meant = case.finding.facts.get("meant")
     if meant is None:
-        return Repair(advice=_advice(case))
+        return Repair(advice=advised(case))
     why = f"The class {case.finding.facts['class'] or 'none'} is served by nobody; {meant} exists."
     held = (check_of(case, "field_equals", path="/spec/ingressClassName", value=meant),)
     return Repair(
@@ -207,7 +194,7 @@ def backend_that_exists(case: Case) -> Repair:
     facts, meant = case.finding.facts, case.finding.facts.get("meant")
     places = [path for path, backend in _backend_paths(case.workload) if at(backend, "name") == facts["service"]]
     if meant is None or not places:
-        return Repair(advice=_advice(case))
+        return Repair(advice=advised(case))
     values: dict[str, Json | str | int] = {}
     for path in places:
         if facts["wrong"] == "service":
@@ -237,7 +224,7 @@ def admit_client(case: Case) -> Repair:
     service = case.graph.get(ObjectRef("Service", facts["service"], case.finding.object.namespace))
     targets = [port.get("targetPort", port.get("port")) for port in each(service, "spec", "ports")]
     if not labels or not targets:
-        return Repair(advice=_advice(case))
+        return Repair(advice=advised(case))
     rule: Json = {"from": [{"podSelector": {"matchLabels": labels}}], "ports": [{"port": target} for target in targets]}
     add: Json = {"op": "add", "path": "/spec/ingress/-", "value": rule}
     if not each(case.workload, "spec", "ingress"):
@@ -250,7 +237,7 @@ def admit_client(case: Case) -> Repair:
         check_of(case, "field_equals", path=f"{peer}/{_escaped(key)}", value=value) for key, value in labels.items()
     )
     way = one(case, "k8s_patch", arguments, f"Admit {facts['client']}", why, checks=there)
-    return Repair(ways=(way,), advice=_advice(case))
+    return Repair(ways=(way,), advice=advised(case))
 
 
 def _escaped(key: str) -> str:
@@ -262,7 +249,7 @@ def cluster_names(case: Case) -> Repair:
     """Resolve names by the cluster's DNS."""
     path = "/spec/template/spec/dnsPolicy"
     why = f"dnsPolicy {case.finding.facts['policy']} asks resolvers that know no names of the cluster."
-    return Repair(ways=(replace(case, {path: "ClusterFirst"}, "Use the cluster's DNS", why),), advice=_advice(case))
+    return Repair(ways=(replace(case, {path: "ClusterFirst"}, "Use the cluster's DNS", why),), advice=advised(case))
 
 
 def missing_service(case: Case) -> Repair:
@@ -270,7 +257,7 @@ def missing_service(case: Case) -> Repair:
     workload = next((item for item in case.finding.explains[1:]), None)
     port = case.finding.facts.get("port", "")
     if workload is None or not port.isdigit():
-        return Repair(advice=_advice(case))
+        return Repair(advice=advised(case))
     arguments: Json = {
         "kind": workload.kind,
         "namespace": param("namespace"),
@@ -279,7 +266,7 @@ def missing_service(case: Case) -> Repair:
         "service": case.finding.object.name,
     }
     why = f"{case.finding.object} is asked for at port {port}, and {workload} runs without a Service."
-    return Repair(ways=(one(case, "k8s_expose", arguments, f"Make {case.finding.object}", why),), advice=_advice(case))
+    return Repair(ways=(one(case, "k8s_expose", arguments, f"Make {case.finding.object}", why),), advice=advised(case))
 
 
 # Storage, autoscaling, Jobs, nodes ------------------------------------------------------------------------------------
@@ -289,7 +276,7 @@ def mark_default(case: Case) -> Repair:
     """Mark the only StorageClass as the default."""
     classes = case.finding.facts.get("classes", "")
     if not classes or "," in classes or classes == "none":
-        return Repair(advice=_advice(case))
+        return Repair(advice=advised(case))
     arguments: Json = {
         "kind": "StorageClass",
         "name": classes,
@@ -297,7 +284,7 @@ def mark_default(case: Case) -> Repair:
     }
     why = f"{classes} is the only StorageClass, and no class is the default."
     return Repair(
-        ways=(one(case, "k8s_annotate", arguments, f"Make {classes} the default", why),), advice=_advice(case)
+        ways=(one(case, "k8s_annotate", arguments, f"Make {classes} the default", why),), advice=advised(case)
     )
 
 
@@ -305,7 +292,7 @@ def target_that_exists(case: Case) -> Repair:
     """Scale the workload that exists."""
     meant = case.finding.facts.get("meant")
     if meant is None:
-        return Repair(advice=_advice(case))
+        return Repair(advice=advised(case))
     why = f"{case.finding.facts['target']} does not exist; {meant} does."
     return Repair(ways=(replace(case, {"/spec/scaleTargetRef/name": meant}, f"Scale {meant}", why),))
 
@@ -316,27 +303,27 @@ def raise_maximum(case: Case) -> Repair:
     most = max(now + 1, math.ceil(now * _MORE))
     why = f"It stands at {now} and wants more. Whether nodes and quota have room is on the card."
     return Repair(
-        ways=(replace(case, {"/spec/maxReplicas": most}, f"Raise the maximum to {most}", why),), advice=_advice(case)
+        ways=(replace(case, {"/spec/maxReplicas": most}, f"Raise the maximum to {most}", why),), advice=advised(case)
     )
 
 
 def run_again(case: Case) -> Repair:
     """Let the CronJob start its Jobs again."""
     if "suspend" not in case.finding.facts:
-        return Repair(advice=_advice(case))
+        return Repair(advice=advised(case))
     where: Json = {"namespace": param("namespace"), "name": case.finding.object.name}
     held = (check_of(case, "field_equals", path="/spec/suspend", value=False),)
     way = one(case, "k8s_cronjob_resume", where, "Resume the CronJob", "It is suspended.", checks=held)
-    return Repair(ways=(way,), advice=_advice(case))
+    return Repair(ways=(way,), advice=advised(case))
 
 
 def keep_away(case: Case) -> Repair:
     """Let no new pod be placed on the node until it is repaired."""
     if "node" not in case.finding.facts:
-        return Repair(advice=_advice(case))
+        return Repair(advice=advised(case))
     why = "It does not answer; what runs there is replaced elsewhere, and nothing new should come."
     way = one(case, "k8s_cordon", {"name": case.finding.object.name}, f"Cordon {case.finding.object.name}", why)
-    return Repair(ways=(way,), advice=_advice(case))
+    return Repair(ways=(way,), advice=advised(case))
 
 
 REPAIRS = {
