@@ -1,7 +1,7 @@
 """`explain`: what a fault is and how it is recognised, from the rules themselves. Works without a gateway."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -40,10 +40,20 @@ def explain(
         return ExitCode.DONE
     said = known.get(fault.upper())
     if said is None:
-        raise BadInput(f"There is no rule for {fault[:40]!r}.", next_step=f"There are rules for {listed(known)}.")
+        raise _unknown(fault, known)
     screen.lines(told(said))
     screen.json(said)
     return ExitCode.DONE
+
+
+def _unknown(fault: str, known: Iterable[str]) -> BadInput:
+    """Return that there is no such fault, with those of its family; where there is no such family either, with all."""
+    family = fault.upper()[:3]
+    near = [name for name in known if name.startswith(f"{family}-")] or known
+    return BadInput(
+        f"There is no rule for {fault[:40]!r}.",
+        next_step=f"There are rules for {listed(near)}; 'skyflo-runbooks explain' lists what each is.",
+    )
 
 
 def told(said: Json) -> list[Line]:

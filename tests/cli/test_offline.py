@@ -67,6 +67,14 @@ def test_a_fault_without_an_entry_is_explained_by_its_rule_alone() -> None:
     assert "none by rule" in lines[3]
 
 
+def test_a_fault_that_is_none_names_its_family(terminal: Terminal) -> None:
+    """Not all hundred of them."""
+    answer = terminal("explain", "con-99")
+    assert answer.code == 2
+    assert "CON-07" in answer.err
+    assert "SCH-01" not in answer.err
+
+
 def test_every_entry_of_the_catalogue_has_its_rule(terminal: Terminal) -> None:
     """An entry for a fault that no rule finds would never be shown."""
     assert {one["fault"] for one in terminal("explain", "--json").json} >= set(CATALOGUE)
