@@ -229,11 +229,12 @@ def _guessed(incident: Incident, findings: Sequence[Finding]) -> tuple[str, ...]
 
 def _strangers(graph: Graph, incident: Incident, where: Place) -> tuple[str, ...]:
     """Return, where the words name something that is not here, that it is not, and what comes nearest."""
-    if where.objects:
+    words = () if where.objects else tuple(name_like(incident.text))
+    if not words:
         return ()
     known = {name_of(item) for items in graph.snapshot.objects.values() for item in items}
     names = {name_of(item) for kind in NAMED for item in graph.all(kind)}
-    strangers = [word for word in name_like(incident.text) if word not in known]
+    strangers = [word for word in words if word not in known]
     near = {word: nearest(word, names) for word in strangers}
     return tuple(
         f"Nothing here is called {word!r}" + (f"; nearest: {', '.join(near[word])}." if near[word] else ".")
@@ -243,8 +244,9 @@ def _strangers(graph: Graph, incident: Incident, where: Place) -> tuple[str, ...
 
 def _nothing_there(graph: Graph, where: Place, findings: Sequence[Finding]) -> tuple[str, ...]:
     """Return that a place holds no workload at all, so that "nothing is wrong" is not read as "it runs"."""
-    there = [item for kind in ("Pod", *NAMED) for item in graph.all(kind) if _concerns(where, ref(item))]
-    if there or findings or graph.snapshot.gaps:
+    if findings or graph.snapshot.gaps:
+        return ()
+    if any(_concerns(where, ref(item)) for kind in ("Pod", *NAMED) for item in graph.all(kind)):
         return ()
     places = ", ".join(where.namespaces or graph.snapshot.namespaces) or "the cluster"
     return (f"There is no workload in {places}.",)

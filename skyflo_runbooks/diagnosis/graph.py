@@ -36,6 +36,8 @@ from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
 
 Relation = Literal["owns", "selects", "routes", "mounts", "env-from", "runs-on", "scales"]
+# Pod → ReplicaSet → Deployment → an operator's object; ownership is not cyclic, but be sure.
+_ABOVE = 5
 REVISION = "deployment.kubernetes.io/revision"
 
 
@@ -75,6 +77,7 @@ class Graph:
         self._labelled: dict[tuple[str, str, str], list[Json]] = defaultdict(list)
         self._services: dict[tuple[str, str, str], list[Json]] = defaultdict(list)
         self._events: dict[ObjectRef, list[Json]] = defaultdict(list)
+        self._reasons: dict[str, list[Json]] = defaultdict(list)
         self._slices: dict[tuple[str, str], list[Json]] = defaultdict(list)
         for kind, manifests in snapshot.objects.items():
             for manifest in manifests:
@@ -87,6 +90,7 @@ class Graph:
     def _add(self, kind: str, manifest: Json) -> None:
         if kind == "Event":
             self._events[_named(texts(manifest, "involvedObject"))].append(manifest)
+            self._reasons[str(manifest.get("reason"))].append(manifest)
             return
         this = ref(manifest)
         self._objects[this] = manifest
@@ -107,6 +111,31 @@ class Graph:
     def ailing(self) -> list[Json]:
         """The pods that are neither ready nor leaving: few, where all is well."""
         return [pod for pod in self.all("Pod") if not ready(pod) and not leaving(pod)]
+
+    @cached_property
+    def suffering(self) -> set[int]:
+        """Everything that has an ailing pod which did not finish, by identity: each controller above one."""
+        found = set()
+        for pod in self.ailing:
+            current: Json | None = None if finished(pod) else pod
+            for _ in range(_ABOVE):
+                if current is None:
+                    break
+                found.add(id(current))
+                current = self.owner(current)
+        return found
+
+    @cached_property
+    def unplaced(self) -> list[Json]:
+        """The pods that no scheduler has put on a node, and that neither finished nor leave."""
+        return [
+            pod for pod in self.all("Pod") if not at(pod, "spec", "nodeName") and not finished(pod) and not leaving(pod)
+        ]
+
+    @cached_property
+    def ended(self) -> list[Json]:
+        """The pods whose status remembers that a container ended, those that leave left out."""
+        return [pod for pod in self.all("Pod") if _ended(pod) and not leaving(pod)]
 
     @cached_property
     def heard(self) -> list[Json]:
@@ -136,7 +165,7 @@ class Graph:
 
     def _top(self, pod: Json) -> Json:
         current = pod
-        for _ in range(5):  # Pod → ReplicaSet → Deployment → an operator's object; ownership is not cyclic, but be sure
+        for _ in range(_ABOVE):
             above = self.owner(current)
             if above is None:
                 return current
@@ -196,6 +225,13 @@ class Graph:
     def events(self, manifest: Json) -> list[Json]:
         """Return the events about an object."""
         return self._events.get(ref(manifest), [])
+
+    def told(self, kind: str, reason: str) -> Iterator[tuple[Json, Json]]:
+        """Yield each event with this reason about an object of this kind that is there: object and event."""
+        for event in self._reasons.get(reason, ()):
+            about = self._objects.get(_named(texts(event, "involvedObject")))
+            if about is not None and about.get("kind") == kind:
+                yield about, event
 
     def log(self, pod: Json, container: str) -> str:
         """Return the last lines of a container: of the run that ended, else of the present one."""
@@ -260,11 +296,21 @@ def reserved(pods: Iterable[Json]) -> dict[str, Reserved]:
 
 def controller(manifest: Json) -> ObjectRef | None:
     """Return the name of the object that controls this one, or None."""
-    for owner in each(manifest, "metadata", "ownerReferences"):
-        if owner.get("controller"):
+    listed = at(manifest, "metadata", "ownerReferences")
+    for owner in listed if isinstance(listed, list) else ():
+        if isinstance(owner, dict) and owner.get("controller"):
             namespace = namespace_of(manifest) if owner.get("kind") != "Node" else ""
             return ObjectRef(kind=str(owner.get("kind")), name=str(owner.get("name")), namespace=namespace)
     return None
+
+
+def _ended(pod: Json) -> bool:
+    return any(
+        at(status, place, "terminated") is not None
+        for listed in ("containerStatuses", "initContainerStatuses")
+        for status in each(pod, "status", listed)
+        for place in ("state", "lastState")
+    )
 
 
 def selector(service: Json) -> dict[str, str]:

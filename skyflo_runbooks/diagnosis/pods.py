@@ -59,7 +59,7 @@ class Container(msgspec.Struct, frozen=True):
 
 def each(value: object, *path: str | int) -> list[Json]:
     """Return the objects in the list at `path`; what is missing, null or no object is left out."""
-    found = at(value, *path, default=[])
+    found = at(value, *path)
     return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
 
 
@@ -179,9 +179,10 @@ def leaving(pod: Json) -> bool:
 
 def condition(manifest: Json, kind: str) -> Json:
     """Return the status condition of this type, or an empty one."""
-    for item in each(manifest, "status", "conditions"):
-        if item.get("type") == kind:
-            return dict(item)
+    listed = at(manifest, "status", "conditions")
+    for item in listed if isinstance(listed, list) else ():
+        if isinstance(item, dict) and item.get("type") == kind:
+            return item
     return {}
 
 

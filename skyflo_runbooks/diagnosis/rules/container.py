@@ -17,7 +17,6 @@ from skyflo_runbooks.diagnosis.pods import (
     amount,
     containers,
     each,
-    leaving,
     namespace_of,
     ready,
     template_container,
@@ -67,9 +66,7 @@ def _ends(graph: Graph) -> list[Ended]:
 
 
 def _newest_ends(graph: Graph) -> Iterator[Ended]:
-    for pod in graph.all("Pod"):
-        if leaving(pod):
-            continue
+    for pod in graph.ended:
         for container in containers(pod):
             for termination in container.terminations[:1]:
                 yield Ended(pod, container, termination)

@@ -67,7 +67,7 @@ def shadowed(graph: Graph) -> Iterator[Finding]:
 
 
 def _ill(graph: Graph, workload: Json) -> bool:
-    return any(not ready(pod) and not leaving(pod) for pod in graph.pods(workload))
+    return id(workload) in graph.suffering
 
 
 def _twice(container: Json) -> Shadow | None:

@@ -101,11 +101,10 @@ def pressure(graph: Graph) -> Iterator[Finding]:
 def no_sandbox(graph: Graph) -> Iterator[Finding]:
     """Yield one finding for each node whose network plug-in cannot start pods."""
     told: dict[str, list[tuple[Json, str, str]]] = defaultdict(list)
-    for pod in graph.all("Pod"):
-        for event in graph.events(pod):
-            message = str(event.get("message", ""))
-            if event.get("reason") == "FailedCreatePodSandBox" and _NETWORK.search(message) and not ready(pod):
-                told[str(at(pod, "spec", "nodeName", default=""))].append((pod, event_time(event), message))
+    for pod, event in graph.told("Pod", "FailedCreatePodSandBox"):
+        message = str(event.get("message", ""))
+        if _NETWORK.search(message) and not ready(pod):
+            told[str(at(pod, "spec", "nodeName", default=""))].append((pod, event_time(event), message))
     for name, items in told.items():
         owners = {ref(culprit(graph, pod)): None for pod, _, _ in items}
         yield Finding(
@@ -124,9 +123,11 @@ def evicts_too_soon(graph: Graph) -> Iterator[Finding]:
     """Yield one finding for each node whose kubelet evicts pods while much of what it watches is free."""
     nodes, told = {name_of(node): node for node in graph.all("Node")}, set()
     for pod in graph.all("Pod"):
+        if at(pod, "status", "reason") != "Evicted":
+            continue
         said = _EVICTED.search(str(at(pod, "status", "message", default="")))
         node = nodes.get(str(at(pod, "spec", "nodeName", default="")))
-        if said is None or node is None or name_of(node) in told or at(pod, "status", "reason") != "Evicted":
+        if said is None or node is None or name_of(node) in told:
             continue
         threshold, left = quantity(said["threshold"]), quantity(said["left"])
         whole = quantity(at(node, "status", "capacity", said["resource"], default=""))
@@ -231,9 +232,11 @@ def pod_stuck(graph: Graph) -> Iterator[Finding]:
     """Yield one finding for each pod that is long past its grace and still there, because its node is gone."""
     nodes = {name_of(node): condition(node, "Ready").get("status") == "True" for node in graph.all("Node")}
     for pod in graph.all("Pod"):
+        if not leaving(pod):
+            continue
         grace = at(pod, "metadata", "deletionGracePeriodSeconds", default=_GRACE)
         node = str(at(pod, "spec", "nodeName", default=""))
-        late = leaving(pod) and _age(graph, pod) > _STUCK + (grace if isinstance(grace, int) else _GRACE)
+        late = _age(graph, pod) > _STUCK + (grace if isinstance(grace, int) else _GRACE)
         finalizers = at(pod, "metadata", "finalizers", default=[])
         if not late or not node or (nodes.get(node, False) and not finalizers):
             continue

@@ -46,9 +46,10 @@ class Mixed(msgspec.Struct, frozen=True):
 def selector_too_broad(graph: Graph) -> Iterator[Finding]:
     """Yield one finding for each Service that sends requests also to pods of a workload that it is not for."""
     for service in graph.all("Service"):
-        pods = [pod for pod in graph.selected(namespace_of(service), selector(service)) if not leaving(pod)]
-        if len(pods) < 2 or at(service, "spec", "clusterIP") == "None":
+        selected = graph.selected(namespace_of(service), selector(service))
+        if len({id(graph.workload(pod)) for pod in selected}) < 2 or at(service, "spec", "clusterIP") == "None":
             continue
+        pods = [pod for pod in selected if not leaving(pod)]
         mixed = _mixed(graph, service, pods)
         if mixed is not None:
             yield _too_broad(graph, service, mixed)

@@ -48,10 +48,11 @@ def wrong_port(graph: Graph) -> Iterator[Finding]:
         pods = graph.selected(namespace_of(service), selector(service))
         if at(service, "spec", "clusterIP") == "None" or not pods or _served_otherwise(graph, service, pods[0]):
             continue
+        declared = [declared_ports(pod) for pod in pods]
+        behind = {key: number for one in declared for key, number in one.items()}
         for port in each(service, "spec", "ports"):
             target = str(port.get("targetPort", port.get("port")))
-            behind = {key: number for pod in pods for key, number in declared_ports(pod).items()}
-            if not behind or target in behind or not all(declared_ports(pod) for pod in pods):
+            if target in behind or not all(declared):
                 continue
             meant = _meant(graph, service, port, pods)
             named = sorted(set(behind.values()))

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from skyflo_runbooks.diagnosis.graph import Graph, ref
-from skyflo_runbooks.diagnosis.pods import condition, created, each, finished, leaving, name_of, namespace_of
+from skyflo_runbooks.diagnosis.pods import condition, created, each, name_of, namespace_of
 from skyflo_runbooks.diagnosis.rules.base import Rule, changeable, culprit, evidence, outdated, services
 from skyflo_runbooks.diagnosis.rules.scheduling.waiting import unschedulable
 from skyflo_runbooks.diagnosis.snapshot import seconds_between
@@ -33,15 +33,9 @@ def _by_workload(graph: Graph, pods: Iterator[Json]) -> dict[ObjectRef, list[Jso
     return groups
 
 
-def _unplaced(graph: Graph) -> Iterator[Json]:
-    for pod in graph.all("Pod"):
-        if not at(pod, "spec", "nodeName") and not finished(pod) and not leaving(pod):
-            yield pod
-
-
 def gated(graph: Graph) -> Iterator[Finding]:
     """Yield one finding for each workload whose pods still carry a scheduling gate."""
-    held = (pod for pod in _unplaced(graph) if each(pod, "spec", "schedulingGates"))
+    held = (pod for pod in graph.unplaced if each(pod, "spec", "schedulingGates"))
     for owner, pods in _by_workload(graph, held).items():
         gates = sorted({str(gate.get("name")) for pod in pods for gate in each(pod, "spec", "schedulingGates")})
         said = condition(pods[0], "PodScheduled")
@@ -65,7 +59,7 @@ def unknown_scheduler(graph: Graph) -> Iterator[Finding]:
     """Yield one finding for each workload that names a scheduler which does not look at its pods."""
 
     def overlooked() -> Iterator[Json]:
-        for pod in _unplaced(graph):
+        for pod in graph.unplaced:
             name = at(pod, "spec", "schedulerName", default=_DEFAULT)
             age = seconds_between(created(pod), graph.snapshot.time)
             silent = not condition(pod, "PodScheduled") and not graph.events(pod)
@@ -97,10 +91,10 @@ def missing_claim(graph: Graph) -> Iterator[Finding]:
     """Yield one finding for each workload whose pods name a PersistentVolumeClaim that is not there."""
     told = {
         name_of(pod): said
-        for pod in graph.all("Pod")
+        for pod in graph.unplaced
         if (said := unschedulable(graph, pod)) and _CLAIM.search(said.message)
     }
-    named = (pod for pod in _unplaced(graph) if name_of(pod) in told)
+    named = (pod for pod in graph.unplaced if name_of(pod) in told)
     for owner, pods in _by_workload(graph, named).items():
         workload, namespace = graph.get(owner) or pods[0], namespace_of(pods[0])
         said = told[name_of(pods[0])]

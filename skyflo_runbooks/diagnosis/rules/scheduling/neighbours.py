@@ -140,10 +140,9 @@ def _holders(graph: Graph, ports: list[int]) -> list[Json]:
 def preempted(graph: Graph) -> Iterator[Finding]:
     """Yield one finding for each workload whose priority drives the pods of others from their nodes."""
     victims: dict[str, list[tuple[Json, str, str]]] = defaultdict(list)
+    for pod, event in graph.told("Pod", "Preempted"):
+        victims["event"].append((pod, event_time(event), str(event.get("message", ""))))
     for pod in graph.all("Pod"):
-        for event in graph.events(pod):
-            if event.get("reason") == "Preempted":
-                victims["event"].append((pod, event_time(event), str(event.get("message", ""))))
         said = condition(pod, "DisruptionTarget")
         if said.get("reason") == "PreemptionByScheduler":
             victims["condition"].append((pod, str(said.get("lastTransitionTime", "")), str(said.get("message", ""))))
