@@ -95,16 +95,23 @@ class Rounds:
             self.board.trials += await run.whole(made, place / "gateway", drawn, self.other)
 
     async def node(self, place: Path) -> None:
-        """Those of them in which a kubelet tells the fault, on a real one."""
+        """Cases and scenarios in which a kubelet tells the fault, on a real one; each set on a node of its own."""
         built = parts.look()
         if isinstance(built, builds.Absent):
             self.board.not_measured.append(f"on a real node: no {', '.join(built.names)} (make real-node)")
             return
+        family = run.of_a_node(self.only)
+        if family.cases:
+            with run.node(place / "c", built, family.images) as made:
+                drawn = run.alone(family.cases, Draw(self.draw.random), vary.REAL)
+                run.stage(made, drawn)
+                self.board.trials += await run.whole(made, self.folder / "cases-gateway", drawn, None)
         own = Draw(self.draw.random)
         stories = [vary.story(name, own.random, own.taken) for name in ON_A_NODE if name in run.shipped(self.only)]
-        with run.node(place, built, stories) as made:
-            drawn = await run.played_scenarios(made, stories, "on a real node")
-            self.board.trials += await run.whole(made, self.folder / "node-gateway", drawn, None)
+        if stories:
+            with run.node(place / "s", built, run.images(stories)) as made:
+                drawn = await run.played_scenarios(made, stories, vary.REAL.where)
+                self.board.trials += await run.whole(made, self.folder / "node-gateway", drawn, None)
 
     async def pairs(self, place: Path) -> None:
         """Two faults at once."""

@@ -176,11 +176,12 @@ def page(board: Board) -> str:
 _INTRODUCTION = """This page is written by `make scoreboard`; do not edit it. Commit {board.commit}, {board.date},
 {board.machine}, {board.seconds:.0f} s. To repeat it: `{board.command}`.
 
-Every staged fault of `tests/faults` and every shipped scenario is put on a real control plane with played nodes, under
-names, counts, containers, questions, noise and decoys drawn from the seed, diagnosed without a language model, and
-repaired through the gateway with a signed approval. An oracle of its own, which knows neither the rules nor the checks,
-then asks the API whether it holds and what else changed. Misses stay in the set; what they showed was mended in the
-product between runs with this same seed, so a run with another (`SEED=2`) is the harder question."""
+Every staged fault of `tests/faults` and every shipped scenario is put on a real control plane, with played nodes or
+(`tests/faults/node`, where a kubelet tells the fault) with one real node, under names, counts, containers, questions,
+noise and decoys drawn from the seed, diagnosed without a language model, and repaired through the gateway with a signed
+approval. An oracle of its own, which knows neither the rules nor the checks, then asks the API whether it holds and
+what else changed. Misses stay in the set; what they showed was mended in the product between runs with this same seed,
+so a run with another (`SEED=2`) is the harder question."""
 
 _LEGEND = """*First cause*: the first finding is of the staged fault. *Object*: and names what has to change. *False*:
 findings of nothing staged. *Plan*: a change that the API server accepted in a dry run, or advice. *Bites*: the plan's

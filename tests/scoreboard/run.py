@@ -31,7 +31,8 @@ from tests.control_plane import stage as history
 from tests.control_plane.builds import Binaries
 from tests.control_plane.harness import ControlPlane
 from tests.control_plane.processes import wait_until
-from tests.faults import staging
+from tests.faults import kubelets, staging
+from tests.faults.kubelets import Family
 from tests.faults.staging import Case
 from tests.gateway.world import gated
 from tests.planning.staged import dry_run_on
@@ -66,16 +67,23 @@ def cases(only: Sequence[str]) -> list[Case]:
     return [case for case in found if not only or case.fault in only]
 
 
+def of_a_node(only: Sequence[str]) -> Family:
+    """Return the cases of these faults that one real node shows, of all where none is named; and its images."""
+    found = kubelets.load(kubelets.families())
+    small = kubelets.images(list(vary.small_images().values()))
+    return Family(tuple(case for case in found.cases if not only or case.fault in only), tuple({*found.images, *small}))
+
+
 def shipped(only: Sequence[str]) -> tuple[str, ...]:
     """Return the shipped scenarios of these faults; of all where none is named."""
     broken = [name for name in scenario.names() if scenario.load(name).expect.fault]
     return tuple(name for name in broken if not only or scenario.load(name).expect.fault in only)
 
 
-def alone(found: list[Case], draw: Draw) -> Given:
+def alone(found: Sequence[Case], draw: Draw, room: vary.Room = vary.PLAYED) -> Given:
     """Return each case under circumstances of its own."""
     now = datetime.now(UTC)
-    varied = [vary.vary(case, draw.random, draw.taken, now) for case in found]
+    varied = [vary.vary(case, draw.random, draw.taken, now, room) for case in found]
     return Given([(one, (f"{one.case.fault} {one.case.finds}",)) for one in varied])
 
 
@@ -127,10 +135,10 @@ def plane(folder: Path, binaries: Binaries, draw: Draw, stories: Sequence[Json] 
 
 
 @contextmanager
-def node(folder: Path, built: Binaries, stories: Sequence[Json]) -> Iterator[ControlPlane]:
-    """A control plane with one real node, whose registry holds what these scenarios pull."""
+def node(folder: Path, built: Binaries, held: Sequence[scenario.Image]) -> Iterator[ControlPlane]:
+    """A control plane with one real node, whose registry holds these images."""
     folder.mkdir(parents=True)
-    with real_node.running(folder, built, images(stories)) as made:
+    with real_node.running(folder, built, held) as made:
         yield made.plane
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from skyflo_runbooks.diagnosis import Snapshot, diagnose
 from skyflo_runbooks.model.incident import Incident
+from tests.faults import staging
 from tests.scoreboard import controls, run, vary
 from tests.scoreboard.run import Draw
 
@@ -26,6 +27,17 @@ def test_some_faults_alone() -> None:
     """Those that are asked for, and no others."""
     assert {case.fault for case in run.cases(["NET-02", "ADM-01"])} == {"NET-02", "ADM-01"}
     assert run.shipped(["CON-07"]) == ("oomkilled-payment",)
+
+
+def test_what_a_node_shows_is_in_a_run_with_its_images() -> None:
+    """All cases of `node`, those that are asked for, and every image that they or the noise need once."""
+    found, some = run.of_a_node([]), run.of_a_node(["CON-03"])
+    held = [image.image for image in found.images]
+
+    assert {case.fault for case in found.cases} >= {"CON-01", "CON-03", "IMG-04"}
+    assert {case.fault for case in some.cases} == {"CON-03"}
+    assert {vary.SIDECAR, vary.TASK, staging.IMAGE} <= set(held)
+    assert len(held) == len(set(held))
 
 
 @pytest.mark.parametrize("seed", range(5))

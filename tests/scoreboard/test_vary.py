@@ -8,11 +8,12 @@ import pytest
 import yaml
 
 from skyflo_runbooks.practice import scenario
-from tests.faults import staging
+from tests.faults import kubelets, staging
 from tests.scoreboard import names, run, vary
 
 NOW = datetime(2026, 1, 5, 10, tzinfo=UTC)
-CASES = [case for family in staging.families() for case in staging.cases(family)]
+ON_NODE = list(kubelets.load(kubelets.families()).cases)
+CASES = [case for family in staging.families() for case in staging.cases(family)] + ON_NODE
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.fault}-{case.namespace}")
@@ -54,7 +55,19 @@ def test_a_closed_namespace_gets_no_further_pods() -> None:
     quota = next(case for case in CASES if case.fault == "ADM-01")
 
     assert vary.closed(quota)
-    assert {item["kind"] for item in vary.neighbours(quota, Random(1), {})} == {"ConfigMap"}
+    assert {item["kind"] for item in vary.neighbours(quota, Random(1))} == {"ConfigMap"}
+
+
+def test_a_real_node_gets_no_more_than_it_has_room_for() -> None:
+    """Two replicas at most where the case leaves the count open, and small images beside it."""
+    drawn = [vary.vary(ON_NODE[0], Random(seed), {}, NOW, vary.REAL) for seed in range(12)]
+    beside = [item for one in drawn for item in vary.neighbours(one.case, Random(1), vary.REAL)]
+    deployments = [item["spec"] for item in beside if item["kind"] == "Deployment"]
+
+    assert {one.case.app["replicas"] for one in drawn} == {1, 2}
+    assert {spec["replicas"] for spec in deployments} == {1}
+    assert {spec["template"]["spec"]["containers"][0]["image"] for spec in deployments} == {vary.SIDECAR}
+    assert {one.drawn[-1] for one in drawn} == {"on a real node"}
 
 
 def test_old_events_are_old_and_of_pods_that_are_gone() -> None:

@@ -50,6 +50,23 @@ _LONG_AGO = (
 
 
 @dataclass(frozen=True)
+class Room:
+    """Where cases are put and how much is room for: replicas of a case, things beside it, their replicas and image."""
+
+    where: str = "on played nodes"
+    replicas: int = 3
+    beside: int = 3
+    apiece: int = 2
+    image: str = IMAGE
+
+
+PLAYED = Room()
+REAL = Room(
+    "on a real node", replicas=2, beside=2, apiece=1, image=SIDECAR
+)  # one real node runs every process of a whole round at once
+
+
+@dataclass(frozen=True)
 class Varied:
     """A case as it was drawn, in words what was drawn, and the names of the noise beside it."""
 
@@ -58,23 +75,23 @@ class Varied:
     noise: frozenset[str] = frozenset()
 
 
-def vary(case: Case, random: Random, taken: MutableMapping[str, str], now: datetime) -> Varied:
+def vary(case: Case, random: Random, taken: MutableMapping[str, str], now: datetime, room: Room = PLAYED) -> Varied:
     """Return the case under other circumstances; `taken` are the cluster-wide names of this run and is added to."""
     other = rename(case, random, taken)
     app, drawn = dict(other.app), []
     if app and "replicas" not in app:
-        app["replicas"] = random.randint(1, 3)
+        app["replicas"] = random.randint(1, room.replicas)
         drawn.append(f"{app['replicas']} replica{'s' if app['replicas'] > 1 else ''}")
     if app:
         for place in random.choice(((), ("before",), ("beside",), ("before", "beside"))):
             container = sidecar(random, {str(c["name"]) for c in (*app.get("before", []), *app.get("beside", []))})
             app[place] = [*app.get(place, []), container]
             drawn.append(f"a sidecar {'before it' if place == 'before' else 'after it'}")
-    noise = list(neighbours(other, random, taken))
+    noise = list(neighbours(other, random, room))
     old = list(long_ago(other, random, now))
     drawn += [f"{len(noise)} objects beside it", f"{len(old)} old events"]
     words = random.choice(_WORDS).format(name=str(app.get("name") or other.finds.rpartition("/")[2]))
-    drawn.append(f"“{words}”")
+    drawn += [f"“{words}”", room.where]
     varied = replace(other, app=app, objects=[*other.objects, *noise, *old], words=words)
     about = {str(item["involvedObject"]["name"]) for item in old}
     return Varied(varied, tuple(drawn), frozenset(str(item["metadata"]["name"]) for item in noise) | about)
@@ -124,9 +141,9 @@ def closed(case: Case) -> bool:
     return bool(case.labels) or any(item["kind"] in _CLOSING for item in case.objects)
 
 
-def neighbours(case: Case, random: Random, taken: MutableMapping[str, str]) -> Iterator[Json]:
+def neighbours(case: Case, random: Random, room: Room = PLAYED) -> Iterator[Json]:
     """Yield what else lives in the namespace and is well: settings, and where it is open workloads with a Service."""
-    for number in range(random.randint(1, 3)):
+    for number in range(random.randint(1, room.beside)):
         name = f"{random.choice(('notes', 'search', 'mailer', 'sitemap', 'avatars'))}-{number}{random.randint(0, 9)}"
         meta: Json = {"name": name, "namespace": case.namespace}
         yield {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"LEVEL": "info"}}
@@ -138,7 +155,7 @@ def neighbours(case: Case, random: Random, taken: MutableMapping[str, str]) -> I
             "metadata": meta,
             "spec": {"selector": {"run": name}, "ports": [{"port": 80, "targetPort": 3000}]},
         }
-        yield workload(meta, random.randint(1, 2))
+        yield workload(meta, random.randint(1, room.apiece), room.image)
 
 
 def workload(meta: Json, replicas: int, image: str = IMAGE) -> Json:
@@ -206,6 +223,15 @@ def story(name: str, random: Random, taken: MutableMapping[str, str]) -> Json:
     return {**changed, "scenario": told["scenario"]}
 
 
+def small_images() -> dict[str, Json]:
+    """Return the images of this set, as a scenario file has them."""
+    small = {"memory": {"start": "8Mi", "peak": "12Mi"}, "cpu": "2m"}
+    return {
+        SIDECAR: {"image": SIDECAR, **small},
+        TASK: {"image": TASK, **small, "exit": {"after": "1s", "code": 0}},
+    }
+
+
 def _images(stories: Sequence[Json]) -> dict[str, Json]:
     """Return what can be pulled by reference: the images of these scenarios, of the healthy one, and of this set."""
     healthy: Json = yaml.safe_load((scenario.folder() / "healthy.yaml").read_text())
@@ -213,10 +239,7 @@ def _images(stories: Sequence[Json]) -> dict[str, Json]:
     for told in (*stories, healthy):
         for image in told["images"]:
             found.setdefault(image["image"], image)
-    small = {"memory": {"start": "8Mi", "peak": "12Mi"}, "cpu": "2m"}
-    found[SIDECAR] = {"image": SIDECAR, **small}
-    found[TASK] = {"image": TASK, **small, "exit": {"after": "1s", "code": 0}}
-    return found
+    return found | small_images()
 
 
 def nodes_file(path: Path, taken: MutableMapping[str, str], random: Random, stories: Sequence[Json] = ()) -> Path:

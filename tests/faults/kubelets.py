@@ -1,0 +1,60 @@
+"""Faults that one real node shows: a kubelet, a container runtime and a registry say them, nobody plays them.
+
+A family's file in `node/` has two parts:
+
+    images  what the node's registry holds, as in a scenario file: what each image needs and how its process behaves
+    cases   the faults, as in every other family's file (`staging.Case`)
+
+What the case calls its image decides what the registry answers; a reference that no family's `images` has is not found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from skyflo_runbooks.model.json import Json
+from skyflo_runbooks.practice import scenario
+from skyflo_runbooks.practice.scenario import Image
+from tests.faults.staging import Case
+
+_FOLDER = Path(__file__).parent / "node"
+
+
+@dataclass(frozen=True)
+class Family:
+    """Cases, and the images that their node's registry holds."""
+
+    cases: tuple[Case, ...]
+    images: tuple[Image, ...]
+
+
+def families() -> list[str]:
+    """Return the families that have a file."""
+    return sorted(path.stem for path in _FOLDER.glob("*.yaml"))
+
+
+def load(names: Iterable[str]) -> Family:
+    """Return the cases of these families and the images of all, each reference once.
+
+    Raises:
+        ValueError: two families say different things of one image.
+    """
+    told: list[Json] = [yaml.safe_load((_FOLDER / f"{name}.yaml").read_text()) for name in families()]
+    wanted = [
+        Case(**case) for name, one in zip(families(), told, strict=True) if name in set(names) for case in one["cases"]
+    ]
+    held: dict[str, Image] = {}
+    for image in (image for one in told for image in images(one.get("images", []))):
+        if held.setdefault(image.image, image) != image:
+            raise ValueError(f"expected one behaviour of the image {image.image}; two families say different ones")
+    return Family(tuple(wanted), tuple(held.values()))
+
+
+def images(written: list[Json]) -> tuple[Image, ...]:
+    """Read images that are written as in a scenario file."""
+    told = {"scenario": "node", "title": "", "incident": "", "namespace": "", "history": [], "nodes": [{"name": "n"}]}
+    return scenario.parse(yaml.safe_dump({**told, "images": written}), "tests/faults/node").images
