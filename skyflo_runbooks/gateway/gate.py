@@ -148,6 +148,6 @@ def _check_sealed(tool: Tool, arguments: Json) -> None:
         for key, value in given.items() if isinstance(given, dict) else ():
             if isinstance(value, str) and value != ENTRY and not MARK.fullmatch(value):
                 raise BadInput(
-                    f"{tool.name}: the value of {str(key)[:80]!r} is written down here, and so in the notebook.",
+                    f"`{tool.name}`: the value of {str(key)[:80]!r} is written down here, and so in the notebook.",
                     next_step=f"Give {ENTRY}: an operator types it on the gateway's page before approving.",
                 )

@@ -2,7 +2,8 @@
 
 Rules:
   1. Known are the values of the Secret as it is, as it will be, and as the request says them: in `data` both as they
-     stand there (base64) and decoded, in `stringData`, and kubectl's copy of the whole in an annotation.
+     stand there (base64) and decoded, in `stringData`, and kubectl's copy of the whole in an annotation. A label or
+     another annotation that is set on a Secret is no value: who approves has to see it.
   2. Known, too, is what the redactor takes for secret in any object: a variable named like a password keeps its value
      apart from its name, in a line of a diff or in an operation of a patch, where nothing but the value tells.
   3. Wherever one of them stands in what is shown of the proposal it is replaced by its mark, as a whole word or within
@@ -31,7 +32,7 @@ def values_of(request: Request, *manifests: Json | None) -> frozenset[str]:
     found: set[str] = set()
     for manifest in (*manifests, request.body):
         if isinstance(manifest, list):
-            found.update(text for operation in manifest for text in _texts(operation.get("value")))
+            found.update(text for operation in manifest for text in _texts(_held(operation)))
         elif isinstance(manifest, dict):
             found.update(_texts([manifest.get("data"), manifest.get("stringData")]))
             found.update(_texts(at(manifest, "metadata", "annotations", _LAST_APPLIED)))
@@ -75,6 +76,18 @@ class Hiding:
         if isinstance(value, dict):
             return {key: self._deep(item) for key, item in value.items()}
         return value
+
+
+def _held(operation: Json) -> Any:
+    """Return what an operation on a Secret may hold of its values: all but a label and an annotation of its own."""
+    match str(operation.get("path", "")).split("/")[1:]:
+        case ["metadata", "labels", *_]:
+            return None
+        case ["metadata", "annotations", name] if name != _LAST_APPLIED.replace("/", "~1"):
+            return None
+        case ["metadata", "annotations"]:
+            return at(operation, "value", _LAST_APPLIED)
+    return operation.get("value")
 
 
 def _texts(value: Any) -> Iterable[str]:

@@ -383,12 +383,22 @@ def way_back(prepared: list[Prepared], rendered: Rendered) -> str:
     if rendered.irreversible:
         return f"None: {rendered.irreversible}"
     said = [_way_said(item.way.request) for item in reversed(prepared) if item.way.request]
-    without = some((item.way.none for item in prepared if not item.way.request), 3)
+    without = some(_not_led_back(prepared), 3)
     if not said:
         return f"None: {without}"
     problems = [item.way.problem for item in prepared if item.way.problem]
     stored = "Stored, but " + problems[0] if problems else f"{some(said, 6)}, stored; needs its own approval"
     return stored + (f". Not led back: {without}" if without else "")
+
+
+def _not_led_back(prepared: list[Prepared]) -> list[str]:
+    """Return what has no way back; the pods of a drain, which the card names already, in one sentence."""
+    lost = [item for item in prepared if not item.way.request]
+    pods = [item for item in lost if item.request.verb == "evict"]
+    if len(pods) < 2:
+        return [item.way.none for item in lost]
+    others = [item.way.none for item in lost if item.request.verb != "evict"]
+    return [*others, f"the {len(pods)} evicted pods are made again by their controllers, if at all"]
 
 
 def _way_said(way: Request) -> str:

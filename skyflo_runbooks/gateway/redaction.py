@@ -28,8 +28,8 @@ from skyflo_runbooks.model.errors import BadInput
 from skyflo_runbooks.model.json import Json
 
 MARK = re.compile(r"«masked:([0-9a-f]{12})»")
-# What the read tools say of a Secret's value. A reference to it could be taken for one to the value.
-_SIZE = re.compile(r"\(\d+ bytes\)")
+# What read tools and diffs say of a Secret's value. A reference to it could be taken for one to the value.
+_SAID = re.compile(r"\(\d+ bytes\)|\(masked\)|\(changed\)")
 # Shorter values are no secrets, and masking them literally would hide every other word.
 _SHORTEST = 4
 # So many characters at the beginning of a value that was given back are taken for it.
@@ -139,7 +139,7 @@ class Redactor:
 
     def reference(self, value: str) -> str:
         """Return the mark under which `value` travels."""
-        if MARK.fullmatch(value) or _SIZE.fullmatch(value) or value in ("", ENTRY):
+        if MARK.fullmatch(value) or _SAID.fullmatch(value) or value in ("", ENTRY):
             return value
         if self._noticed is not None:
             self._noticed.add(value)

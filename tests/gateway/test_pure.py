@@ -8,6 +8,7 @@ import jsonpatch
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from skyflo_mcp.kubernetes import TOOLS, checked
 
 from skyflo_runbooks.gateway import diff, ledger, owned, risk, verifier
 from skyflo_runbooks.gateway.database import SqliteDatabase
@@ -65,6 +66,23 @@ def test_a_diff_names_the_place_and_hides_secrets() -> None:
 
 
 secrets = st.text("abcdefghijkmnpqrstuvwxyz0123456789", min_size=12, max_size=30)
+
+
+@pytest.mark.parametrize("name", sorted(TOOLS))
+def test_what_a_tool_says_of_itself_is_no_secret(name: str) -> None:
+    """Two of them are named like one, and a colon after that would hide the next word of the message."""
+    with pytest.raises(BadInput) as caught:
+        checked(name, {"nothing_like_it": 1})
+    assert Redactor().error(caught.value.message) == caught.value.message
+    assert name in caught.value.message
+
+
+@pytest.mark.parametrize("said", ["(masked)", "(changed)", "(28 bytes)"])
+def test_our_own_word_for_a_value_is_no_value(said: str) -> None:
+    """A reference to it would resolve to the word. The two that stand in a diff are seen in a text as well."""
+    assert Redactor().mask({"password": said}) == {"password": said}
+    if " " not in said:
+        assert Redactor().text(f"+  api-key: {said}") == f"+  api-key: {said}"
 
 
 @given(secrets, st.sampled_from(["DB_PASSWORD", "apiToken", "aws_secret_key", "password", "client-secret", "API_KEY"]))

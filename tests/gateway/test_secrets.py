@@ -111,6 +111,34 @@ async def test_a_changed_value_reads_changed_and_another_value_is_another_digest
     assert digests[0] != digests[1]
 
 
+@pytest.mark.parametrize("named", ["api-key", "password", "ordinary"])
+async def test_whatever_a_key_is_called_its_change_reads_changed(tmp_path: Path, named: str) -> None:
+    """Our own word is no value: a reference to it would look like one to the secret, and stand for a word."""
+    held = {**VAULT, "data": {named: coded(OLD)}}
+    request = Request("patch", REF, f"{PATH}/vault", {"data": {named: coded(NEW)}}, MERGE_PATCH)
+    async with world(tmp_path, tools=make.tool([request])) as gate:
+        await make.put(gate.gateway.cluster, held, PATH)
+        row = await gate.propose("t", {})
+    assert f"+  {named}: (changed)" in row.proposal.diff
+    assert "«masked" not in row.proposal.diff
+
+
+@pytest.mark.parametrize("form", ["json patch", "merge patch"])
+async def test_a_label_that_is_set_on_a_secret_is_seen(tmp_path: Path, form: str) -> None:
+    """Who approves reads it; the value that stands in one all the same is hidden."""
+    notes = {"team": "payments", "quoted": OLD}
+    operations: list[Json] = [{"op": "add", "path": f"/metadata/annotations/{k}", "value": v} for k, v in notes.items()]
+    whole = Request("patch", REF, f"{PATH}/vault", operations, JSON_PATCH)
+    if form == "merge patch":
+        whole = Request("patch", REF, f"{PATH}/vault", {"metadata": {"annotations": notes}}, MERGE_PATCH)
+    async with world(tmp_path, tools=make.tool([whole])) as gate:
+        await make.put(gate.gateway.cluster, VAULT, PATH)
+        row = await gate.propose("t", {})
+        assert leaks(gate, tmp_path, row.proposal.id) == []
+    assert "+    team: payments" in row.proposal.diff
+    assert "+    quoted: «masked:" in row.proposal.diff
+
+
 async def test_drift_of_a_value_voids_the_approval(tmp_path: Path) -> None:
     """Though nothing of it is shown."""
     async with world(tmp_path, tools=make.tool([REQUESTS["merge patch"]])) as gate:

@@ -507,7 +507,6 @@ NODES: list[Case] = [
         {"/spec/unschedulable": True},
         played=True,
         requests=2,
-        notes=("Evicted of no controller: lonely",),
     ),
 ]
 LETTING_GO: list[Case] = [

@@ -221,7 +221,7 @@ async def test_a_no_execute_taint_says_which_pods_it_drives_away() -> None:
     pods = [held("Pod", "stays", spec=bears), held("Pod", "leaves", spec={"nodeName": "node-1"})]
     arguments: Json = {"name": "node-1", "key": "c", "effect": "NoExecute"}
     change = await shelf.rendered("k8s_taint", arguments, NODE, *pods)
-    assert change.notes == ("1 pods on it do not tolerate it and are deleted: Pod/shop/leaves.",)
+    assert change.notes == ("1 pod on it does not tolerate it and is deleted: Pod/shop/leaves.",)
     assert (await shelf.rendered("k8s_taint", arguments, NODE, pods[0])).notes == ("No pod on it has to leave.",)
 
 

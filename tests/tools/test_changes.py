@@ -225,6 +225,42 @@ async def test_the_value_of_a_secret_is_not_written_down_in_a_patch(
         await render(practice_world, "k8s_patch", arguments)
 
 
+@pytest.mark.parametrize("op", ["copy", "move"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "/data/value",
+        "/data",
+        "/stringData/value",
+        "/metadata/annotations",
+        "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration",
+    ],
+)
+async def test_the_value_of_a_secret_is_not_taken_to_where_it_can_be_read(
+    practice_world: World, op: str, source: str
+) -> None:
+    """An annotation is shown to whoever may read the object; nothing on a card would say that this is a password."""
+    patch = [{"op": op, "from": source, "path": "/metadata/annotations/note"}]
+    arguments: Json = {"kind": "Secret", "name": "password", "patch": patch, "patch_type": "json"}
+    with pytest.raises(BadInput, match="not copied or moved out of its data"):
+        await render(practice_world, "k8s_patch", arguments)
+
+
+@pytest.mark.parametrize(
+    ("op", "source", "to"),
+    [
+        ("move", "/data/value", "/data/renamed"),
+        ("copy", "/data/value", "/data/second"),
+        ("copy", "/metadata/labels/a", "/metadata/labels/b"),
+    ],
+)
+async def test_a_key_of_a_secret_is_renamed(world: World, op: str, source: str, to: str) -> None:
+    """Its value stays among the values; and what is none is moved as anywhere else."""
+    patch = [{"op": op, "from": source, "path": to}]
+    arguments: Json = {"kind": "Secret", "name": "password", "patch": patch, "patch_type": "json"}
+    assert (await render(world, "k8s_patch", arguments)).requests[0].body == patch
+
+
 @pytest.mark.parametrize(
     ("patch_type", "content_type", "patch"),
     [

@@ -194,15 +194,15 @@ def checked(name: str, arguments: Json) -> Json:
     wanted = _arguments(tool(name).function)
     try:
         if len(msgspec.json.encode(arguments)) > _LARGEST:
-            raise BadInput(f"{name}: the arguments are larger than {_LARGEST // 2**20} MiB.")
+            raise BadInput(f"`{name}`: the arguments are larger than {_LARGEST // 2**20} MiB.")
     except UnicodeEncodeError:
         raise BadInput(
-            f"{name}: an argument holds half of a character.", next_step="Give text that is Unicode."
+            f"`{name}`: an argument holds half of a character.", next_step="Give text that is Unicode."
         ) from None
     try:
         converted = msgspec.convert(arguments, wanted)
     except msgspec.ValidationError as error:
-        raise BadInput(f"{name}: {_said(str(error))}", next_step=_usage(name)) from None
+        raise BadInput(f"`{name}`: {_said(str(error))}", next_step=_usage(name)) from None
     return {field: getattr(converted, field) for field in wanted.__struct_fields__}
 
 

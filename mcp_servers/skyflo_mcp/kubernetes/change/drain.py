@@ -8,7 +8,6 @@ Rules (kubectl's own, k8s.io/kubectl/pkg/drain/filters.go):
 An eviction asks the PodDisruptionBudgets; where one says no, the server refuses, and so does the dry run.
 """
 
-from collections import defaultdict
 from typing import Annotated, Literal
 
 import msgspec
@@ -77,7 +76,7 @@ async def k8s_drain(
         title=f"{node.kubectl_name}: {'cordon and ' if cordon else ''}{evict}",
         equivalent=node.kubectl("drain", name, *_flags(allowed)),
         irreversible=_lost(leave),
-        notes=(*_who(leave), *_stay(fates)),
+        notes=tuple(_stay(fates)),
     )
 
 
@@ -143,16 +142,6 @@ def _flags(allowed: Allowed) -> list[str]:
     }
     said = [flag for flag, wanted in flags.items() if wanted]
     return said + ([f"--grace-period={allowed.grace_period}"] if allowed.grace_period is not None else [])
-
-
-def _who(leave: list[Json]) -> list[str]:
-    """Return a sentence for each owner, with its pods."""
-    by_owner: dict[str, list[str]] = defaultdict(list)
-    for pod in leave:
-        owner = controller(pod)
-        namespace, name = _where(pod)
-        by_owner[f"{owner.get('kind')}/{namespace}/{owner.get('name')}" if owner else "no controller"].append(name)
-    return [f"Evicted of {owner}: {', '.join(names)}." for owner, names in sorted(by_owner.items())]
 
 
 def _stay(fates: dict[str, Fate]) -> list[str]:

@@ -3,8 +3,9 @@
 Rules:
   1. What names the object and what the server keeps (name, namespace, uid, resourceVersion, generation, managedFields)
      and `status` cannot be patched.
-  2. A Secret's values are not written down in a patch: a patch is an argument, and arguments are recorded. Keys may be
-     taken out.
+  2. A Secret's values are not written down in a patch: a patch is an argument, and arguments are recorded. Nor are they
+     copied or moved to where they can be read: into a label or an annotation, as they are, or by kubectl's copy of the
+     whole object. Keys may be taken out, and renamed.
   3. A JSON Patch gets a `test` in front for each value that it replaces or removes, as it was read; those given stay
      where they are. For a Secret none is added, because the test would hold its value.
   4. The other two forms carry uid and resourceVersion when they are sent.
@@ -36,6 +37,7 @@ _KEPT = ("name", "namespace", "uid", "resourceVersion", "generation", "managedFi
 _SERVER = ("status", "kind", "apiVersion")
 _INSTEAD = "Patch a field of the object's desired state."
 _VALUES = (["data"], ["stringData"])
+_COPY = ["metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration"]
 _LARGEST = 256 * 1024
 _MISSING = object()
 
@@ -94,6 +96,12 @@ def _operation(one: Json) -> Operation:
     return one
 
 
+def _shows(source: list[str], to: list[str]) -> bool:
+    """Return whether what lies at `source` in a Secret holds a value that could be read at `to`."""
+    holds = source[:1] in _VALUES or source == _COPY[: len(source)]
+    return holds and to[:1] not in _VALUES
+
+
 def _check_object(patch: Json) -> None:
     metadata = patch.get("metadata", {})
     refused: list[str] = [member for member in _SERVER if member in patch]
@@ -106,8 +114,13 @@ def _check_object(patch: Json) -> None:
 
 
 def _no_values(patch: list[Json] | Json) -> None:
-    """Raise `BadInput` where the patch of a Secret holds a value, by rule 2."""
+    """Raise `BadInput` where the patch of a Secret holds a value, or takes one to where it can be read, by rule 2."""
     if isinstance(patch, list):
+        if any(_shows(_parts(str(one["from"])), _parts(str(one.get("path")))) for one in patch if "from" in one):
+            raise BadInput(
+                "A Secret's value is not copied or moved out of its data: whoever may read the object could read it.",
+                next_step="Within data a key may be moved or copied to another key.",
+            )
         written = any("value" in one and _parts(str(one.get("path")))[:1] in _VALUES for one in patch)
         written |= any(one.get("path") == "" for one in patch)
     else:

@@ -90,4 +90,5 @@ async def _leave(cluster: Cluster, node: str, taint: Json) -> tuple[str, ...]:
     if not leave:
         return ("No pod on it has to leave.",)
     more = f" and {len(leave) - 10} more" if len(leave) > 10 else ""
-    return (f"{len(leave)} pods on it do not tolerate it and are deleted: {', '.join(leave[:10])}{more}.",)
+    pods_ = "pod on it does not tolerate it and is" if len(leave) == 1 else "pods on it do not tolerate it and are"
+    return (f"{len(leave)} {pods_} deleted: {', '.join(leave[:10])}{more}.",)

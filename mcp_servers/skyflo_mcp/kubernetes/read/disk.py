@@ -70,7 +70,7 @@ async def _asked(cluster: Cluster, node: str) -> Json | str:
     try:
         return await cluster.node_stats(node)
     except SkyfloError as error:
-        return error.message
+        return error.message if node in error.message else f"kubelet of {node}: {error.message}"
 
 
 def _disks(summary: Json) -> list[list[Value]]:
