@@ -25,10 +25,10 @@ try:
 except BlockingIOError:
     print("nothing")
 """
-# Tries it by its name, and whatever other terminal there is.
+# Tries it by its name; behind a wall also whatever other terminal there is, and never where it would be written on.
 ATTACK = """
 import os
-for name in {NAME, *("/dev/pts/" + name for name in os.listdir("/dev/pts") if name.isdigit())}:
+for name in {NAME, *("/dev/pts/" + name for name in os.listdir("/dev/pts") if WALLED and name.isdigit())}:
     try:
         os.write(os.open(name, os.O_RDWR | os.O_NOCTTY), b"forged")
         print("written")
@@ -76,7 +76,7 @@ def behind(mode: str, ground: Ground, code: str, *, namespaces: bool = True) -> 
 def test_nothing_is_written_on_the_operators_terminal(mode: str, namespaces: bool, seen: str, ground: Ground) -> None:
     """By no name, with terminals of its own or without any; where there is no wall the same code writes."""
     with operator() as (name, process):
-        done = behind(mode, ground, f"NAME = {name!r}{ATTACK}", namespaces=namespaces)
+        done = behind(mode, ground, f"NAME, WALLED = {name!r}, {mode != 'none'}{ATTACK}", namespaces=namespaces)
         assert process.communicate("\n", timeout=30)[0].strip() == seen
     assert ("written" in done.stdout) == (seen == "forged"), done.stderr
 
