@@ -11,14 +11,12 @@ import pytest
 hypothesis.settings.register_profile("unhurried", deadline=None)
 hypothesis.settings.load_profile("unhurried")
 
-# What takes longest is begun first, so that no worker is left alone with it in the end.
-_FIRST = (
+# What measures time, draws in a browser, or holds a cluster: one after the other, on one worker. Longest first.
+_ONE_BY_ONE = (
     "docs",
     "real_node",
     "story",
     "control_plane",
-    "planning",
-    "faults",
     "browser",
     "benchmarks",
     "reliability",
@@ -27,22 +25,25 @@ _FIRST = (
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep a file's tests on one worker, and everything with a real node, or with JupyterLab in a browser, too.
+    """Where workers share the tests: one has everything that needs the machine to itself, the others share the files.
 
-    A machine has one real node at a time; two browsers that draw JupyterLab leave each other no processor.
+    Two clusters, or two browsers that draw JupyterLab, leave each other no processor.
     """
     if not hasattr(config, "workerinput"):
         return
-    with_node = {item.path for item in items if item.get_closest_marker("real_node")}
     for item in items:
-        group = "browser" if item.path.parent.name == "browser" else str(item.path)
-        item.add_marker(pytest.mark.xdist_group("real node" if item.path in with_node else group))
+        item.add_marker(pytest.mark.xdist_group("one by one" if _alone(item) else str(item.path)))
     items.sort(key=_turn)
 
 
-def _turn(item: pytest.Item) -> int:
+def _alone(item: pytest.Item) -> bool:
+    marked = any(item.get_closest_marker(name) for name in ("control_plane", "real_node", "browser"))
+    return marked or item.path.parent.name in _ONE_BY_ONE
+
+
+def _turn(item: pytest.Item) -> tuple[bool, int]:
     folder = item.path.parent.name
-    return _FIRST.index(folder) if folder in _FIRST else len(_FIRST)
+    return not _alone(item), _ONE_BY_ONE.index(folder) if folder in _ONE_BY_ONE else len(_ONE_BY_ONE)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
