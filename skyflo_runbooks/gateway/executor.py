@@ -13,10 +13,13 @@ Rules:
   5. A list of requests stops at the first failure; which of them were applied is said.
   6. Where the record cannot be written in between, nothing is concluded: the attempt stays as the record has it, and
      `resume` takes it up by rule 3.
+  7. What is not seen and could still come stays unknown, and is looked for again, until `Patience.arrival` has passed
+     since it was given up, or since this process first looked, by the process's own clock, which nobody sets.
 """
 
 import asyncio
 import secrets
+import time
 from datetime import datetime
 
 from skyflo_mcp.kubernetes.client import Cluster
@@ -36,7 +39,6 @@ from skyflo_runbooks.model.errors import BadInput, OurBug, OutcomeUnknown, Refus
 from skyflo_runbooks.model.lifecycle import Event
 from skyflo_runbooks.model.proposal import Proposal, ProposalId
 
-SETTLE_SECONDS = 3.0
 LOOKS = 4
 
 
@@ -60,6 +62,8 @@ class Executor:
         self._patience = patience
         self._approvals = approvals
         self._running: dict[ProposalId, asyncio.Task[Row]] = {}
+        # Since when each unknown attempt is on its way, at the latest.
+        self._lost_at: dict[str, float] = {}
 
     def dispatch(self, id_: ProposalId) -> asyncio.Task[Row]:
         """Start executing an approved proposal and return the task; a second call returns the same task."""
@@ -131,28 +135,36 @@ class Executor:
         place = max(attempt.sent, 1) - 1
         step = self._step(row, attempt, self._proposer.sealed(id_)[place], place)
         found: looking.Found | None = None
+        over = self._over(attempt)
         for turn in range(LOOKS):
             try:
                 found = await step.look()
             except SkyfloError:
                 found = None
-            if (found and found.event != "settle_void") or turn == LOOKS - 1:
+            if (found and not found.pending) or turn == LOOKS - 1:
                 break
             # A request that was on its way when the process died may arrive a moment later.
-            await asyncio.sleep(SETTLE_SECONDS / LOOKS)
-        if found is None or self._store.get(id_).state != "unknown":
+            await asyncio.sleep(self._patience.settle / LOOKS)
+        if found is None or (found.pending and not over) or self._store.get(id_).state != "unknown":
             # Nothing is known yet, or somebody who looked at the same time has settled it.
             return self._store.get(id_)
         if found.event == "settle_executed" and len(attempt.applied) == place:
             step.note_found(found)
         event, said = _settled(row.proposal, place, found)
         self._store.end_attempt(id_, event, said, row.proposal.rollback_of if event == "settle_executed" else "")
+        self._lost_at.pop(attempt.id, None)
         return self._store.get(id_)
+
+    def _over(self, attempt: Attempt) -> bool:
+        """Return whether the time is over in which a request of this attempt could still be taken up (rule 7)."""
+        now = time.monotonic()
+        return now - self._lost_at.setdefault(attempt.id, now) >= self._patience.arrival
 
     async def _look_at_all(self, row: Row, attempt: Attempt) -> Row:
         """Settle a list of which a restored record knows only the beginning, by what each object shows."""
         id_, requests = row.proposal.id, row.proposal.requests
         seen: list[restored.Seen] = ["applied" for _ in attempt.applied]
+        over = self._over(attempt)
         for place, sealed in list(enumerate(self._proposer.sealed(id_)))[len(seen) :]:
             step = self._step(row, attempt, sealed, place)
             try:
@@ -162,6 +174,8 @@ class Executor:
             if sealed.request.verb not in ("create", "patch"):
                 seen.append("not known")
             elif found.event != "settle_executed":
+                if found.pending and not over:
+                    return row
                 seen.append("not seen")
             else:
                 if set(seen) <= {"applied"}:

@@ -9,8 +9,9 @@ Rules:
      not agree, nobody can tell: it has failed in these words.
   4. Whether a command ran in a container cannot be seen from outside. It has failed, in the words that nobody knows; it
      is never run again.
-  5. What is not seen was not applied by then. Something on the way may hold a request for longer than anybody looks;
-     the words say what becomes of it then.
+  5. What is not seen was not applied by then, and may be on its way yet (`pending`). It is not where it is bound to a
+     version, or to an object, that is not there any more, or makes what somebody else has made: then it is refused
+     whenever it comes. Else nothing is concluded before the time is over in which it can come (`executor`, rule 7).
 """
 
 from typing import Literal
@@ -29,6 +30,7 @@ class Found(msgspec.Struct, frozen=True):
     event: Literal["settle_executed", "settle_failed", "settle_void"]
     message: str
     now: Json | None
+    pending: bool = False
 
 
 def found(
@@ -38,11 +40,12 @@ def found(
 
     `before` is its `traces.grip` from then, `as_approved` whether it now is what the approval promised.
     """
+    pending = can_come(request, bound, now, before)
     if request.verb == "run":
         said = f"whether the command ran in {request.target}, and how it ended, cannot be known; it is not run again"
         return Found("settle_failed", said, now)
     if request.verb == "apply":
-        return _applied(request, now, before=before, as_approved=as_approved)
+        return _applied(request, now, before=before, as_approved=as_approved, pending=pending)
     if request.verb in ("delete", "evict"):
         if is_gone(bound, now):
             going = at(now, "metadata", "uid", default="") == bound.uid
@@ -50,20 +53,33 @@ def found(
             return Found("settle_executed", said, now)
     elif traces.manager(attempt) in traces.managers(now):
         return Found("settle_executed", "applied; the answer was lost and the live object shows our write", now)
-    return Found("settle_void", _absent(request, "write"), now)
+    return _absent(request, "write", now, pending=pending)
 
 
-def _absent(request: Request, what: str) -> str:
-    """Return that nothing of ours is seen. What was held on the way can come later than any look (rule 5)."""
-    if request.verb in ("patch", "delete"):
-        late = "if it is still on its way it is refused as soon as the object has moved"
-    else:
-        late = "if it is still on its way it can be made yet"
-    said = f"{request.target} does not show our {what}: it was not applied when this was looked for"
-    return f"{said}; {late}. Look again before running the step again."
+def can_come(request: Request, bound: BoundRequest, now: Json | None, before: Json) -> bool:
+    """Return whether a request that is not seen could still be carried out if it came now, by rule 5."""
+    if request.verb == "create":
+        return now is None
+    if request.verb == "apply" and not bound.uid:
+        return True  # without an object it makes one, with one it is merged into it
+    if now is None or at(now, "metadata", "uid") != bound.uid:
+        return False
+    version = at(now, "metadata", "resourceVersion")
+    return request.verb == "evict" or version == before.get("resource_version", version)
 
 
-def _applied(request: Request, now: Json | None, *, before: Json, as_approved: bool) -> Found:
+def _absent(request: Request, what: str, now: Json | None, *, pending: bool) -> Found:
+    """Return that nothing of ours is seen."""
+    why = (
+        "the time is over in which it could be taken up"
+        if pending
+        else "what it was bound to is not there any more, so it is refused whenever it comes"
+    )
+    said = f"{request.target} does not show our {what}: it was not applied, and {why}."
+    return Found("settle_void", said, now, pending)
+
+
+def _applied(request: Request, now: Json | None, *, before: Json, as_approved: bool, pending: bool) -> Found:
     """Return what the live object says of an apply, by rule 3."""
     grip = traces.grip(now)
     moved = now is not None and grip["resource_version"] != before.get("resource_version")
@@ -71,7 +87,7 @@ def _applied(request: Request, now: Json | None, *, before: Json, as_approved: b
     if ours and as_approved:
         return Found("settle_executed", "applied; the answer was lost and the live object shows our apply", now)
     if not moved or (not ours and not as_approved):
-        return Found("settle_void", _absent(request, "apply"), now)
+        return _absent(request, "apply", now, pending=pending)
     said = f"{request.target} moved since, and whether this apply is part of it cannot be known. Look at it."
     return Found("settle_failed", said, now)
 

@@ -8,8 +8,9 @@ Rules:
      dry-run now. What that request made may take a moment to be served, which is waited for.
   3. The request is sent with the uid and the fresh resourceVersion as compare-and-swap. While only status moved, it is
      read, compared and sent again, at most `TRIES` times.
-  4. Before each request is sent the journal says so, durably. The clock is asked at each sending, the first and every
-     further one: after its time an approval sends nothing, whatever was begun before.
+  4. Before each request is sent the journal says so, durably, and which version of the object it is bound to. The
+     clock is asked at each sending, the first and every further one: after its time an approval sends nothing, whatever
+     was begun before.
   5. What is in place already, and a pod to be evicted that has gone by itself, is not sent, and noted as that.
   6. A disruption budget that lets a pod not go is an answer: nothing was done. The eviction is tried again for a
      bounded time, each try in the journal, and has failed then.
@@ -31,6 +32,7 @@ from skyflo_mcp.kubernetes.client import Cluster
 from skyflo_mcp.kubernetes.errors import BadRequest, Conflict, Denied, Invalid, NotFound, TooMany
 from skyflo_mcp.kubernetes.sending import APPLIER, Sent
 from skyflo_mcp.kubernetes.streams import Ran
+from skyflo_mcp.kubernetes.transport import ARRIVAL
 
 from skyflo_runbooks.gateway import prepare, traces
 from skyflo_runbooks.gateway.hidden import learn
@@ -51,12 +53,17 @@ TRIES = 8
 
 
 class Patience(msgspec.Struct, frozen=True):
-    """How long an answer is waited for that is expected to change, and how often is asked; in seconds."""
+    """How long an answer is waited for that is expected to change, and how often is asked; in seconds.
+
+    `settle` is how long one look takes for a write that is not seen, `arrival` after which nothing comes any more.
+    """
 
     budget: float = 120.0
     budget_pause: float = 5.0
     served: float = 15.0
     served_pause: float = 0.5
+    settle: float = 3.0
+    arrival: float = ARRIVAL
 
 
 PATIENCE = Patience()
@@ -105,7 +112,7 @@ class Step:
 
     async def apply(self) -> Stopped | None:
         """Send the request by the rules above; None where it was applied."""
-        marked = False
+        marked: Json | None = None
         moves = 0
         until = self._began + self._patience.budget
         while moves < TRIES:
@@ -117,17 +124,17 @@ class Step:
                 return None
             stopped = await self.drift(now)
             if stopped is not None:
-                return self._while_sending(stopped, now) if marked else stopped
+                return stopped if marked is None else self._while_sending(stopped, now)
             if self._in_place():
                 self._skip("in place already, nothing was sent", now)
                 return None
             late = self._too_late()
             if late is not None:
-                return self._while_sending(late, now) if marked else late
-            if not marked or self._request.verb == "evict":
-                grip = traces.grip(now) if self._request.verb == "apply" else None
+                return late if marked is None else self._while_sending(late, now)
+            grip = traces.grip(now)
+            if marked != grip or self._request.verb == "evict":
                 self._store.mark_sent(self._attempt.id, self._place + 1, grip)
-                marked = True
+                marked = grip
             try:
                 return await self._send(now)
             except Moved:

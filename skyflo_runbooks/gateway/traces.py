@@ -46,7 +46,7 @@ def writers(manifest: Json | None) -> set[str]:
 
 
 def grip(manifest: Json | None) -> Json:
-    """Return what shows afterwards whether an apply of ours was written: version, and a digest of our entry."""
+    """Return what an object shows before a write: its version, and a digest of our manager's entry (for an apply)."""
     ours = [one for one in entries(manifest) if (one.get("manager"), one.get("operation")) == (APPLIER, "Apply")]
     version = str(at(manifest, "metadata", "resourceVersion", default=""))
     return {"resource_version": version, "applied": sha256(ours) if ours else ""}

@@ -23,8 +23,9 @@ from skyflo_runbooks.notebook.cell import Classified
 from skyflo_runbooks.replay.status import CellRecord, CellStatus, ProposalRecord, conclude
 
 REST = 1.0
-# What is approved is applied within seconds: even a run that does not wait for people waits for that.
-GRACE = 15.0
+# What is approved is applied within seconds, and a lost answer settled within half a minute: even a run that does not
+# wait for people waits for that.
+GRACE = 45.0
 _REFUSED: dict[str, CellStatus] = {
     "rejected": "rejected",
     "expired": "expired",

@@ -26,6 +26,7 @@ from skyflo_runbooks.gateway.gate import Gate
 from skyflo_runbooks.gateway.gateway import Gateway, new_link, open_store
 from skyflo_runbooks.gateway.policy.compose import compose
 from skyflo_runbooks.gateway.redaction import Redactor
+from skyflo_runbooks.gateway.step import PATIENCE, Patience
 from skyflo_runbooks.gateway.store import Store
 from skyflo_runbooks.model.errors import BadInput
 from skyflo_runbooks.service.app import build
@@ -37,19 +38,19 @@ Announce = Callable[[str, str], None]
 _LOCAL = {"localhost", "127.0.0.1", "::1"}
 
 
-def run(settings: Settings, *, announce: Announce) -> None:
+def run(settings: Settings, *, announce: Announce, patience: Patience = PATIENCE) -> None:
     """Serve until interrupted; `announce(url, login_link)` is called once it listens."""
-    asyncio.run(serve(settings, announce=announce))
+    asyncio.run(serve(settings, announce=announce, patience=patience))
 
 
-async def serve(settings: Settings, *, announce: Announce) -> None:
+async def serve(settings: Settings, *, announce: Announce, patience: Patience = PATIENCE) -> None:
     """See `run`."""
     sockets = bind(settings.host, settings.port)
     try:
         port = sockets[0].getsockname()[1]
         store = open_store(settings.data_dir, witness_file(settings.home, settings.data_dir))
         try:
-            desk = open_desk(settings, store, port)
+            desk = open_desk(settings, store, port, patience=patience)
         except BaseException:
             store.close()
             raise
@@ -80,7 +81,9 @@ class Announcing(uvicorn.Server):
             self._listening()
 
 
-def open_desk(settings: Settings, store: Store, port: int, cluster: Cluster | None = None) -> Desk:
+def open_desk(
+    settings: Settings, store: Store, port: int, cluster: Cluster | None = None, *, patience: Patience = PATIENCE
+) -> Desk:
     """Put the gateway together for `settings`, listening on `port`."""
     writer = cluster or _cluster(settings.kubeconfig, settings.context)
     reader = writer if settings.read_kubeconfig is None else _cluster(settings.read_kubeconfig, "")
@@ -97,6 +100,7 @@ def open_desk(settings: Settings, store: Store, port: int, cluster: Cluster | No
         life=timedelta(seconds=settings.expires),
         rules=compose(settings.policy),
         origin=origin,
+        patience=patience,
     )
     gate.events = gateway.events
     own = (

@@ -33,7 +33,7 @@ from skyflo_runbooks.model.proposal import Decision, Origin, ProposalId
 from skyflo_runbooks.model.request import APPLY_PATCH, Rendered, Request
 from tests.gateway import requests as make
 from tests.gateway.operator import Key
-from tests.gateway.world import KERNEL, OPERATOR, RAISE, Rendering, rendering, signed
+from tests.gateway.world import KERNEL, OPERATOR, QUICK, RAISE, Rendering, rendering, signed
 
 STEPS = (
     "before approve",
@@ -189,7 +189,9 @@ async def main(data: Path, url: str, pods: str, change: str, step: str = "", pat
     redactor = Redactor()
     render = rendering(cluster, Gate(cluster, redactor), {change: renders(CHANGES[change])})
     life = timedelta(minutes=30)
-    gateway = Gateway(cluster=cluster, store=store, render=render, redactor=redactor, life=life, tick=0.1)
+    gateway = Gateway(
+        cluster=cluster, store=store, render=render, redactor=redactor, life=life, tick=0.1, patience=QUICK
+    )
     async with gateway:
         if step:
             await approve(gateway, change)

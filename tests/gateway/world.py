@@ -20,7 +20,7 @@ from skyflo_runbooks.gateway.policy.conditions import name_to_type
 from skyflo_runbooks.gateway.policy.file import PolicyFile
 from skyflo_runbooks.gateway.proposer import Render, Wish
 from skyflo_runbooks.gateway.redaction import Redactor
-from skyflo_runbooks.gateway.step import PATIENCE, Patience
+from skyflo_runbooks.gateway.step import Patience
 from skyflo_runbooks.gateway.store import Row
 from skyflo_runbooks.model.check import Check
 from skyflo_runbooks.model.errors import BadInput
@@ -43,6 +43,8 @@ RAISE: Json = {
 }
 
 
+# Nothing is on its way for longer here than a test lets it be.
+QUICK = Patience(settle=0.5, arrival=0.5)
 Front = Callable[[httpx.Request], httpx.Response | None]
 Rendering = Callable[[Cluster, Json], Awaitable[Rendered]]
 
@@ -136,6 +138,7 @@ async def gated(cluster: Cluster, tmp: Path) -> AsyncIterator[Gated]:
         tick=0.05,
         rules=compose(PolicyFile()),
         origin="http://localhost:7717",
+        patience=QUICK,
     )
     gate.events = gateway.events
     async with gateway:
@@ -176,7 +179,7 @@ async def world(
     life: float = 1800.0,
     tools: dict[str, Rendering] | None = None,
     streams: Streams | None = None,
-    patience: Patience = PATIENCE,
+    patience: Patience = QUICK,
     front: Front | None = None,
     policy: PolicyFile | None = None,
     cluster_uid: str = "",

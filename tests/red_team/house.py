@@ -19,12 +19,13 @@ from skyflo_runbooks.gateway.identity import Identity
 from skyflo_runbooks.gateway.policy.compose import compose
 from skyflo_runbooks.gateway.policy.file import PolicyFile
 from skyflo_runbooks.gateway.redaction import Redactor
+from skyflo_runbooks.gateway.step import Patience
 from skyflo_runbooks.gateway.store import Row, Store
 from skyflo_runbooks.model.errors import SkyfloError
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.objects import ObjectRef
 from skyflo_runbooks.model.request import MERGE_PATCH, Request
-from tests.gateway.world import OPERATOR, Gated
+from tests.gateway.world import OPERATOR, QUICK, Gated
 from tests.red_team.grounds import body_of, listening
 from tests.service.running import Served, serving
 
@@ -162,6 +163,7 @@ class House:
         timeout: float = 30.0,
         policy: PolicyFile | None = None,
         wired: bool = False,
+        patience: Patience = QUICK,
     ) -> AsyncIterator[tuple[Besieged, Between]]:
         """Open a gateway with an attacker between it and the cluster; `wired` means on a real socket."""
         attacker = between(self.app)
@@ -178,6 +180,7 @@ class House:
                 tick=0.05,
                 rules=compose(policy or PolicyFile()),
                 origin="http://localhost:7717",
+                patience=patience,
             )
             gate.events = gateway.events
             async with gateway:

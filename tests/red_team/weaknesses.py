@@ -521,6 +521,10 @@ ATTACKS: dict[str, Attack] = {
         "a write that was applied is answered late, falsely or not at all, and the record says that it was not applied",
         (Guard(f"{GATEWAY}.step:found", says(Found("settle_void", "no answer, so no change", None))),),
     ),
+    "held-back": Attack(
+        "something on the way keeps a write until nobody looks for it any more, and then hands it on",
+        (Guard(f"{GATEWAY}.looking:can_come", says(False)),),
+    ),
     "delivered-twice": Attack(
         "something on the way delivers a write twice, and both are taken",
         (Guard("skyflo_mcp.kubernetes.client:conditional", given(0)),),

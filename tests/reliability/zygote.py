@@ -19,6 +19,7 @@ from skyflo_runbooks.gateway.gateway import open_store
 from skyflo_runbooks.service import server
 from skyflo_runbooks.service.app import build
 from skyflo_runbooks.service.settings import Settings
+from tests.gateway.world import QUICK
 
 
 def gateway(asked: dict[str, str]) -> None:
@@ -32,7 +33,11 @@ def gateway(asked: dict[str, str]) -> None:
     )
     settings.home.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(filename=settings.home / "gateway.log", level=logging.WARNING)
-    server.run(settings, announce=lambda url, login: print(json.dumps({"url": url, "login": login}), flush=True))
+    server.run(
+        settings,
+        announce=lambda url, login: print(json.dumps({"url": url, "login": login}), flush=True),
+        patience=QUICK,
+    )
 
 
 def warm() -> None:

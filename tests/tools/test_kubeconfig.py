@@ -1,6 +1,7 @@
 """Opening a cluster from a kubeconfig: what works, and what each broken one says."""
 
 import asyncio
+import socket
 import stat
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import yaml
 from skyflo_mcp.kubernetes import Cluster, Forbidden, Unauthorized
 from skyflo_mcp.kubernetes.credentials import Bearer
+from skyflo_mcp.kubernetes.transport import socket_options
 
 from skyflo_runbooks.model.errors import BadInput, ExitCode, NotAllowed, Unreachable
 from skyflo_runbooks.model.json import Json
@@ -255,3 +257,23 @@ async def test_a_wrong_token_and_a_wrong_ca_are_told_apart(control_plane: Contro
     async with Cluster.from_kubeconfig(str(other)) as cluster:
         with pytest.raises(Unreachable, match=r"(?i)certificate"):
             await cluster.now()
+
+
+async def test_what_is_not_acknowledged_is_dropped(tmp_path: Path) -> None:
+    """Else the system would go on sending a write long after it was given up: the socket is told so (Linux)."""
+    listening = await asyncio.start_server(answering, "127.0.0.1", 0)
+    address = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    opened = Cluster.from_kubeconfig(kubeconfig(tmp_path, user={}, cluster={"server": address}))
+    async with listening, opened as cluster, cluster._transport.client.stream("GET", "/version") as response:
+        held = response.extensions["network_stream"].get_extra_info("socket")
+        for level, option, told in socket_options():
+            assert held.getsockopt(level, option) == told == 5000
+    assert socket_options() or not hasattr(socket, "TCP_USER_TIMEOUT")
+
+
+async def answering(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer one request."""
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+    await writer.drain()
+    writer.close()

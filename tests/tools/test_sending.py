@@ -2,7 +2,7 @@
 
 import pytest
 from skyflo_mcp.kubernetes import Conflict, Invalid, NotFound
-from skyflo_mcp.kubernetes.sending import agent, conditional
+from skyflo_mcp.kubernetes.sending import agent, conditional, route
 
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.objects import ObjectRef
@@ -12,6 +12,9 @@ from tests.tools.worlds import World
 
 WEB = ObjectRef("Deployment", "web", "shop", "apps/v1")
 PATH = "/apis/apps/v1/namespaces/shop/deployments/web"
+# How long the API server may work on it: as long as this client waits.
+TOLD = {"timeout": "5s"}
+_OF: Json = {"metadata": {"name": "late"}}
 
 
 async def sent(request: Request, *, dry_run: bool) -> tuple[str, dict[str, str], object, dict[str, str]]:
@@ -28,7 +31,7 @@ async def test_a_patch_says_its_kind_its_manager_and_strict_validation(content_t
     body: object = [] if content_type == JSON_PATCH else {}
     method, query, _, headers = await sent(Request("patch", WEB, PATH, body, content_type), dry_run=False)
     assert (method, headers["content-type"]) == ("PATCH", content_type)
-    assert query == {"fieldManager": "skyflo-at-1", "fieldValidation": "Strict"}
+    assert query == {"fieldManager": "skyflo-at-1", "fieldValidation": "Strict", **TOLD}
 
 
 async def test_an_apply_has_a_manager_that_stays_and_says_who_sends_it() -> None:
@@ -37,7 +40,7 @@ async def test_an_apply_has_a_manager_that_stays_and_says_who_sends_it() -> None
     request = Request("apply", WEB, PATH, manifest, APPLY_PATCH, force=True)
     method, query, body, headers = await sent(request, dry_run=False)
     assert (method, body, headers["content-type"]) == ("PATCH", manifest, APPLY_PATCH)
-    assert query == {"fieldManager": "skyflo", "fieldValidation": "Strict", "force": "true"}
+    assert query == {"fieldManager": "skyflo", "fieldValidation": "Strict", "force": "true", **TOLD}
     assert "skyflo-at-1" in headers["user-agent"]
 
 
@@ -46,7 +49,7 @@ async def test_an_eviction_says_its_dry_run_and_its_pod_within_its_body() -> Non
     pod = ObjectRef("Pod", "web-0", "shop", "v1")
     request = Request("evict", pod, "/api/v1/namespaces/shop/pods/web-0/eviction", {"kind": "Eviction"})
     method, query, body, _ = await sent(conditional(request, uid="u-1", resource_version="7"), dry_run=True)
-    assert (method, query) == ("POST", {})
+    assert (method, query) == ("POST", TOLD)
     assert body == {"kind": "Eviction", "deleteOptions": {"preconditions": {"uid": "u-1"}, "dryRun": ["All"]}}
     own = Request("delete", WEB, PATH, {"preconditions": {"uid": "mine"}})
     assert conditional(own, uid="u-1").body["preconditions"] == {"uid": "mine"}
@@ -64,7 +67,7 @@ async def test_a_dry_run_of_a_deletion_is_said_in_the_body() -> None:
     """With a body present the API server ignores the query, and would really delete."""
     request = Request("delete", WEB, PATH, {"propagationPolicy": "Foreground"})
     method, query, body, _ = await sent(request, dry_run=True)
-    assert (method, query) == ("DELETE", {})
+    assert (method, query) == ("DELETE", TOLD)
     assert body == {
         "kind": "DeleteOptions",
         "apiVersion": "v1",
@@ -201,3 +204,35 @@ def test_the_user_agent_names_who_sends() -> None:
     assert agent("skyflo-at-01") == ("User-Agent", "skyflo-runbooks skyflo-at-01")
     assert agent("skyflo-at-01", dry_run=True) == ("User-Agent", "skyflo-runbooks skyflo-at-01 dry-run")
     assert agent("") == ("User-Agent", "skyflo-runbooks")
+
+
+@pytest.mark.control_plane
+@pytest.mark.parametrize("verb", ["create", "patch", "apply", "delete", "evict"])
+async def test_a_real_api_server_ends_its_work_by_the_time_that_it_is_told(real_world: World, verb: str) -> None:
+    """A write that comes when its time is over is not carried out: what bounds how late one can come."""
+    cluster, space = real_world.cluster, f"/api/v1/namespaces/{real_world.namespace}"
+    pod: Json = {"kind": "Pod", "metadata": {"name": "late"}, "spec": {"containers": [{"name": "a", "image": "a"}]}}
+    manifest: Json = {"apiVersion": "v1", **pod}
+    labelled: Json = {"metadata": {"name": "late", "labels": {"a": "b"}}}
+    ref, path = ObjectRef("Pod", "late", real_world.namespace, "v1"), f"{space}/pods/late"
+    wanted = {
+        "create": Request("create", ref, f"{space}/pods", manifest),
+        "patch": Request("patch", ref, path, labelled, MERGE_PATCH),
+        "apply": Request("apply", ref, path, {**manifest, **labelled}, APPLY_PATCH),
+        "delete": Request("delete", ref, path, {}),
+        "evict": Request("evict", ref, f"{path}/eviction", {"apiVersion": "policy/v1", "kind": "Eviction", **_OF}),
+    }[verb]
+    before = None if verb == "create" else await real_world.create(manifest)
+    method, query, body = route(wanted, dry_run=False, field_manager="late")
+    headers = {"Content-Type": wanted.content_type}
+    answer = await cluster._transport.client.request(
+        method, wanted.path, params={**query, "timeout": "1ns"}, json=body, headers=headers
+    )
+    assert answer.status_code == 504, answer.text
+    if before is None:
+        with pytest.raises(NotFound):
+            await cluster.get(ref)
+        return
+    after = await cluster.get(ref)
+    assert "deletionTimestamp" not in after["metadata"]
+    assert "a" not in after["metadata"].get("labels", {})

@@ -24,6 +24,7 @@ import msgspec
 
 from skyflo_mcp.kubernetes.errors import without_tokens
 from skyflo_mcp.kubernetes.streams import Streams
+from skyflo_mcp.kubernetes.transport import socket_options
 from skyflo_runbooks.model.errors import BadInput, NotAllowed, SkyfloError
 
 _FRESH_SECONDS = 20.0
@@ -91,11 +92,14 @@ def connect(path: str | None, context: str | None) -> Connection:
     auth = Bearer(_reader(configuration))
     client = httpx.AsyncClient(
         base_url=configuration.host,
-        verify=tls,
         auth=auth,
-        proxy=configuration.proxy or None,
         headers={"User-Agent": "skyflo-runbooks"},
-        limits=httpx.Limits(max_connections=32, max_keepalive_connections=16),
+        transport=httpx.AsyncHTTPTransport(
+            verify=tls,
+            proxy=configuration.proxy or None,
+            limits=httpx.Limits(max_connections=32, max_keepalive_connections=16),
+            socket_options=socket_options(),
+        ),
         **_server_name(configuration),
     )
     why_not = _no_kubelets(configuration, ca)

@@ -4,12 +4,16 @@ Rules:
   1. Every call has a time-out (seconds, for the whole call) and a limit on the bytes of the answer.
   2. Only a GET is sent again, at most twice: after a lost connection, 429, 502, 503 or 504.
   3. A write is sent once. Where no answer came it is `OutcomeUnknown`, unless it was a dry run or was never sent.
-  4. Errors carry no header and no credential.
-  5. `at` of an answer is the API server's own clock (its Date header): the cluster's time.
+  4. A write says its time-out to the API server, which ends its own work on it by then (`timeout`, a query parameter of
+     every request: k8s.io/apiserver/pkg/endpoints/filters/request_deadline.go). So `ARRIVAL` after it was given up
+     nobody takes it up any more, unless something on the way keeps it and passes it on later still.
+  5. Errors carry no header and no credential.
+  6. `at` of an answer is the API server's own clock (its Date header): the cluster's time.
 """
 
 import asyncio
 import contextlib
+import socket
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -35,6 +39,10 @@ Query = Mapping[str, str | int | bool]
 Headers = Sequence[tuple[str, str]]
 
 TIMEOUT = 15.0
+# What the other side has not acknowledged for so long is dropped, also after the connection was left (Linux).
+UNACKNOWLEDGED = 5.0
+# Seconds: dropped by then, or in the hands of an API server that has as long as it was told; and some for its clock.
+ARRIVAL = UNACKNOWLEDGED + TIMEOUT + 5.0
 LIMIT = 32 * 2**20
 TRIES = 3
 _AGAIN = {429, 502, 503, 504}
@@ -47,6 +55,12 @@ _LONGEST_ADDRESS = 16 * 1024
 _CONNECTING = httpx.Timeout(None, connect=5.0, pool=5.0)
 # Raised before the first byte of the request was on its way.
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+
+
+def socket_options() -> list[tuple[int, int, int]]:
+    """Return what sockets to an API server are opened with, for rule 4."""
+    told = getattr(socket, "TCP_USER_TIMEOUT", None)
+    return [] if told is None else [(socket.IPPROTO_TCP, told, round(UNACKNOWLEDGED * 1000))]
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -145,7 +159,8 @@ class Transport:
         carried = [("Accept", "application/json"), ("Content-Type", content_type), *headers]
         async with _within(seconds, lost):
             try:
-                answer = await self._once(method, path, query=query, headers=carried, content=content, doing=doing)
+                bound = {**query, "timeout": f"{seconds:g}s"}
+                answer = await self._once(method, path, query=bound, headers=carried, content=content, doing=doing)
             except _NEVER_SENT as error:
                 raise self._unreachable(doing, error) from None
             except httpx.TransportError as error:
