@@ -1,7 +1,8 @@
 """What only some incidents need, read where something in the lists points to it.
 
 secrets     names and times of change of Secrets and ConfigMaps, where a running container reads one as it starts;
-            of Secrets also where Helm made something here, because its releases are Secrets; types and public
+            of Secrets also where a pod waits that mounts one or pulls with one, which may be missing or misspelt, and
+            where Helm made something here, because its releases are Secrets; types and public
             certificates of those that an Ingress or a Gateway serves, and of others that could serve in their place
 stale       the running containers that started before what they read as they start was changed: their logs tell
 throttled   how often containers wait for CPU, where one uses nearly all of its limit
@@ -142,7 +143,7 @@ async def secrets(taker: Taker, objects: dict[str, list[Json]]) -> None:
         for container in containers(pod)
         for source, _ in sources(pod, container)
     }
-    wanted |= {("Secret", space) for space in _made_by_helm(objects)}
+    wanted |= {("Secret", space) for space in _made_by_helm(objects) | _waited_for(objects)}
     served = serves(objects)
     # Whatever its type is, it exists: not everybody who makes a certificate says that it is one.
     needed = wanted | {("Secret", space) for space, _ in served}
@@ -178,6 +179,16 @@ def _made_by_helm(objects: dict[str, list[Json]]) -> set[str]:
         for kind in ("Deployment", "StatefulSet", "DaemonSet", "Service", "ConfigMap")
         for item in objects.get(kind, [])
         if labels_of(item).get(_BY_HELM) == "Helm"
+    }
+
+
+def _waited_for(objects: dict[str, list[Json]]) -> set[str]:
+    """Return the namespaces in which a pod waits that names a Secret outside of its containers."""
+    return {
+        namespace_of(pod)
+        for pod in objects.get("Pod", [])
+        if any(container.waiting[0] for container in containers(pod)) and not finished(pod)
+        if each(pod, "spec", "imagePullSecrets") or any(at(one, "secret") for one in each(pod, "spec", "volumes"))
     }
 
 

@@ -76,6 +76,9 @@ def test_else_there_is_advice_and_no_tag_is_invented() -> None:
         ("dial tcp: lookup registry.example.com on 10.96.0.10:53: no such host", "IMG-05"),
         ("tls: failed to verify certificate: x509: certificate signed by unknown authority", "IMG-05"),
         ("401 Unauthorized", "IMG-02"),
+        # A port holds any three digits.
+        ("pulling from host 10.0.0.9:42429 failed with status code [manifests v2.4.9]: 401 Unauthorized", "IMG-02"),
+        ("unexpected status from GET request: 429 Too Many Requests", "IMG-05"),
     ],
 )
 def test_a_refused_or_unreachable_registry_is_another_fault(message: str, fault: str) -> None:

@@ -151,6 +151,25 @@ async def test_no_list_of_secrets_is_read() -> None:
     assert not [asked for asked in other.asked if "Secret" in asked[0] or asked[0] == "certificate"]
 
 
+@pytest.mark.parametrize(
+    "named",
+    [{"imagePullSecrets": [{"name": "keys"}]}, {"volumes": [{"name": "a", "secret": {"secretName": "access"}}]}],
+)
+async def test_names_of_secrets_are_read_where_a_pod_waits_that_names_one(named: Json) -> None:
+    """What it names may be a slip of the pen; a pod that runs says that it found them."""
+    waits, runs = world.wrong_image(), world.healthy()
+    for found in (waits, runs):
+        for item in found.objects["Pod"]:
+            item["spec"] |= named
+    first, second = Memory(waits), Memory(runs)
+
+    await take(first, ["checkout"])
+    await take(second, ["checkout"])
+
+    assert ("names of Secret", "checkout") in first.asked
+    assert not [asked for asked in second.asked if "Secret" in asked[0]]
+
+
 async def test_times_of_change_come_from_names_alone() -> None:
     """A ConfigMap has its data from the list and its times from the other; then its readers' logs are read."""
     scene = scenes.read_before(Names())

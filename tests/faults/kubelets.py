@@ -1,9 +1,11 @@
 """Faults that one real node shows: a kubelet, a container runtime and a registry say them, nobody plays them.
 
-A family's file in `node/` has two parts:
+A family's file in `node/` has these parts:
 
-    images  what the node's registry holds, as in a scenario file: what each image needs and how its process behaves
-    cases   the faults, as in every other family's file (`staging.Case`)
+    images   what the node's registries hold, as in a scenario file: what each image needs and how its process behaves
+    private  the hosts whose registry asks who pulls, each with its `user:password`
+    foreign  the images that are of another machine, and how they are offered (`images.Stock`)
+    cases    the faults, as in every other family's file (`staging.Case`)
 
 What the case calls its image decides what the registry answers; a reference that no family's `images` has is not found.
 """
@@ -20,16 +22,17 @@ from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.practice import scenario
 from skyflo_runbooks.practice.scenario import Image
 from tests.faults.staging import Case
+from tests.real_node.images import Stock
 
 _FOLDER = Path(__file__).parent / "node"
 
 
 @dataclass(frozen=True)
 class Family:
-    """Cases, and the images that their node's registry holds."""
+    """Cases, and what the registries of their node hold."""
 
     cases: tuple[Case, ...]
-    images: tuple[Image, ...]
+    stock: Stock
 
 
 def families() -> list[str]:
@@ -38,7 +41,7 @@ def families() -> list[str]:
 
 
 def load(names: Iterable[str]) -> Family:
-    """Return the cases of these families and the images of all, each reference once.
+    """Return the cases of these families, and what the registries hold for all of them.
 
     Raises:
         ValueError: two families say different things of one image.
@@ -51,7 +54,9 @@ def load(names: Iterable[str]) -> Family:
     for image in (image for one in told for image in images(one.get("images", []))):
         if held.setdefault(image.image, image) != image:
             raise ValueError(f"expected one behaviour of the image {image.image}; two families say different ones")
-    return Family(tuple(wanted), tuple(held.values()))
+    private = {host: known for one in told for host, known in one.get("private", {}).items()}
+    foreign = {image: how for one in told for image, how in one.get("foreign", {}).items()}
+    return Family(tuple(wanted), Stock(tuple(held.values()), private, foreign))
 
 
 def images(written: list[Json]) -> tuple[Image, ...]:

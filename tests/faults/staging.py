@@ -22,6 +22,7 @@ _ADDED = ("gateway.networking.k8s.io", "argoproj.io", "security.istio.io", "netw
 _OF_THE_POD = (
     "nodeSelector", "affinity", "topologySpreadConstraints", "schedulingGates", "schedulerName", "nodeName", "volumes",
     "priorityClassName", "serviceAccountName", "securityContext", "initContainers", "dnsPolicy", "dnsConfig",
+    "imagePullSecrets",
 )  # fmt: skip
 
 
@@ -161,7 +162,7 @@ def go_on(plane: ControlPlane, staged: list[Case]) -> None:
     for case in staged:
         for workload in _changed_under(case):
             # What came before has to have been: a history that never was leaves no trace.
-            wait_until(f"{workload['metadata']['name']} runs", partial(_runs, plane, workload))
+            wait_until(f"{workload['metadata']['name']} runs", partial(_runs, plane, workload), within=180)
         plane.apply(case.after)
         with plane.http() as client:
             for path in case.delete:

@@ -34,7 +34,7 @@ def test_a_family_brings_its_cases_and_every_image(folder: Path) -> None:
 
     assert kubelets.families() == ["ends", "starts"]
     assert [case.fault for case in found.cases] == ["CON-01"]
-    assert [(image.image, image.memory.peak) for image in found.images] == [("cart:v1", 2 * 2**20)]
+    assert [(image.image, image.memory.peak) for image in found.stock.images] == [("cart:v1", 2 * 2**20)]
 
 
 def test_one_image_behaves_in_one_way(folder: Path) -> None:

@@ -27,7 +27,7 @@ _AT_ONCE = 6
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome | BaseException]:
     """What came of each case, by its namespace; or what broke it."""
     binaries = needs.real_node()
-    with node.running(tmp_path_factory.mktemp("n"), binaries, FAMILY.images) as made:
+    with node.running(tmp_path_factory.mktemp("n"), binaries, FAMILY.stock) as made:
         staging.stage(made.plane, CASES)
         staging.go_on(made.plane, CASES)
         found = asyncio.run(_all(made.plane))

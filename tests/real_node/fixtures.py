@@ -12,6 +12,7 @@ from tests import needs
 from tests.control_plane.command import FLAGSHIP
 from tests.control_plane.fixtures import Stage
 from tests.control_plane.stage import Staged
+from tests.real_node.images import Stock
 from tests.real_node.node import RealNode, running, staged
 
 
@@ -22,7 +23,7 @@ def real_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealNode]:
     Tests use namespaces of their own.
     """
     binaries = needs.real_node()
-    with running(tmp_path_factory.mktemp("node"), binaries, scenario.load(FLAGSHIP).images) as node:
+    with running(tmp_path_factory.mktemp("node"), binaries, Stock(scenario.load(FLAGSHIP).images)) as node:
         yield node
 
 

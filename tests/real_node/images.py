@@ -3,6 +3,10 @@
 An image here is an image of a scenario file: its behaviour there is the program's environment here. Pulls, digests and
 "not found" are then real, and nothing is fetched from the internet. Images are OCI images with one layer; the registry
 speaks the part of the OCI distribution protocol that a pull needs, from memory.
+
+A registry's host may be private: it answers 401 to who does not bring its user and password. An image may be foreign,
+of a machine that this one is not: an `index` says so, and the runtime finds nothing that fits; or it is `plain`, and
+then it is pulled and the kernel cannot run it.
 """
 
 from __future__ import annotations
@@ -14,11 +18,14 @@ import json
 import platform
 import tarfile
 import threading
-from collections.abc import Iterable, Iterator
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Literal, TypeAlias
+from urllib.parse import parse_qs
 
 import msgspec
 
@@ -27,8 +34,30 @@ from skyflo_runbooks.practice.scenario import Image
 
 PAUSE = "pause:3.10"
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+_INDEX = "application/vnd.oci.image.index.v1+json"
 _CONFIG = "application/vnd.oci.image.config.v1+json"
 _LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+
+
+# Where an ELF file says its machine, and the numbers of two machines: https://refspecs.linuxfoundation.org/elf
+_MACHINE, _NUMBERS = slice(18, 20), {"amd64": 0x3E, "arm64": 0xB7}
+
+Foreign: TypeAlias = Literal["index", "plain"]
+
+
+@dataclass(frozen=True)
+class Stock:
+    """What the registries of a node are to hold.
+
+    Args:
+        images: each reference once; every other image is "not found".
+        private: the hosts that ask who pulls, each with its `user:password`.
+        foreign: the references whose image is of another machine, and how it is offered.
+    """
+
+    images: tuple[Image, ...] = ()
+    private: Mapping[str, str] = field(default_factory=dict)
+    foreign: Mapping[str, Foreign] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -49,32 +78,41 @@ class Blob:
 
 @dataclass(frozen=True)
 class Shelf:
-    """The content of registries: blobs by digest, and the digest of each manifest by repository and tag."""
+    """The content of registries: blobs by digest, the digest of each manifest by repository and tag, and who may pull.
+
+    `private` holds the header that a private host wants, by its name.
+    """
 
     blobs: dict[str, Blob]
     tags: dict[str, str]
     hosts: frozenset[str]
+    private: Mapping[str, str]
 
     def manifest(self, repository: str, reference: str) -> Blob | None:
         """The manifest of a tag or a digest."""
         return self.blobs.get(self.tags.get(f"{repository}:{reference}", reference))
 
 
-def shelve(program: Path, images: Iterable[Image]) -> Shelf:
-    """An image of this program for each image of a scenario; and the pods' sandbox."""
-    tar = _tar(program.read_bytes())
-    layer = Blob(_LAYER, gzip.compress(tar, compresslevel=1, mtime=0))
-    diff_id = "sha256:" + hashlib.sha256(tar).hexdigest()
-    wanted = {each.image: _config(["/service"], [f"BEHAVIOUR={_behaviour(each)}"], diff_id) for each in images}
-    wanted[PAUSE] = _config(["/service", "pause"], [], diff_id)
-    blobs, tags, hosts = {layer.digest: layer}, {}, set()
-    for reference, config in wanted.items():
-        manifest = _manifest(config, layer)
+def shelve(program: Path, stock: Stock) -> Shelf:
+    """An image of this program for each image of a stock; and the pods' sandbox."""
+    here = _Layer.of(program.read_bytes(), _architecture())
+    away = here.foreign()
+    blobs, tags, hosts = {here.blob.digest: here.blob, away.blob.digest: away.blob}, {}, set(stock.private)
+    wanted = {each.image: (["/service"], [f"BEHAVIOUR={_behaviour(each)}"]) for each in stock.images}
+    for reference, (command, environment) in {**wanted, PAUSE: (["/service", "pause"], [])}.items():
+        offered = stock.foreign.get(reference)
+        layer = away if offered else here
+        config = _config(command, environment, layer)
+        manifest = _manifest(config, layer.blob)
         blobs |= {config.digest: config, manifest.digest: manifest}
+        if offered == "index":
+            manifest = _index(manifest, layer.architecture)
+            blobs[manifest.digest] = manifest
         host, repository, tag = split_image(reference)
         tags[f"{repository}:{tag}"] = manifest.digest
         hosts.add(host)
-    return Shelf(blobs, tags, frozenset(hosts))
+    private = {host: f"Basic {b64encode(known.encode()).decode()}" for host, known in stock.private.items()}
+    return Shelf(blobs, tags, frozenset(hosts), private)
 
 
 @contextmanager
@@ -112,7 +150,12 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing: the node's own log tells of its pulls."""
 
     def _answer(self, *, with_body: bool) -> None:
-        path = self.path.partition("?")[0].removeprefix("/v2/")
+        path, _, query = self.path.partition("?")
+        path = path.removeprefix("/v2/")
+        # The runtime says which registry it means, because it asks a mirror.
+        wanted = self.content.private.get(parse_qs(query).get("ns", [""])[0])
+        if wanted and self.headers["Authorization"] != wanted:
+            return self._send(401, _error("UNAUTHORIZED", "authentication required"), with_body)
         if not path:
             return self._send(200, Blob("application/json", b"{}"), with_body)
         name, kind, reference = _parts(path)
@@ -120,12 +163,12 @@ class _Handler(BaseHTTPRequestHandler):
         if found:
             return self._send(200, found, with_body)
         code = "MANIFEST_UNKNOWN" if kind == "manifests" else "BLOB_UNKNOWN"
-        return self._send(
-            404, _json("application/json", {"errors": [{"code": code, "message": "not known"}]}), with_body
-        )
+        return self._send(404, _error(code, "not known"), with_body)
 
     def _send(self, status: int, blob: Blob, with_body: bool) -> None:
         self.send_response(status)
+        if status == 401:
+            self.send_header("WWW-Authenticate", 'Basic realm="registry"')
         self.send_header("Content-Type", blob.media_type)
         self.send_header("Content-Length", str(len(blob.content)))
         self.send_header("Docker-Content-Digest", blob.digest)
@@ -140,6 +183,33 @@ def _parts(path: str) -> tuple[str, str, str]:
         return name, "manifests", rest
     name, _, rest = path.rpartition("/blobs/")
     return name, "blobs", rest
+
+
+def _error(code: str, message: str) -> Blob:
+    return _json("application/json", {"errors": [{"code": code, "message": message}]})
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """The one layer of an image, before and after compression, and the machine that its program is for."""
+
+    program: bytes
+    blob: Blob
+    diff_id: str
+    architecture: str
+
+    @classmethod
+    def of(cls, program: bytes, architecture: str) -> _Layer:
+        tar = _tar(program)
+        blob = Blob(_LAYER, gzip.compress(tar, compresslevel=1, mtime=0))
+        return cls(program, blob, "sha256:" + hashlib.sha256(tar).hexdigest(), architecture)
+
+    def foreign(self) -> _Layer:
+        """The same program, which says that it is for another machine."""
+        other = "amd64" if self.architecture == "arm64" else "arm64"
+        program = bytearray(self.program)
+        program[_MACHINE] = _NUMBERS[other].to_bytes(2, "little")
+        return _Layer.of(bytes(program), other)
 
 
 def _tar(program: bytes) -> bytes:
@@ -176,11 +246,18 @@ def _manifest(config: Blob, layer: Blob) -> Blob:
     })  # fmt: skip
 
 
-def _config(command: list[str], environment: list[str], diff_id: str) -> Blob:
+def _index(manifest: Blob, architecture: str) -> Blob:
+    """A list of one image, and of the machine that it is for."""
+    platform_ = {"architecture": architecture, "os": "linux"}
+    listed = [{**manifest.descriptor(), "platform": platform_}]
+    return _json(_INDEX, {"schemaVersion": 2, "mediaType": _INDEX, "manifests": listed})
+
+
+def _config(command: list[str], environment: list[str], layer: _Layer) -> Blob:
     return _json(_CONFIG, {
-        "architecture": _architecture(), "os": "linux",
+        "architecture": layer.architecture, "os": "linux",
         "config": {"Entrypoint": command, "Env": environment, "WorkingDir": "/"},
-        "rootfs": {"type": "layers", "diff_ids": [diff_id]},
+        "rootfs": {"type": "layers", "diff_ids": [layer.diff_id]},
     })  # fmt: skip
 
 

@@ -8,13 +8,13 @@ all of it and leaves the machine as it was.
 from __future__ import annotations
 
 import string
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from skyflo_runbooks.model.json import Json, at
-from skyflo_runbooks.practice.scenario import Image, Scenario
+from skyflo_runbooks.practice.scenario import Scenario
 from tests.control_plane import harness, stage
 from tests.control_plane.builds import Binaries
 from tests.control_plane.harness import ControlPlane
@@ -42,13 +42,11 @@ class RealNode:
 
 
 @contextmanager
-def running(
-    folder: Path, binaries: Binaries, scenario_images: Iterable[Image], longest_backoff: str = "10s"
-) -> Iterator[RealNode]:
+def running(folder: Path, binaries: Binaries, stock: images.Stock, longest_backoff: str = "10s") -> Iterator[RealNode]:
     """A control plane and a real node in this empty folder, for the length of a `with` block. Needs root.
 
     Args:
-        scenario_images: what the registry has; every other image is "not found".
+        stock: what the registries have.
         longest_backoff: the longest wait of CrashLoopBackOff; Kubernetes' own is 300s.
     """
     if len(str(folder / "containerd.sock")) > _LONGEST_SOCKET:
@@ -56,7 +54,7 @@ def running(
     with ExitStack() as stack:
         plane = stack.enter_context(harness.running(folder, binaries))
         held = stack.enter_context(machine.slot())
-        content = images.shelve(binaries["service"], scenario_images)
+        content = images.shelve(binaries["service"], stock)
         registry = stack.enter_context(images.registry(content))
         for host in content.hosts:
             _fill("hosts.toml", folder / "registries" / host / "hosts.toml", {"host": host, "registry": registry})
@@ -78,7 +76,7 @@ def running(
 @contextmanager
 def staged(folder: Path, binaries: Binaries, scenario: Scenario) -> Iterator[Staged]:
     """A real node in this empty folder with a scenario staged on it, for the length of a `with` block. Needs root."""
-    with running(folder, binaries, scenario.images) as node:
+    with running(folder, binaries, images.Stock(scenario.images)) as node:
         stage.play(node.plane, scenario)
         stage.wait_shown(node.plane, scenario)
         yield Staged(node.plane, scenario)

@@ -18,14 +18,20 @@ from tests.real_node import images
 
 _CART = Image(image="cart:v1", memory=Memory(start=Bytes(2**20), peak=Bytes(2**21), peak_after=Seconds(1.5)), port=80)
 _FAR = Image(image="registry.example.com/shop/far:v2", memory=Memory(start=Bytes(1), peak=Bytes(1)))
+_AWAY = Image(image="registry.example.com/shop/away:v3", memory=Memory(start=Bytes(1), peak=Bytes(1)))
+_ODD = Image(image="odd:v1", memory=Memory(start=Bytes(1), peak=Bytes(1)))
+_STOCK = images.Stock(
+    (_CART, _FAR, _AWAY, _ODD), {"registry.example.com": "puller:open"}, {_AWAY.image: "index", _ODD.image: "plain"}
+)
+_PROGRAM = bytes(range(24))
 
 
 @pytest.fixture
 def shelf(tmp_path: Path) -> images.Shelf:
-    """Images of a program of four bytes."""
+    """Images of a program of a few bytes."""
     program = tmp_path / "program"
-    program.write_bytes(b"\x7fELF")
-    return images.shelve(program, [_CART, _FAR])
+    program.write_bytes(_PROGRAM)
+    return images.shelve(program, _STOCK)
 
 
 @pytest.fixture
@@ -47,7 +53,7 @@ def test_a_pull_gets_the_program_and_the_behaviour(registry: httpx.Client) -> No
     with tarfile.open(fileobj=io.BytesIO(layer)) as archive:
         program = archive.extractfile("service")
         assert program is not None
-        assert program.read() == b"\x7fELF"
+        assert program.read() == _PROGRAM
 
 
 def test_every_answer_says_its_digest(registry: httpx.Client) -> None:
@@ -73,6 +79,42 @@ def test_each_registry_host_is_known(shelf: images.Shelf) -> None:
     """Short names belong to docker.io; the node's runtime is told of every host."""
     assert shelf.hosts == {"docker.io", "registry.example.com"}
     assert shelf.manifest("shop/far", "v2") is not None
+
+
+def test_a_private_registry_asks_who_pulls(registry: httpx.Client) -> None:
+    """401 with a challenge to a stranger and to a wrong password; the one who is known gets the image."""
+    path = "/v2/shop/far/manifests/v2?ns=registry.example.com"
+    for credentials in (None, ("puller", "wrong")):
+        refused = registry.get(path, auth=credentials)
+        assert (refused.status_code, refused.headers["WWW-Authenticate"]) == (401, 'Basic realm="registry"')
+        assert refused.json()["errors"][0]["code"] == "UNAUTHORIZED"
+    assert registry.get(path, auth=("puller", "open")).json()["schemaVersion"] == 2
+
+
+def test_an_index_lists_another_machine(registry: httpx.Client) -> None:
+    """The one image of its list is for a machine that this one is not."""
+    listed = registry.get("/v2/shop/away/manifests/v3").json()["manifests"]
+    config = registry.get(f"/v2/shop/away/manifests/{listed[0]['digest']}").json()["config"]
+
+    assert len(listed) == 1
+    architecture = listed[0]["platform"]["architecture"]
+    assert json.loads(_blob(registry, config["digest"]))["architecture"] == architecture
+    assert architecture != json.loads(_blob(registry, _cart(registry)))["architecture"]
+
+
+def test_a_plain_foreign_image_holds_a_program_of_another_machine(registry: httpx.Client) -> None:
+    """It says so in its header and nowhere else; everything beside the two bytes is as it was."""
+    manifest = registry.get("/v2/library/odd/manifests/v1").json()
+    layer = gzip.decompress(_blob(registry, manifest["layers"][0]["digest"]))
+    with tarfile.open(fileobj=io.BytesIO(layer)) as archive:
+        program = archive.extractfile("service")
+        assert program is not None
+        held = program.read()
+    assert [place for place in range(len(_PROGRAM)) if held[place] != _PROGRAM[place]] == [18, 19]
+
+
+def _cart(client: httpx.Client) -> str:
+    return str(client.get("/v2/library/cart/manifests/v1").json()["config"]["digest"])
 
 
 def _blob(client: httpx.Client, digest: str) -> bytes:

@@ -102,14 +102,14 @@ class Rounds:
             return
         family = run.of_a_node(self.only)
         if family.cases:
-            with run.node(place / "c", built, family.images) as made:
+            with run.node(place / "c", built, family.stock) as made:
                 drawn = run.alone(family.cases, Draw(self.draw.random), vary.REAL)
                 run.stage(made, drawn)
                 self.board.trials += await run.whole(made, self.folder / "cases-gateway", drawn, None)
         own = Draw(self.draw.random)
         stories = [vary.story(name, own.random, own.taken) for name in ON_A_NODE if name in run.shipped(self.only)]
         if stories:
-            with run.node(place / "s", built, run.images(stories)) as made:
+            with run.node(place / "s", built, run.stock(stories)) as made:
                 drawn = await run.played_scenarios(made, stories, vary.REAL.where)
                 self.board.trials += await run.whole(made, self.folder / "node-gateway", drawn, None)
 

@@ -37,6 +37,7 @@ from tests.faults.staging import Case
 from tests.gateway.world import gated
 from tests.planning.staged import dry_run_on
 from tests.real_node import node as real_node
+from tests.real_node.images import Stock
 from tests.scoreboard import controls, names, state, trial, vary
 from tests.scoreboard.k8sgpt import K8sgpt
 from tests.scoreboard.result import Control, Crowd, Said, Trial
@@ -71,7 +72,8 @@ def of_a_node(only: Sequence[str]) -> Family:
     """Return the cases of these faults that one real node shows, of all where none is named; and its images."""
     found = kubelets.load(kubelets.families())
     small = kubelets.images(list(vary.small_images().values()))
-    return Family(tuple(case for case in found.cases if not only or case.fault in only), tuple({*found.images, *small}))
+    cases_ = tuple(case for case in found.cases if not only or case.fault in only)
+    return Family(cases_, replace(found.stock, images=tuple({*found.stock.images, *small})))
 
 
 def shipped(only: Sequence[str]) -> tuple[str, ...]:
@@ -135,10 +137,10 @@ def plane(folder: Path, binaries: Binaries, draw: Draw, stories: Sequence[Json] 
 
 
 @contextmanager
-def node(folder: Path, built: Binaries, held: Sequence[scenario.Image]) -> Iterator[ControlPlane]:
-    """A control plane with one real node, whose registry holds these images."""
+def node(folder: Path, built: Binaries, stock: Stock) -> Iterator[ControlPlane]:
+    """A control plane with one real node, whose registries hold this."""
     folder.mkdir(parents=True)
-    with real_node.running(folder, built, held) as made:
+    with real_node.running(folder, built, stock) as made:
         yield made.plane
 
 
@@ -188,10 +190,10 @@ def stage(made: ControlPlane, given: Given) -> None:
     staging.go_on(made, all_cases)
 
 
-def images(stories: Sequence[Json]) -> list[scenario.Image]:
+def stock(stories: Sequence[Json]) -> Stock:
     """Return what the registry of these scenarios holds, each reference once."""
     told = [scenario.parse(yaml.safe_dump(story), str(story["scenario"])) for story in stories]
-    return list({image.image: image for one in told for image in one.images}.values())
+    return Stock(tuple({image.image: image for one in told for image in one.images}.values()))
 
 
 async def played_scenarios(made: ControlPlane, stories: Sequence[Json], where: str = "on played nodes") -> Given:

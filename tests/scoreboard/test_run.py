@@ -32,7 +32,7 @@ def test_some_faults_alone() -> None:
 def test_what_a_node_shows_is_in_a_run_with_its_images() -> None:
     """All cases of `node`, those that are asked for, and every image that they or the noise need once."""
     found, some = run.of_a_node([]), run.of_a_node(["CON-03"])
-    held = [image.image for image in found.images]
+    held = [image.image for image in found.stock.images]
 
     assert {case.fault for case in found.cases} >= {"CON-01", "CON-03", "IMG-04"}
     assert {case.fault for case in some.cases} == {"CON-03"}

@@ -340,6 +340,22 @@ async def test_logs_that_are_no_utf8_can_be_read() -> None:
     assert log.text == "ok \ufffd\ufffd end"
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "unable to retrieve container logs for containerd://ba3b7627dc08f45772c6a2f2d2b61529",
+        'failed to try resolving symlinks in path "/var/log/pods/a/b/0.log": lstat /var/log/pods/a: '
+        "no such file or directory",
+    ],
+)
+async def test_a_log_that_the_kubelet_removed_is_no_log(said: str) -> None:
+    """It says so with status 200, in the place of the log; a container's own line ends as a line does."""
+    with pytest.raises(NotFound, match="logs of shop/web-1"):
+        await with_discovery(lambda _: Reply(body=said.encode())).cluster().logs("shop", "web-1")
+    log = await with_discovery(lambda _: Reply(body=f"{said}\n".encode())).cluster().logs("shop", "web-1")
+    assert log.text == f"{said}\n"
+
+
 async def test_of_a_long_log_the_newest_is_kept() -> None:
     """What was said last is what one reads first."""
     log = (

@@ -3,17 +3,27 @@
 The server's own `limitBytes` would keep the oldest and not say that it cut; so what is asked for is read to its end,
 and the last bytes are kept. Whatever is cut, it is cut between two lines: of half a line nobody could tell any more
 that a secret stood in it. Bytes that are no UTF-8 show as U+FFFD.
+
+A kubelet that has removed a container, or its file, says so in the place of the log and with status 200; that is no
+line of the container, and there is no such log then.
 """
 
+import re
 from datetime import datetime
 
 import msgspec
 
+from skyflo_mcp.kubernetes.errors import NotFound
 from skyflo_mcp.kubernetes.transport import Transport, expect
 from skyflo_runbooks.model.objects import check_name
 
 LIMIT = 256 * 1024
 _READ = 8 * 2**20
+# k8s.io/kubernetes/pkg/kubelet/kuberuntime: GetContainerLogs and ReadLogs; whole, and without the end of a line.
+_REMOVED = re.compile(
+    rb"unable to retrieve container logs for [a-z0-9.-]+://[0-9a-f]+"
+    rb'|failed to try resolving symlinks in path "[^"\n]+": [^\n]*no such file or directory'
+)
 
 
 class Logs(msgspec.Struct, frozen=True):
@@ -61,6 +71,8 @@ async def read(transport: Transport, pod: str, name: str, wanted: Wanted) -> Log
         ),
         doing=doing,
     )
+    if _REMOVED.fullmatch(answer.content):
+        raise NotFound(f"{doing}: {answer.content.decode('utf-8', 'replace')}", status=404, reason="NotFound")
     kept = whole_lines(answer.content, wanted.limit_bytes, ended=not answer.cut and not wanted.follow)
     cut = answer.cut or len(answer.content) > wanted.limit_bytes
     return Logs(kept.decode("utf-8", "replace"), cut=cut, at=answer.at)

@@ -21,6 +21,7 @@ from skyflo_runbooks.diagnosis.pods import (
     created,
     each,
     name_of,
+    namespace_of,
     template_container,
 )
 from skyflo_runbooks.diagnosis.rules.base import (
@@ -33,7 +34,7 @@ from skyflo_runbooks.diagnosis.rules.base import (
     outdated,
     services,
 )
-from skyflo_runbooks.diagnosis.rules.startup import Look, Seen, finding, groups, waits
+from skyflo_runbooks.diagnosis.rules.startup import Look, Seen, finding, groups, near, waits
 from skyflo_runbooks.model.finding import Evidence, Finding
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
@@ -41,7 +42,7 @@ from skyflo_runbooks.model.objects import ObjectRef
 _NOT_FOUND = re.compile(r"(?i)not found|manifest unknown|notfound|name unknown|does not exist")
 _OTHER = re.compile(
     r"(?i)\b401\b|\b403\b|unauthorized|denied|no basic auth|authorization|no such host|i/o timeout|x509"
-    r"|connection refused|no match for platform|429|too many requests"
+    r"|connection refused|no match for platform|\b429\b|too many requests"
 )
 
 
@@ -186,7 +187,7 @@ _REFUSED = re.compile(
     r"(?i)\b401\b|\b403\b|unauthorized|denied|no basic auth|authorization failed|authentication required"
 )
 _AWAY = re.compile(
-    r"(?i)no such host|i/o timeout|x509|connection refused|deadline exceeded|no route to host|429|too many requests"
+    r"(?i)no such host|i/o timeout|x509|connection refused|deadline exceeded|no route to host|\b429\b|too many requests"
 )
 _PLATFORM = re.compile(r"(?i)no match for platform|no matching manifest|exec format error")
 
@@ -194,14 +195,19 @@ _PLATFORM = re.compile(r"(?i)no match for platform|no matching manifest|exec for
 def pull_refused(graph: Graph) -> Iterator[Finding]:
     """Yield one finding for each container whose registry refuses the pull: no or wrong credentials."""
     for workload, _, seen in groups(graph, _failed_pull(_REFUSED, _AWAY)):
-        image = str(seen[0].container.spec.get("image", ""))
-        named = [str(item.get("name")) for item in each(seen[0].pod, "spec", "imagePullSecrets")]
-        missing = _missing_pull_secret(graph, seen[0].pod)
+        pod, image = seen[0].pod, str(seen[0].container.spec.get("image", ""))
+        named = [str(item.get("name")) for item in each(pod, "spec", "imagePullSecrets")]
+        missing = _missing_pull_secret(graph, pod)
+        opens = _opens(graph, pod, image, named)
+        there = [name_of(item) for item in graph.all("Secret") if namespace_of(item) == namespace_of(pod)]
+        secret = (near(missing, there) if missing else "") or (opens.text.partition(" ")[0] if opens else "")
         why = (
             f"its imagePullSecret {missing} does not exist"
             if missing
             else "it is refused" + ("" if named else " without a pull secret")
         )
+        facts = {"image": image, "secrets": ",".join(named), "missing": missing}
+        names = evidence(workload, "template", graph.snapshot.time, f"imagePullSecrets: {', '.join(named) or 'none'}")
         yield finding(
             graph,
             workload,
@@ -209,20 +215,39 @@ def pull_refused(graph: Graph) -> Iterator[Finding]:
             "IMG-02",
             f"The image {image} of {ref(workload)} cannot be pulled: {why}",
             confidence=0.95 if missing else 0.9,
-            facts={"image": image, "secrets": ",".join(named), "missing": missing},
-            more=(
-                evidence(workload, "template", graph.snapshot.time, f"imagePullSecrets: {', '.join(named) or 'none'}"),
-            ),
+            facts=facts | ({"secret": secret} if secret else {}),
+            more=(names, *((opens,) if opens else ())),
             advice=f"Name a pull secret with access to {repository(image)}, in {ref(workload)} or its ServiceAccount.",
         )
 
 
 def _missing_pull_secret(graph: Graph, pod: Json) -> str:
+    """Return the pull secret that the pod names and the kubelet did not find; the first of several."""
     for event in graph.events(pod):
         if event.get("reason") == "FailedToRetrieveImagePullSecret":
             found = re.search(r"\(([^)]+)\)", str(event.get("message", "")))
-            return found.group(1) if found else ""
+            return found.group(1).split(", ")[0] if found else ""
     return ""
+
+
+def _opens(graph: Graph, pod: Json, image: str, named: list[str]) -> Evidence | None:
+    """Return the pull secret that pods here run images of this registry with, as evidence whose text begins with it.
+
+    None where no pod does, or pods do with several: which of them opens this repository would be a guess.
+    """
+    host = repository(image).partition("/")[0]
+    found: dict[str, Json] = {}
+    for other in graph.all("Pod"):
+        runs = any(
+            c.ready and repository(str(c.spec.get("image"))).partition("/")[0] == host for c in containers(other)
+        )
+        if runs and namespace_of(other) == namespace_of(pod):
+            secrets = [str(item.get("name")) for item in each(other, "spec", "imagePullSecrets")]
+            found |= {name: other for name in secrets if name not in named}
+    if len(found) != 1:
+        return None
+    ((name, other),) = found.items()
+    return evidence(other, "spec.imagePullSecrets", graph.snapshot.time, f"{name} is what it pulls from {host} with")
 
 
 def registry_away(graph: Graph) -> Iterator[Finding]:

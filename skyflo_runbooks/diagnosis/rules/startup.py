@@ -11,7 +11,15 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from skyflo_runbooks.diagnosis.graph import Graph, ref
-from skyflo_runbooks.diagnosis.pods import Container, containers, each, name_of, namespace_of
+from skyflo_runbooks.diagnosis.pods import (
+    Container,
+    containers,
+    created,
+    each,
+    name_of,
+    namespace_of,
+    template_container,
+)
 from skyflo_runbooks.diagnosis.rules.base import (
     Rule,
     changeable,
@@ -34,7 +42,8 @@ _MOUNT = re.compile(
     r'MountVolume\.SetUp failed for volume "(?P<volume>[^"]+)"\s*: (?:(?P<kind>configmap|secret) "(?P<name>[^"]+)" not '
     r"found|references non-existent (?:config|secret) key: (?P<key>\S+))"
 )
-_ROOT = re.compile(r"runAsNonRoot|non-numeric user|will run as root")
+_ROOT = re.compile(r"runAsNonRoot|breaks non-root policy")
+_NAMED_USER = re.compile(r"non-numeric user \((?P<user>[^)]+)\)")
 _NO_COMMAND = re.compile(r"(?i)executable file not found|no such file or directory|permission denied|not a directory")
 _FORMAT = re.compile(r"(?i)exec format error")
 _KINDS = {"configmap": "ConfigMap", "secret": "Secret"}
@@ -171,7 +180,7 @@ def _configuration(
     there = sorted(name_of(item) for item in graph.all(kind) if namespace_of(item) == namespace)
     keys = sorted(at(graph.get(ObjectRef(kind, name, namespace)), "data", default={}) or {}) if key else []
     known = keys if key else there
-    meant = _near(key or name, known)
+    meant = near(key or name, known)
     facts = {"kind": kind, "name": name, "key": key, **({"meant": meant} if meant else {})}
     more: tuple[Evidence, ...] = ()
     if kind == "ConfigMap":
@@ -190,11 +199,12 @@ def _configuration(
     )
 
 
-def _near(name: str, known: list[str]) -> str:
+def near(name: str, known: list[str]) -> str:
+    """Return the one name that is a slip of the pen away; empty where none or several are."""
     from rapidfuzz import fuzz
 
-    near = [other for other in known if other != "kube-root-ca.crt" and fuzz.ratio(name, other) >= 70]
-    return near[0] if len(near) == 1 else ""
+    found = [other for other in known if other != "kube-root-ca.crt" and fuzz.ratio(name, other) >= 70]
+    return found[0] if len(found) == 1 else ""
 
 
 # CON-03, CON-13, CON-15 -----------------------------------------------------------------------------------------------
@@ -233,16 +243,55 @@ def bad_command(graph: Graph) -> Iterator[Finding]:
 
 
 def not_root(graph: Graph) -> Iterator[Finding]:
-    """Yield one finding for each container that must not run as root, and whose image would."""
+    """Yield one finding for each container that must not run as root, and would, or whose user is not known."""
     for workload, name, seen in groups(graph, waits("CreateContainerConfigError", words=_ROOT)):
+        who, user = _NAMED_USER.search(seen[0].text), known_user(graph, workload, name)
+        why = (
+            f"its image names its user {who['user']}, and only a number tells that it is not root"
+            if who
+            else "runAsUser is 0"
+            if "breaks non-root policy" in seen[0].text
+            else "its image runs as root"
+        )
         yield finding(
             graph,
             workload,
             seen,
             "CON-13",
-            f"{name} of {ref(workload)} is refused: runAsNonRoot is set, and its image runs as root",
+            f"{name} of {ref(workload)} is refused: runAsNonRoot is set, and {why}",
+            facts={"user": user.text.partition(" ")[0]} if user else {},
+            more=(user,) if user else (),
             advice="Set runAsUser to a user that the image supports; ask whoever built it. Keep runAsNonRoot.",
         )
+
+
+def known_user(graph: Graph, workload: Json, container: str) -> Evidence | None:
+    """Return the user that this image is known to run as, as evidence whose text begins with it; None where none is.
+
+    The revision before said one for the same container, or a pod runs the same image as one.
+    """
+    before = graph.previous(workload) if workload.get("kind") == "Deployment" else None
+    found = template_container(before, container) if before is not None else None
+    if before is not None and found is not None:
+        said = _user(at(before, "spec", "template", "spec", default={}), found[2])
+        if said:
+            return evidence(before, "template", created(before), f"{said} is runAsUser in the revision before")
+    held = template_container(workload, container)
+    image = held[2].get("image") if held else None
+    for pod in graph.all("Pod"):
+        for other in containers(pod):
+            said = _user(pod.get("spec", {}), other.spec)
+            if said and other.ready and other.spec.get("image") == image:
+                text = f"{said} is runAsUser of container {other.name}, which runs the same image"
+                return evidence(pod, "spec", graph.snapshot.time, text)
+    return None
+
+
+def _user(pod_spec: Json, spec: Json) -> str:
+    """Return the user above 0 that a container is told to run as; its own word comes before the pod's."""
+    said = at(spec, "securityContext", "runAsUser")
+    said = at(pod_spec, "securityContext", "runAsUser") if said is None else said
+    return str(said) if said else ""
 
 
 def hook_failed(graph: Graph) -> Iterator[Finding]:
@@ -354,4 +403,4 @@ RULES = (
     Rule(fault="CON-15", needs=("Pod",), find=hook_failed),
 )
 
-__all__ = ["RULES", "Seen", "changeable", "finding", "groups", "waits"]
+__all__ = ["RULES", "Seen", "changeable", "finding", "groups", "known_user", "near", "waits"]

@@ -1,0 +1,212 @@
+"""Repairs whose value is what another pod of the same cluster shows: the pull secret, and the user of an image."""
+
+from __future__ import annotations
+
+import copy
+
+import msgspec
+import pytest
+
+from skyflo_runbooks.diagnosis import Snapshot, diagnose
+from skyflo_runbooks.model.finding import Finding
+from skyflo_runbooks.model.incident import Incident
+from skyflo_runbooks.model.json import Json
+from skyflo_runbooks.model.plan import ChangeStep, Plan
+from tests.diagnosis import scenes, world
+from tests.diagnosis.world import Names
+from tests.planning.tries import change_of, checks_of, planned, prose_of
+
+NAMES = Names()
+HOST = "registry.example.com"
+IMAGE = f"{HOST}/shop/payments:v2"
+REFUSED = f"pulling from host {HOST} failed with status code [manifests v2]: 401 Unauthorized"
+LISTED = "/spec/template/spec/imagePullSecrets"
+AS_ROOT = 'container has runAsNonRoot and image will run as root (pod: "a_b(c)", container: payment-service)'
+TOLD_ROOT = 'container\'s runAsUser breaks non-root policy (pod: "a_b(c)", container: payment-service)'
+BY_NAME = "container has runAsNonRoot and image has non-numeric user (app), cannot verify user is non-root (pod: x)"
+
+
+def stuck(reason: str, message: str, *, of_pod: Json | None = None, **spec: object) -> Snapshot:
+    """Return a workload of one revision whose pod waits; `of_pod` are fields of its template beside the container."""
+    made = world.container(NAMES, IMAGE, **spec)
+    status: Json = {"state": {"waiting": {"reason": reason, "message": message}}}
+    items = [world.deployment(NAMES, made, replicas=1), world.replica_set(NAMES, made, 2, replicas=1)]
+    for item in items:
+        item["spec"]["template"]["spec"] |= of_pod or {}
+    pod = world.pod(NAMES, made, status)
+    pod["spec"] |= of_pod or {}
+    return world.snapshot([*items, pod])
+
+
+def refused(*secrets: str) -> Snapshot:
+    """Return a workload whose registry refuses the pull with these pull secrets."""
+    of_pod: Json = {"imagePullSecrets": [{"name": name} for name in secrets]} if secrets else {}
+    return stuck("ImagePullBackOff", f"Back-off: ErrImagePull: {REFUSED}", of_pod=of_pod)
+
+
+def missing(name: str, *there: str, named: bool = True) -> Snapshot:
+    """Return the same where the kubelet does not find a pull secret; `there` are the Secrets of the namespace."""
+    found = copy.deepcopy(refused(name) if named else refused())
+    pod = found.objects["Pod"][0]
+    pod["spec"]["imagePullSecrets"] = [{"name": name}]  # also where the pod's account gave it
+    text = f"Unable to retrieve some image pull secrets ({name}); attempting to pull the image may not succeed."
+    found.objects["Event"] = [scenes.event(pod, "FailedToRetrieveImagePullSecret", text)]
+    found.objects["Secret"] = [{"kind": "Secret", "metadata": world.meta(one, "checkout")} for one in there]
+    return found
+
+
+def with_neighbour(found: Snapshot, image: str = IMAGE, *, name: str = "shelves", **spec: object) -> Snapshot:
+    """Return the snapshot with a pod beside it that runs an image, with these fields of its specification."""
+    more = copy.deepcopy(found)
+    other = msgspec.structs.replace(NAMES, workload=name)
+    neighbour = world.pod(other, world.container(other, image), world.running(), serves=True)
+    neighbour["metadata"]["ownerReferences"] = []
+    neighbour["spec"] |= spec
+    more.objects["Pod"].append(neighbour)
+    return more
+
+
+def pulls_with(*names: str) -> list[Json]:
+    """Return the pull secrets of a pod."""
+    return [{"name": name} for name in names]
+
+
+def first(found: Snapshot) -> Finding:
+    """Return the one finding."""
+    (finding,) = diagnose(found, Incident("payment-service does not start")).findings
+    return finding
+
+
+def patch_of(made: Plan) -> list[Json]:
+    """Return the patch of the plan's change."""
+    return list(change_of(made).arguments["patch"])
+
+
+def only_advises(made: Plan) -> bool:
+    """Return whether the plan has no change and says what a person can do."""
+    return not any(isinstance(step, ChangeStep) for step in made.steps) and "Advice" in prose_of(made)
+
+
+# IMG-02 ---------------------------------------------------------------------------------------------------------------
+
+
+async def test_the_secret_that_another_pod_pulls_with_is_named() -> None:
+    """It opens the same registry, so it is given to this workload; the finding shows who pulls with it."""
+    found = with_neighbour(refused(), f"{HOST}/shop/shelves:v9", imagePullSecrets=pulls_with("keys"))
+    made = await planned(found)
+
+    assert patch_of(made) == [{"op": "add", "path": LISTED, "value": [{"name": "keys"}]}]
+    assert checks_of(made)["field_equals"] | {"namespace": ""} == {
+        "kind": "Deployment", "name": "payment-service", "namespace": "", "path": f"{LISTED}/0/name", "value": "keys",
+    }  # fmt: skip
+    assert any(piece.text == f"keys is what it pulls from {HOST} with" for piece in first(found).evidence)
+
+
+async def test_it_comes_beside_those_that_are_named() -> None:
+    """A pull secret that opens another registry stays."""
+    made = await planned(with_neighbour(refused("other"), imagePullSecrets=pulls_with("keys", "other")))
+
+    assert patch_of(made) == [{"op": "add", "path": f"{LISTED}/-", "value": {"name": "keys"}}]
+    assert checks_of(made)["field_equals"]["path"] == f"{LISTED}/1/name"
+
+
+@pytest.mark.parametrize(
+    ("image", "names"),
+    [
+        ("registry.elsewhere.com/shop/payments:v2", ("keys",)),
+        (IMAGE, ("keys", "more-keys")),
+        (IMAGE, ()),
+    ],
+    ids=["another registry", "one of two", "none"],
+)
+async def test_which_secret_opens_it_is_not_guessed(image: str, names: tuple[str, ...]) -> None:
+    """Another registry's proves nothing, and of two it could be either."""
+    found = with_neighbour(refused(), image, imagePullSecrets=pulls_with(*names))
+
+    assert "secret" not in first(found).facts
+    assert only_advises(await planned(found))
+
+
+async def test_a_misspelt_pull_secret_becomes_the_one_that_exists() -> None:
+    """At its place in the list, and nothing else."""
+    found = missing("shop-kyes", "shop-keys", "database")
+    made = await planned(found)
+
+    assert first(found).title.endswith("its imagePullSecret shop-kyes does not exist")
+    assert patch_of(made) == [{"op": "replace", "path": f"{LISTED}/0/name", "value": "shop-keys"}]
+
+
+async def test_a_pull_secret_of_the_account_is_not_replaced_in_the_template() -> None:
+    """The template does not name it, so nothing there can be repaired."""
+    assert only_advises(await planned(missing("shop-kyes", "shop-keys", named=False)))
+
+
+async def test_a_pull_secret_that_nothing_is_like_is_advice() -> None:
+    """Whoever knows the registry has to make it."""
+    assert only_advises(await planned(missing("shop-keys", "database")))
+
+
+# CON-13 ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        (AS_ROOT, "its image runs as root"),
+        (TOLD_ROOT, "runAsUser is 0"),
+        (BY_NAME, "its image names its user app, and only a number tells that it is not root"),
+    ],
+)
+def test_each_refusal_of_a_kubelet_says_its_own_reason(message: str, said: str) -> None:
+    """Root by image, root by word, and a user that is a name: the same fault, told apart."""
+    finding = first(stuck("CreateContainerConfigError", message))
+
+    assert finding.fault == "CON-13"
+    assert finding.title.endswith(f"is refused: runAsNonRoot is set, and {said}")
+
+
+def rooted(before: Json | None = None, context: Json | None = None) -> Snapshot:
+    """Return a workload that may not run as root; `before` is the security context of the revision before."""
+    found = stuck("CreateContainerConfigError", AS_ROOT, securityContext=context or {"runAsNonRoot": True})
+    if before is not None:
+        old = world.container(NAMES, IMAGE, securityContext=before)
+        found.objects["ReplicaSet"].append(world.replica_set(NAMES, old, 1, replicas=0))
+    return found
+
+
+async def test_the_user_of_the_revision_before_is_set_again() -> None:
+    """One field; going back is the other way, because that revision must not run as root either."""
+    made = await planned(rooted({"runAsNonRoot": True, "runAsUser": 10001}))
+
+    path = "/spec/template/spec/containers/0/securityContext/runAsUser"
+    assert patch_of(made) == [{"op": "add", "path": path, "value": 10001}]
+    assert checks_of(made)["field_equals"]["value"] == 10001
+    assert [item.tool for item in made.alternatives] == ["k8s_rollout_undo"]
+
+
+async def test_a_revision_that_ran_as_root_is_no_way_back() -> None:
+    """Going back would take runAsNonRoot away, and that is not the fault."""
+    assert only_advises(await planned(rooted({})))
+
+
+async def test_the_user_that_another_pod_runs_the_image_as_is_known_to_work() -> None:
+    """Set where this container has no context of its own, as that pod's own says."""
+    found = with_neighbour(rooted(), securityContext={"runAsUser": 10002})
+    for item in (*found.objects["Deployment"], *found.objects["ReplicaSet"]):
+        item["spec"]["template"]["spec"]["containers"][0].pop("securityContext", None)
+        item["spec"]["template"]["spec"]["securityContext"] = {"runAsNonRoot": True}
+    made = await planned(found)
+
+    path = "/spec/template/spec/containers/0/securityContext"
+    assert patch_of(made) == [{"op": "add", "path": path, "value": {"runAsUser": 10002}}]
+
+
+@pytest.mark.parametrize(
+    ("image", "context"), [(f"{HOST}/other:v1", {"runAsUser": 10002}), (IMAGE, {"runAsUser": 0}), (IMAGE, {})]
+)
+async def test_no_user_is_invented(image: str, context: Json) -> None:
+    """Another image's user, root, and none at all say nothing of this image."""
+    found = with_neighbour(rooted(), image, securityContext=context)
+
+    assert "user" not in first(found).facts
+    assert only_advises(await planned(found))
