@@ -31,8 +31,19 @@ def findings(found: Iterable[Json]) -> list[Line]:
         mark = "Cause" if number == 0 else "Also"
         lines.append(Line(f"{mark}: {finding['title']} ({finding['fault']})", "bold"))
         lines.append(Line(f"  object: {finding['object']}   confidence: {round(100 * finding['confidence'])} %"))
-        lines += [Line(f"  > {item['text']}  [{item['source']}]", "dim") for item in finding["evidence"]]
+        lines += grounds(finding)
         lines += [Line(f"  explains: {text}") for text in finding["consequences"]]
+    return lines
+
+
+def grounds(finding: Json) -> list[Line]:
+    """Say what a finding rests on, and what would decide it where it is not certain."""
+    lines = [Line(f"  > {item['text']}  [{item['source']}]", "dim") for item in finding.get("evidence") or []]
+    for one in finding.get("decided_by") or []:
+        unread = f" (not read: {one['missing']})" if one.get("missing") else ""
+        lines.append(Line(f"  would decide it: {one['look']}{unread}", "yellow"))
+        lines.append(Line(f"      it is this if: {one['confirms']}"))
+        lines.append(Line(f"      it is not if:  {one['refutes']}"))
     return lines
 
 

@@ -57,11 +57,15 @@ def _unknown(fault: str, known: Iterable[str]) -> BadInput:
 
 
 def told(said: Json) -> list[Line]:
-    """Say one fault: what it is, its evidence, what repairs it, how that is verified, and the way back."""
+    """Say one fault: what it is, its evidence, what else decides it, repair, how that is verified, and the way back."""
     unread = "Where one is refused, the answer is 'unknown', not 'healthy'."
     rows = [
         ("evidence", said["evidence"]),
         ("reads", f"{listed(said['needs'])}. {unread}"),
+        *(
+            ("decides", f"{one['look']}. It is this if {one['confirms']}; it is not if {one['refutes']}.")
+            for one in said["decided_by"]
+        ),
         ("repair", said["repair"] or "none by rule: the finding's advice says what a person can do"),
         ("verify", said["verify"]),
         ("way back", f"{said['way_back']}: skyflo-runbooks rollback ap-…" if said["way_back"] else ""),
@@ -79,6 +83,7 @@ def known_faults() -> list[Json]:
 
 
 def _known(fault: str, rule: "Rule") -> Json:
+    from skyflo_runbooks.diagnosis.certainty import questions
     from skyflo_runbooks.planning.rules import REPAIRS
 
     repair = REPAIRS.get(fault)
@@ -86,6 +91,7 @@ def _known(fault: str, rule: "Rule") -> Json:
         "fault": fault,
         "means": _sentence(rule.find),
         "needs": list(rule.needs),
+        "decided_by": msgspec.to_builtins(questions(fault)),
         "repair": _sentence(repair) if repair else "",
         **msgspec.to_builtins(CATALOGUE.get(fault, Entry())),
     }

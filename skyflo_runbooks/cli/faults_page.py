@@ -30,8 +30,9 @@ _HEAD = """# Faults
 Made by `make faults-doc` from the rules themselves; do not edit. `skyflo-runbooks explain CON-07` says the same of one.
 
 A **rule** names a fault from what was read and nothing else; where one of its reads was refused, the answer is
-*unknown*, not *healthy*. A **repair** is proposed only after it passed a dry run, and runs only after somebody approved
-it. **Verify** is what must hold afterwards; the checks of a plan stand in its runbook, and a window belongs to each.
+*unknown*, not *healthy*. **What decides it** stands where a rule may be less than 90 % sure: where to look, and what it
+would mean. A **repair** is proposed only after it passed a dry run, and runs only after somebody approved it.
+**Verify** is what must hold afterwards; the checks of a plan stand in its runbook, and a window belongs to each.
 **Way back** is what undoing the change does: `skyflo-runbooks rollback` proposes it from what was stored before the
 change. Where no repair stands, no change by rule is safe: the finding's advice says what a person can do.
 """
@@ -56,6 +57,7 @@ def _section(fault: Json) -> str:
     rows = [
         ("evidence", fault["evidence"]),
         ("reads", listed(fault["needs"])),
+        *(("what decides it", f"{one['look']}. {_outcomes(one)}") for one in fault["decided_by"]),
         ("repair", fault["repair"] or "none by rule"),
         ("verify", fault["verify"]),
         ("way back", fault["way_back"]),
@@ -63,6 +65,10 @@ def _section(fault: Json) -> str:
     lines = [f"- **{name}**: {_plain(str(text))}" for name, text in rows if text]
     title = f": {fault['title']}" if fault["title"] else ""
     return "\n".join([f"### {fault['fault']}{title}\n", _plain(str(fault["means"])), "", *lines, ""])
+
+
+def _outcomes(one: Json) -> str:
+    return f"It is this if {one['confirms']}; it is not if {one['refutes']}."
 
 
 def _plain(text: str) -> str:

@@ -48,6 +48,7 @@ def findings(answer: Json) -> list[Json]:
             "confidence": finding["confidence"],
             "evidence": [{key: item[key] for key in ("source", "at", "text")} for item in finding.get("evidence", [])],
             "consequences": list(finding.get("consequences", [])),
+            "decided_by": list(finding.get("decided_by", [])),
         }
         for finding in found
     ]

@@ -121,10 +121,10 @@ class Prompt:
 
 
 def why(view: Json, status: Json) -> list[card.Line]:
-    """Return what speaks for a change: the reason, the evidence under it, and what else could be done."""
+    """Return what speaks for a change: its reason, what that rests on, what would decide it, and what else there is."""
     lines = [card.Line(str(view.get("why") or "No reason was given."))]
     for finding in (status.get("diagnosis") or {}).get("findings") or []:
-        lines += [card.Line(f"  > {item['text']}  [{item['source']}]", "dim") for item in finding.get("evidence") or []]
+        lines += card.grounds(finding)
     for other in (status.get("plan") or {}).get("alternatives") or []:
         lines.append(card.Line(f"  instead: {other['title']}. {other.get('why', '')}"))
     return lines

@@ -7,7 +7,7 @@ Rules:
   3. Two findings of one object are one: a pod that was OOMKilled and also ended with another exit code has the more
      certain cause. The other stands as a consequence, in words.
   4. A finding that only says that something fails (`_LAST_RESORT`) yields to any other of the same object.
-  5. A cause that lies deeper (`_DEEPER`: the cluster's DNS, a webhook that rewrites pods, a kubelet's configuration)
+  5. A cause that lies deeper (`DEEPER`: the cluster's DNS, a webhook that rewrites pods, a kubelet's configuration)
      speaks for what it explains: other findings of those objects are consequences, in words.
   6. A symptom that no cause explains stays: it is unknown, not healthy.
 """
@@ -23,7 +23,7 @@ from skyflo_runbooks.model.objects import ObjectRef
 # Faults whose evidence is a container's own end say more than those that are read from what surrounds it.
 _SAME_CONTAINER = "container"
 _LAST_RESORT = frozenset(("ROL-01", "CON-05", "API-01", "DLV-02"))
-_DEEPER = frozenset(("NET-12", "NOD-04", "ADM-08"))
+DEEPER = frozenset(("NET-12", "NOD-04", "ADM-08"))
 
 
 def collapse(findings: Sequence[Finding], visible: Sequence[Symptom]) -> tuple[list[Finding], list[Symptom]]:
@@ -61,13 +61,13 @@ def _without_last_resorts(findings: Sequence[Finding]) -> list[Finding]:
 
 def _spoken_for(findings: Sequence[Finding]) -> list[Finding]:
     """Return the findings without those of objects that a deeper cause explains; it names them as consequences."""
-    deeper = [one for one in findings if one.fault in _DEEPER]
+    deeper = [one for one in findings if one.fault in DEEPER]
     reach = {id(one): {item for item in (one.object, *one.explains) if item.kind != "Namespace"} for one in deeper}
     kept: list[Finding] = []
     said: dict[int, list[str]] = {id(one): [] for one in deeper}
     for one in findings:
         above = next((cause for cause in deeper if cause is not one and one.object in reach[id(cause)]), None)
-        if above is None or one.fault in _DEEPER:
+        if above is None or one.fault in DEEPER:
             kept.append(one)
         else:
             said[id(above)].append(one.title)

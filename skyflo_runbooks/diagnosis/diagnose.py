@@ -7,6 +7,7 @@ Rules:
      that only incidents of these words are about (`Rule.wants`). Other reads that failed are notes.
   4. `healthy` says what was looked at and is well. Nothing wrong was found exactly if there are neither findings nor
      unknowns.
+     A finding that such a read could have changed is less sure (`certainty`).
   5. Each piece of evidence has an id, e1, e2 … in the order of the findings.
   6. What somebody set on purpose (a CronJob that is suspended, a canary's partition) and nothing suffers from is a
      finding where the words name it, or its namespace was given; elsewhere a note. It comes after faults.
@@ -17,6 +18,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from skyflo_runbooks.diagnosis.certainty import weighed
 from skyflo_runbooks.diagnosis.collapse import collapse
 from skyflo_runbooks.diagnosis.graph import Graph, ref
 from skyflo_runbooks.diagnosis.pods import containers, name_of, ready, replicas
@@ -41,6 +43,7 @@ def diagnose(snapshot: Snapshot, incident: Incident, *, rules: Sequence[Rule] = 
     graph = Graph(snapshot)
     where = located(graph, incident)
     causes, unexplained = collapse([found for rule in rules for found in rule.find(graph)], list(symptoms(graph)))
+    causes = weighed(graph, rules, causes)
     felt = [cause for cause in causes if _felt_here(where, cause)]
     meant = [cause for cause in felt if _as_meant(where, incident, cause)]
     here = [cause for cause in felt if cause not in meant]

@@ -21,6 +21,7 @@ from typing import Any, Literal
 import msgspec
 
 from skyflo_runbooks.diagnosis.pods import (
+    created,
     each,
     finished,
     labels_of,
@@ -71,6 +72,7 @@ class Graph:
         self.notes: dict[str, Any] = {}
         # By identity: the snapshot keeps every object alive as long as its graph.
         self._tops: dict[int, Json] = {}
+        self._unread: dict[ObjectRef, Json] = {}
         self._selected: dict[tuple[str, tuple[tuple[str, str], ...]], list[Json]] = {}
         self._objects: dict[ObjectRef, Json] = {}
         self._owned: dict[ObjectRef, list[Json]] = defaultdict(list)
@@ -86,6 +88,10 @@ class Graph:
         self._usage: dict[tuple[str, str], list[Usage]] = defaultdict(list)
         for usage in snapshot.usage:
             self._usage[usage.namespace, usage.pod].append(usage)
+        if snapshot.gaps:
+            for kind in ("ReplicaSet", "Job", "Pod"):
+                for made in self.all(kind):
+                    self.workload(made)
 
     def _add(self, kind: str, manifest: Json) -> None:
         if kind == "Event":
@@ -149,7 +155,12 @@ class Graph:
 
     def get(self, wanted: ObjectRef) -> Json | None:
         """Return an object, or None where the snapshot has none of this name."""
-        return self._objects.get(ObjectRef(kind=wanted.kind, name=wanted.name, namespace=wanted.namespace))
+        this = ObjectRef(kind=wanted.kind, name=wanted.name, namespace=wanted.namespace)
+        return self._objects.get(this) or self._unread.get(this)
+
+    def unread(self, wanted: ObjectRef) -> bool:
+        """Return whether an object is known by what it made alone, because its kind could not be read."""
+        return ObjectRef(kind=wanted.kind, name=wanted.name, namespace=wanted.namespace) in self._unread
 
     def owner(self, manifest: Json) -> Json | None:
         """Return the controller that made this object, where it was read."""
@@ -157,7 +168,10 @@ class Graph:
         return self._objects.get(above) if above else None
 
     def workload(self, pod: Json) -> Json:
-        """Return the topmost controller of a pod, or the pod itself where it has none that was read."""
+        """Return the topmost controller of a pod, or the pod itself where it has none.
+
+        Of one that could not be read there are its name and its template: what it made tells both.
+        """
         known = self._tops.get(id(pod))
         if known is None:
             known = self._tops[id(pod)] = self._top(pod)
@@ -166,11 +180,36 @@ class Graph:
     def _top(self, pod: Json) -> Json:
         current = pod
         for _ in range(_ABOVE):
-            above = self.owner(current)
+            above = self.owner(current) or self._unread_owner(current)
             if above is None:
                 return current
             current = above
         return current
+
+    def _unread_owner(self, manifest: Json) -> Json | None:
+        """Return what is known of a controller whose kind could not be read there: its name, and what it made last.
+
+        A ReplicaSet that was not read is passed by where its pod says of which Deployment it is: a Deployment calls its
+        ReplicaSets by its own name and the hash that is their pods' label.
+        """
+        above = controller(manifest)
+        if above is None or not self.snapshot.unread(above.namespace, above.kind):
+            return None
+        tail = f"-{labels_of(manifest).get('pod-template-hash')}"
+        if above.kind == "ReplicaSet" and above.name.endswith(tail):
+            deployment = ObjectRef("Deployment", above.name.removesuffix(tail), above.namespace)
+            if deployment in self._objects or self.snapshot.unread(above.namespace, "Deployment"):
+                return self._objects.get(deployment) or self._named(deployment, self._owned[above])
+        return self._named(above, self._owned[above])
+
+    def _named(self, unread: ObjectRef, made: list[Json]) -> Json:
+        if unread not in self._unread:
+            last = max(made, key=lambda item: (revision(item), created(item), name_of(item)))
+            metadata = {"name": unread.name} | ({"namespace": unread.namespace} if unread.namespace else {})
+            template = at(last, "spec", "template") or {key: last.get(key) for key in ("metadata", "spec")}
+            spec = {"template": template, "replicas": at(last, "spec", "replicas", default=len(made))}
+            self._unread[unread] = {"kind": unread.kind, "metadata": metadata, "spec": spec}
+        return self._unread[unread]
 
     def owned(self, manifest: Json) -> list[Json]:
         """Return what this object controls directly."""

@@ -23,13 +23,14 @@ from skyflo_runbooks.model.objects import ObjectRef
 # How alike (0 to 100) a word and a name must be, to be the same name misspelt.
 _ALIKE = 84.0
 _TOKEN = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?")
+# No name of a namespace is longer than 63 characters; the bound keeps hostile text from being slow.
 _CALLED = (
-    re.compile(r"\b(?:the\s+)?([a-z0-9][a-z0-9-]*)\s+namespace\b"),
-    re.compile(r"\bnamespace(?:\s*[:=]\s*|\s+)[\"'`]([a-z0-9][a-z0-9-]*)"),
-    re.compile(r"\bnamespace\s*[:=]\s*([a-z0-9][a-z0-9-]*)"),
-    re.compile(r"\b(?:in|of|from|within)\s+(?:the\s+)?namespace\s+([a-z0-9][a-z0-9-]*)"),
-    re.compile(r"(?:^|\s)-n[\s=]+([a-z0-9][a-z0-9-]*)"),
-    re.compile(r"\bns[/:=]\s*([a-z0-9][a-z0-9-]*)"),
+    re.compile(r"\b(?:the\s+)?([a-z0-9][a-z0-9-]{0,62})\s+namespace\b"),
+    re.compile(r"\bnamespace(?:\s*[:=]\s*|\s+)[\"'`]([a-z0-9][a-z0-9-]{0,62})"),
+    re.compile(r"\bnamespace\s*[:=]\s*([a-z0-9][a-z0-9-]{0,62})"),
+    re.compile(r"\b(?:in|of|from|within)\s+(?:the\s+)?namespace\s+([a-z0-9][a-z0-9-]{0,62})"),
+    re.compile(r"(?:^|\s)-n[\s=]+([a-z0-9][a-z0-9-]{0,62})"),
+    re.compile(r"\bns[/:=]\s*([a-z0-9][a-z0-9-]{0,62})"),
 )
 # Words of incidents that are not names, though something may be called nearly so.
 _ENGLISH = (

@@ -14,13 +14,27 @@ class Evidence(msgspec.Struct, frozen=True):
     id: str = ""
 
 
+class Decider(msgspec.Struct, frozen=True):
+    """A look that would settle a finding which is not certain.
+
+    `look` names the object and its field, event or log. `confirms` and `refutes` say what would be seen, and what it
+    would mean. `missing` says why it is not known yet, where it was asked for and gave no answer.
+    """
+
+    look: str
+    confirms: str
+    refutes: str
+    missing: str = ""
+
+
 class Finding(msgspec.Struct, frozen=True):
     """A cause.
 
     `fault` is an id of the fault catalogue, `object` the object that has to change, `consequences` the
     symptoms that this cause explains, `confidence` between 0 and 1. `facts` are the values that planning
     needs (a limit, a container's name), taken from the evidence. `explains` are the objects that suffer from this cause
-    where that is not `object` itself: the workload whose pods wait for a cordoned node.
+    where that is not `object` itself: the workload whose pods wait for a cordoned node. It rests on `evidence`; what
+    would decide it, where it is not certain, is in `decided_by`.
     """
 
     fault: str
@@ -33,6 +47,7 @@ class Finding(msgspec.Struct, frozen=True):
     related: tuple[ObjectRef, ...] = ()
     advice: str = ""
     explains: tuple[ObjectRef, ...] = ()
+    decided_by: tuple[Decider, ...] = ()
 
     @property
     def namespace(self) -> str:

@@ -100,9 +100,22 @@ def _cause(finding: Finding) -> list[str]:
     if evidence:
         said.append("\n".join(["| seen at | where | what |", "| --- | --- | --- |", *evidence]))
     said += _section("It explains", [f"- {markdown(text)}" for text in finding.consequences])
+    said += _deciding(finding)
     if finding.advice:
         said.append(f"**Advice:** {markdown(finding.advice)}")
     return said
+
+
+def _deciding(finding: Finding) -> list[str]:
+    """Return what would decide a cause that is not certain, as a table of what to look at and what it would mean."""
+    rows = [
+        f"| {markdown(shorten(one.look, MAX_TEXT))}"
+        + (f" (not read: {markdown(shorten(one.missing, MAX_TEXT))})" if one.missing else "")
+        + f" | {markdown(one.confirms)} | {markdown(one.refutes)} |"
+        for one in finding.decided_by
+    ]
+    head = ["| what would decide it | it is this if | it is not if |", "| --- | --- | --- |"]
+    return ["\n".join([*head, *rows])] if rows else []
 
 
 def _section(title: str, lines: list[str]) -> list[str]:

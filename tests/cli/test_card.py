@@ -103,6 +103,24 @@ def test_findings_name_the_cause_first() -> None:
     assert said.startswith("Cause: OOM (CON-07)\n  object: Deployment/a/b   confidence: 96 %\n  > exit 137  [Pod/a/c]")
     assert "explains: 500s" in said
     assert "Also: OOM" in said
+    assert "would decide" not in said
+
+
+def test_what_would_decide_a_finding_stands_under_its_evidence() -> None:
+    """Where to look, what each outcome would mean, and why it was not read."""
+    decider = {
+        "look": "the log of web",
+        "confirms": "it names it",
+        "refutes": "it names another",
+        "missing": "forbidden",
+    }
+    finding: Json = {"evidence": [{"text": "exit 1", "source": "Pod/a/c"}], "decided_by": [decider]}
+    assert text(card.grounds(finding)).splitlines() == [
+        "  > exit 1  [Pod/a/c]",
+        "  would decide it: the log of web (not read: forbidden)",
+        "      it is this if: it names it",
+        "      it is not if:  it names another",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ FINDING: Json = {
     "confidence": 0.9,
     "evidence": [{"source": "Pod/shop/x", "at": "2026-01-01T00:00:00Z", "text": "exit 137", "id": "e1"}],
     "consequences": ["500s"],
+    "decided_by": [{"look": "its log", "confirms": "it says so", "refutes": "it does not", "missing": "forbidden"}],
     "facts": {"limit": "256Mi"},
 }
 PLAN: Json = {
@@ -50,6 +51,9 @@ def test_the_summary_has_the_members_of_the_contract() -> None:
             "confidence": 0.9,
             "evidence": [{"source": "Pod/shop/x", "at": "2026-01-01T00:00:00Z", "text": "exit 137"}],
             "consequences": ["500s"],
+            "decided_by": [
+                {"look": "its log", "confirms": "it says so", "refutes": "it does not", "missing": "forbidden"}
+            ],
         }
     ]
 

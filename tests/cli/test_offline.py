@@ -48,6 +48,14 @@ def test_explain_says_what_a_rule_looks_for(terminal: Terminal) -> None:
     assert "CON-07" in unknown.err
 
 
+def test_explain_says_what_decides_a_fault_that_its_rule_alone_may_not(terminal: Terminal) -> None:
+    """Where to look, and what each outcome would mean; a fault that is always certain needs no such line."""
+    said = terminal("explain", "CON-05")
+    assert "  decides   the whole log of container … of the object" in said.out
+    assert "it is not if an earlier line names what failed first" in said.out
+    assert terminal("explain", "IMG-01", "--json").json["decided_by"] == []
+
+
 def test_explain_says_what_repairs_a_fault_and_how_one_gets_back(terminal: Terminal) -> None:
     """Title, evidence, repair, verify and way back; the repair is what the repair rule says of itself."""
     said = terminal("explain", "CON-07")
@@ -60,7 +68,7 @@ def test_explain_says_what_repairs_a_fault_and_how_one_gets_back(terminal: Termi
 def test_a_fault_without_an_entry_is_explained_by_its_rule_alone() -> None:
     """What is not known takes no line, and nothing is made up."""
     bare = {"fault": "X-1", "means": "It broke.", "needs": ["Pod"], "repair": "", "title": "", "evidence": "",
-            "verify": "", "way_back": ""}  # fmt: skip
+            "verify": "", "way_back": "", "decided_by": []}  # fmt: skip
     lines = [line.text for line in explain.told(bare)]
     assert lines[:2] == ["X-1", "It broke."]
     assert [line.split()[0] for line in lines[2:]] == ["reads", "repair"]

@@ -1,10 +1,14 @@
 """The incident's words: which namespace, which object, and what is corrected."""
 
+import time
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from skyflo_runbooks.diagnosis import Snapshot, diagnose
+from skyflo_runbooks.diagnosis.rules.scheduling.waiting import _COUNTED
 from skyflo_runbooks.diagnosis.words import called, guesses, name_like, nearest, place, tokens
 from skyflo_runbooks.model.incident import Incident
 from skyflo_runbooks.model.objects import ObjectRef
@@ -256,3 +260,28 @@ def test_one_of_several_is_meant_by_its_part() -> None:
     objects = (ObjectRef("Deployment", "invoice-worker", "billing"), CART)
 
     assert place("the invoices are not sent", objects=objects).objects == (objects[0],)
+
+
+def _processor_seconds(work: Callable[[], object]) -> float:
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
+@pytest.mark.parametrize("unit", ["a-", "namespace ", "the ", "-n ", "a- namespace"])
+def test_long_hostile_words_cost_no_more_than_their_length(unit: str) -> None:
+    """Four times the text takes about four times as long to be read for namespaces, not sixteen times."""
+    short = min(_processor_seconds(lambda: called(unit * 2_000, ("checkout",))) for _ in range(3))
+    long = min(_processor_seconds(lambda: called(unit * 8_000, ("checkout",))) for _ in range(3))
+
+    assert long < 9 * short + 0.05
+
+
+def test_a_long_row_of_digits_in_a_schedulers_message_is_no_count() -> None:
+    """A message is anybody's text: its digits are read once, and only as many as a count of nodes has."""
+    said = "9" * 20_000
+    found = _processor_seconds(lambda: [pattern.findall(said) for _, pattern in _COUNTED])
+
+    assert found < 0.5
+    assert not any(pattern.findall(f"{said} Too many pods") for _, pattern in _COUNTED)
+    assert dict(_COUNTED)["places"].findall("0/3 nodes are available: 3 Too many pods.") == ["3"]

@@ -83,7 +83,7 @@ def _refused(graph: Graph) -> Iterator[Refused]:
                 continue
             told = _told(graph, workload)
             if told is not None and _lacks(graph, workload, told.teller):
-                yield told
+                yield msgspec.structs.replace(told, workload=graph.workload(workload))
 
 
 def _told(graph: Graph, workload: Json) -> Refused | None:
@@ -266,7 +266,9 @@ def webhook_untrusted(graph: Graph) -> Iterator[Finding]:
     for told, found in _failing_webhooks(graph):
         service = _service_of(graph, found["webhook"])
         if "x509" in found["why"] and not (service is not None and _nobody_behind(graph, service)):
-            yield _webhook(graph, told, "ADM-06", found["webhook"], f"is not trusted: {found['why'][-160:]}")
+            made = _webhook(graph, told, "ADM-06", found["webhook"], f"is not trusted: {found['why'][-160:]}")
+            seen = _configuration(graph, found["webhook"])[0] is not None and (service is None or graph.get(service))
+            yield made if seen else msgspec.structs.replace(made, confidence=0.5)  # perhaps nobody is behind it
 
 
 def _failing_webhooks(graph: Graph) -> Iterator[tuple[Refused, re.Match[str]]]:
@@ -482,13 +484,14 @@ def _rules(role: Json) -> str:
 
 
 _NEEDS = ("ReplicaSet", "Event")
+_WEBHOOKS = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration", "Service", "Deployment", "Pod")
 RULES = (
     Rule(fault="ADM-01", needs=(*_NEEDS, "ResourceQuota"), find=quota_exceeded),
     Rule(fault="ADM-02", needs=(*_NEEDS, "ResourceQuota"), find=quota_wants_limits),
     Rule(fault="ADM-03", needs=(*_NEEDS, "LimitRange"), find=out_of_range),
     Rule(fault="ADM-04", needs=_NEEDS, find=pod_security),
-    Rule(fault="ADM-05", needs=_NEEDS, find=webhook_down),
-    Rule(fault="ADM-06", needs=_NEEDS, find=webhook_untrusted),
+    Rule(fault="ADM-05", needs=_NEEDS, find=webhook_down, wants=_WEBHOOKS),
+    Rule(fault="ADM-06", needs=_NEEDS, find=webhook_untrusted, wants=_WEBHOOKS),
     Rule(fault="ADM-09", needs=_NEEDS, find=denied),
     Rule(fault="ADM-10", needs=_NEEDS, find=no_account),
     Rule(fault="ADM-11", needs=("Pod", "Log"), find=forbidden),

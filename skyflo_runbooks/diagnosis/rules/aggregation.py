@@ -74,6 +74,8 @@ def _pods(graph: Graph, backend: Json) -> Evidence:
     return evidence(backend, "pods", graph.snapshot.time, text)
 
 
-RULES = (Rule(fault="API-01", needs=("APIService",), find=api_unavailable),)
+# What tells whose pods answer for it; where they are unread the APIService itself is named.
+_BEHIND = ("Service", "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Pod")
+RULES = (Rule(fault="API-01", needs=("APIService",), find=api_unavailable, wants=_BEHIND),)
 
 __all__ = ["RULES"]

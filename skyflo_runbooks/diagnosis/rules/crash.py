@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import msgspec
 
 from skyflo_runbooks.diagnosis.graph import Graph, ref
+from skyflo_runbooks.diagnosis.lines import finds_no_host
 from skyflo_runbooks.diagnosis.pods import Container, containers, each, name_of, namespace_of, template_container
 from skyflo_runbooks.diagnosis.rules.base import Rule, evidence, short
 from skyflo_runbooks.diagnosis.rules.startup import Look, Seen, finding, groups
@@ -76,7 +77,8 @@ def crashes(graph: Graph) -> Iterator[Finding]:
             seen,
             "CON-05",
             f"{name} of {ref(workload)} crashes with exit code {code}: {told.strip()[:160]}",
-            confidence=0.75,
+            # Whoever does not answer is the cause, and that is not this container.
+            confidence=0.5 if finds_no_host(told) else 0.75,
             facts={"revision": str(at(before, "metadata", "name", default=""))} if before else {},
             more=more,
             advice="" if before else "No revision before it is known: repair what its log says.",

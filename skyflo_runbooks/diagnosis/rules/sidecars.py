@@ -65,8 +65,8 @@ def _patience(done: list[Container], helper: Container) -> float:
 def _finding(
     graph: Graph, job: Json, pod: Json, done: list[Container], helpers: list[Container], ended: str
 ) -> Finding:
-    owner = graph.owner(job)
-    subject = owner if owner is not None and owner.get("kind") == "CronJob" else job
+    owner = graph.workload(job)
+    subject = owner if owner.get("kind") == "CronJob" else job
     names = ", ".join(container.name for container in helpers)
     work = ", ".join(container.name for container in done)
     return Finding(

@@ -266,7 +266,12 @@ RULES = (
     Rule(fault="SCH-04", needs=("Pod", "Node"), find=tainted),
     Rule(fault="SCH-05", needs=("Pod", "Node"), find=cordoned),
     Rule(fault="SCH-12", needs=("Node", "Deployment", "StatefulSet", "DaemonSet"), find=missing_node),
-    Rule(fault="SCH-15", needs=("Pod",), find=volume_elsewhere),
+    Rule(
+        fault="SCH-15",
+        needs=("Pod",),
+        find=volume_elsewhere,
+        wants=("PersistentVolumeClaim", "PersistentVolume"),
+    ),
 )
 
 __all__ = ["RULES", "cordoned", "missing_node", "no_such_node", "tainted", "volume_elsewhere"]

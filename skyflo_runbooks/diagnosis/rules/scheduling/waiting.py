@@ -41,22 +41,23 @@ from skyflo_runbooks.model.objects import ObjectRef
 
 # Reasons as the scheduler of 1.36 words them. Source: k8s.io/kubernetes/pkg/scheduler/framework/plugins.
 _WORDS: tuple[tuple[str, str], ...] = (
-    ("cordon", r"(\d+) node\(s\) were unschedulable"),
-    ("taint", r"(\d+) node\(s\) had untolerated taint"),
-    ("selector", r"(\d+) node\(s\) didn't match Pod's node affinity/selector"),
-    ("ports", r"(\d+) node\(s\) didn't have free ports for the requested pod ports"),
-    ("cpu", r"(\d+) Insufficient cpu\b"),
-    ("memory", r"(\d+) Insufficient memory\b"),
-    ("extended", r"(\d+) Insufficient (?!cpu\b|memory\b|ephemeral-storage\b)\S+"),
-    ("places", r"(\d+) Too many pods"),
-    ("anti-affinity", r"(\d+) node\(s\) didn't (?:match pod anti-affinity|satisfy existing pods anti-affinity) rules"),
-    ("spread", r"(\d+) node\(s\) didn't match pod topology spread constraints"),
+    ("cordon", r"node\(s\) were unschedulable"),
+    ("taint", r"node\(s\) had untolerated taint"),
+    ("selector", r"node\(s\) didn't match Pod's node affinity/selector"),
+    ("ports", r"node\(s\) didn't have free ports for the requested pod ports"),
+    ("cpu", r"Insufficient cpu\b"),
+    ("memory", r"Insufficient memory\b"),
+    ("extended", r"Insufficient (?!cpu\b|memory\b|ephemeral-storage\b)\S+"),
+    ("places", r"Too many pods"),
+    ("anti-affinity", r"node\(s\) didn't (?:match pod anti-affinity|satisfy existing pods anti-affinity) rules"),
+    ("spread", r"node\(s\) didn't match pod topology spread constraints"),
     (
         "volume",
-        r"(\d+) node\(s\) (?:had volume node affinity conflict|didn't match PersistentVolume's node affinity)",
+        r"node\(s\) (?:had volume node affinity conflict|didn't match PersistentVolume's node affinity)",
     ),
 )
-_COUNTED = tuple((name, re.compile(pattern)) for name, pattern in _WORDS)
+# A count begins where its digits do and is bounded: a long row of digits in a message costs nothing.
+_COUNTED = tuple((name, re.compile(rf"(?<!\d)(\d{{1,9}}) {pattern}")) for name, pattern in _WORDS)
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 EXTENDED = re.compile(r"Insufficient (\S+/[^\s,.]+(?:\.[^\s,.]+)*)")
 _OF_ALL = re.compile(r"0/(\d+) nodes are available")
