@@ -95,7 +95,8 @@ def _only(entry: Json, key: str) -> bool:
     owned = at(entry, "fieldsV1", default={})
     if not isinstance(owned, dict):
         return False
-    keys = {name for data in _DATA for name in (at(owned, data, default={}) or {}) if name != "."}
+    held_keys = (at(owned, data, default={}) for data in _DATA)
+    keys = {name for found in held_keys if isinstance(found, dict) for name in found if name != "."}
     other = {name: held for name, held in owned.items() if name not in (*_DATA, _TYPE)}
     return bool(keys) and other in ({}, _APPLIED) and (not key or keys == {f"f:{key}"})
 
