@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from skyflo_runbooks.diagnosis.graph import Graph, ref
-from skyflo_runbooks.diagnosis.pods import EDITABLE, created, each, texts
-from skyflo_runbooks.diagnosis.snapshot import ago
+from skyflo_runbooks.diagnosis.pods import EDITABLE, Container, created, each, texts
+from skyflo_runbooks.diagnosis.snapshot import ago, seconds_between
 from skyflo_runbooks.model.finding import Evidence, Finding
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
@@ -59,6 +59,13 @@ def event_time(event: Json) -> str:
         if found:
             return str(found)
     return created(event)
+
+
+def overcome(container: Container, when: str) -> bool:
+    """Return whether a container was started, or ended, after what an event told of: it had what was lacking then."""
+    moments = [str(at(container.status, "state", "running", "startedAt", default=""))]
+    moments += [str(end.get(part) or "") for end in container.terminations for part in ("startedAt", "finishedAt")]
+    return any((seconds_between(when, moment) or 0) > 0 for moment in moments if moment)
 
 
 def changeable(graph: Graph, pod: Json) -> Json | None:

@@ -181,10 +181,13 @@ def wrong_endpoint(graph: Graph) -> Iterator[Finding]:
 
     def look(graph: Graph, pod: Json, container: Container) -> Seen | None:
         said = _with_line(_LOST)(graph, pod, container) or _not_ready_line(graph, pod, container)
-        return said if said and list(_endpoints(graph, pod, container.spec)) else None
+        return said if said and _asked(graph, pod, container) else None
 
     for workload, name, seen in groups(graph, look):
-        variable, host, port, why, meant = next(_endpoints(graph, seen[0].pod, seen[0].container.spec))
+        asked = _asked(graph, seen[0].pod, seen[0].container)
+        if asked is None:
+            continue
+        variable, host, port, why, meant = asked
         if not _declared(workload, name, variable):
             continue
         text = f"{variable} names {host}:{port}; {why}"
@@ -226,7 +229,30 @@ def _not_ready_line(graph: Graph, pod: Json, container: Container) -> Seen | Non
     return None
 
 
-def _endpoints(graph: Graph, pod: Json, spec: Json) -> Iterator[tuple[str, str, str, str, str]]:
+Endpoint = tuple[str, str, str, str, str]
+
+
+def _asked(graph: Graph, pod: Json, container: Container) -> Endpoint | None:
+    """Return the endpoint that is not there and that the log is about.
+
+    Where the log names it, it is; where the log names a Service that exists, that one is asked, and not this.
+    """
+    lines = [line for line in graph.log(pod, container.name).splitlines()[-40:] if _LOST.search(line)]
+    wrong = list(_endpoints(graph, pod, container.spec))
+    for found in wrong:
+        if any(_says(line, found[1].split(".")[0]) or f":{found[2]}" in line for line in lines):
+            return found
+    here = [name_of(item) for item in graph.all("Service") if namespace_of(item) == namespace_of(pod)]
+    if any(_says(line, name) for line in lines for name in here):
+        return None
+    return wrong[0] if wrong else None
+
+
+def _says(line: str, host: str) -> bool:
+    return re.search(rf"(?<![\w.-]){re.escape(host)}(?![\w-])", line) is not None
+
+
+def _endpoints(graph: Graph, pod: Json, spec: Json) -> Iterator[Endpoint]:
     """Yield variable, host, port, what is wrong with it, and what was meant, for each endpoint that is not there."""
     from rapidfuzz import fuzz
 
@@ -245,10 +271,15 @@ def _endpoints(graph: Graph, pod: Json, spec: Json) -> Iterator[tuple[str, str, 
         if service is None and not parts[0].isdigit() and parts[0] != "localhost":
             near = [other for other in known if fuzz.ratio(other, parts[0]) >= 75]
             yield name, host, port, "no such Service", near[0] if len(near) == 1 else ""
-        elif service is not None:
+        elif service is not None and _forwards(service):
             ports = [str(item.get("port")) for item in each(service, "spec", "ports")]
             if port not in ports:
                 yield name, host, port, f"it has {', '.join(ports)}", ports[0] if len(ports) == 1 else ""
+
+
+def _forwards(service: Json) -> bool:
+    """Return whether only the ports that a Service has are answered: others are names in DNS and nothing more."""
+    return bool(at(service, "spec", "type") != "ExternalName" and at(service, "spec", "clusterIP") != "None")
 
 
 def _declared(workload: Json, container: str, variable: str) -> bool:

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from skyflo_runbooks.diagnosis.graph import Graph, ref
-from skyflo_runbooks.diagnosis.pods import condition, leaving, name_of, namespace_of, quantity, ready
-from skyflo_runbooks.diagnosis.rules.base import Rule, culprit, event_time, evidence
+from skyflo_runbooks.diagnosis.pods import condition, containers, leaving, name_of, namespace_of, quantity, ready
+from skyflo_runbooks.diagnosis.rules.base import Rule, culprit, event_time, evidence, overcome
 from skyflo_runbooks.diagnosis.snapshot import seconds_between
 from skyflo_runbooks.model.finding import Finding
 from skyflo_runbooks.model.json import Json, at
@@ -103,7 +103,8 @@ def no_sandbox(graph: Graph) -> Iterator[Finding]:
     told: dict[str, list[tuple[Json, str, str]]] = defaultdict(list)
     for pod, event in graph.told("Pod", "FailedCreatePodSandBox"):
         message = str(event.get("message", ""))
-        if _NETWORK.search(message) and not ready(pod):
+        later = any(overcome(container, event_time(event)) for container in containers(pod))
+        if _NETWORK.search(message) and not ready(pod) and not later:
             told[str(at(pod, "spec", "nodeName", default=""))].append((pod, event_time(event), message))
     for name, items in told.items():
         owners = {ref(culprit(graph, pod)): None for pod, _, _ in items}

@@ -19,6 +19,8 @@ from skyflo_runbooks.model.json import Json, at
 Probe = Literal["livenessProbe", "readinessProbe", "startupProbe"]
 _WORDS = {"livenessProbe": "Liveness probe", "readinessProbe": "Readiness probe", "startupProbe": "Startup probe"}
 _THAT_KILL: tuple[Probe, ...] = ("livenessProbe", "startupProbe")
+# SIGKILL and SIGTERM, with which the kubelet ends a container.
+_SIGNALLED = (137, 143)
 _STATUS = re.compile(r"statuscode: (\d{3})")
 _LATE = re.compile(r"(?i)context deadline exceeded|timeout|timed out")
 _REFUSED = re.compile(r"(?i)connection refused")
@@ -30,9 +32,8 @@ def liveness(graph: Graph) -> Iterator[Finding]:
         for workload, name, seen in groups_of(graph, probe):
             first = seen[0]
             wrong = _wrong(first.container.spec, first.text, probe)
-            killed = first.container.restarts > 0 or any(e.get("reason") == "Killing" for e in graph.events(first.pod))
-            if not killed:
-                continue
+            if not any(_killed(graph, one, probe) for one in seen):
+                continue  # nobody answers while a process is down that ended by itself
             fault = "CON-08" if wrong else "CON-09"
             why = wrong or "it is asked too early, or too strictly"
             yield finding(
@@ -50,9 +51,24 @@ def liveness(graph: Graph) -> Iterator[Finding]:
             )
 
 
+def _killed(graph: Graph, seen: Seen, probe: Probe) -> bool:
+    """Return whether the kubelet kills this container because of this probe: it says so, or a signal ended it."""
+    signalled = any(
+        end.get("reason") == "Error" and end.get("exitCode") in _SIGNALLED for end in seen.container.terminations
+    )
+    said = f"Container {seen.container.name} failed {_WORDS[probe].lower()}"
+    return signalled or any(
+        event.get("reason") == "Killing" and str(event.get("message", "")).startswith(said)
+        for event in graph.events(seen.pod)
+    )
+
+
 def readiness(graph: Graph) -> Iterator[Finding]:
     """Yield one finding for each container that runs and is never ready, because its readiness probe asks elsewhere."""
     for workload, name, seen in groups_of(graph, "readinessProbe"):
+        seen = [one for one in seen if not one.container.ready]
+        if not seen:
+            continue  # what failed while it started has passed
         first = seen[0]
         if not first.container.runs or (first.container.restarts and first.container.terminations):
             continue  # a container that crashes is not ready because it crashes

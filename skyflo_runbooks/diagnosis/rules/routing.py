@@ -229,6 +229,7 @@ def blocked(graph: Graph) -> Iterator[Finding]:
         policies = [p for p in graph.all("NetworkPolicy") if selects(p, pods[0]) and "Ingress" in policy_types(p)]
         if not policies:
             continue
+        policies.sort(key=lambda policy: (sum(selects(policy, pod) for pod in graph.all("Pod")), name_of(policy)))
         for client in clients(graph, service):
             if any(_admits(graph, policy, client.workload, pods[0], service) for policy in policies):
                 continue
@@ -237,7 +238,9 @@ def blocked(graph: Graph) -> Iterator[Finding]:
 
 
 def _blocked(graph: Graph, service: Json, pods: list[Json], policies: list[Json], client: Client) -> Finding:
-    now, labels = graph.snapshot.time, labels_of(template(client.workload))
+    now = graph.snapshot.time
+    # What a workload chooses its pods by stays as it is; other labels (a version, a chart) change with a release.
+    labels = texts(client.workload, "spec", "selector", "matchLabels") or labels_of(template(client.workload))
     said = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
     return Finding(
         fault="NET-10",

@@ -28,6 +28,7 @@ from skyflo_runbooks.diagnosis.rules.base import (
     event_time,
     evidence,
     outdated,
+    overcome,
     services,
     short,
 )
@@ -147,7 +148,7 @@ def no_volume(graph: Graph) -> Iterator[Finding]:
             e for e in graph.events(pod) if e.get("reason") == "FailedMount" and _MOUNT.search(str(e.get("message")))
         ]
         newest = max(told, key=event_time, default=None)
-        if newest is None or container.status.get("state", {}).get("running"):
+        if newest is None or container.runs or overcome(container, event_time(newest)):
             return None
         return Seen(pod, container, str(newest["message"]), event_time(newest), "event FailedMount")
 

@@ -1,9 +1,9 @@
 """Repairs of family F beside selectors and ports: NET-03, NET-05, NET-11, NET-12."""
 
-from skyflo_runbooks.diagnosis.pods import texts
+from skyflo_runbooks.diagnosis.pods import each, texts
 from skyflo_runbooks.diagnosis.rules.names import DNS_LABELS, SYSTEM
 from skyflo_runbooks.model.check import build
-from skyflo_runbooks.model.json import Json, at
+from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.objects import ObjectRef
 from skyflo_runbooks.model.plan import Parameter, param
 from skyflo_runbooks.planning.rules.patches import merge, one, replace
@@ -50,14 +50,14 @@ def let_names_out(case: Case) -> Repair:
         "podSelector": {"matchLabels": DNS_LABELS},
     }
     rule: Json = {"to": [peer], "ports": _PORTS}
-    held = at(case.workload, "spec", "egress")
+    held = each(case.workload, "spec", "egress")
     add: Json = {"op": "add", "path": "/spec/egress/-", "value": rule}
     if not held:
         add = {"op": "add", "path": "/spec/egress", "value": [rule]}
     arguments: Json = {**named(case), "patch": [add], "patch_type": "json"}
     why = f"{case.finding.facts['workload']} looks up names, and no policy lets its lookups out."
     # The rule is the last of the list: it stands there only if it was added.
-    peers = f"/spec/egress/{len(held or [])}/to/0/namespaceSelector/matchLabels/kubernetes.io~1metadata.name"
+    peers = f"/spec/egress/{len(held)}/to/0/namespaceSelector/matchLabels/kubernetes.io~1metadata.name"
     there = check_of(case, "field_equals", path=peers, value=SYSTEM)
     title = "Let lookups of names out, to the cluster's DNS alone"
     way = one(case, "k8s_patch", arguments, title, why, checks=(there,))

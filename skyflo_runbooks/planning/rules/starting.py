@@ -3,6 +3,8 @@
 The revision that ran before is the first way where there is one: whatever the new one got wrong, that one did not.
 """
 
+import re
+
 from skyflo_runbooks.diagnosis.pods import each, template_container
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.plan import Parameter, param
@@ -11,6 +13,8 @@ from skyflo_runbooks.planning.rules.patches import one, references, replace
 from skyflo_runbooks.planning.rules.placing import back_only
 from skyflo_runbooks.planning.way import Case, Repair, advised, check_of, named
 
+# A user (and password) in an address, or a parameter that is one.
+_HOLDS_SECRET = re.compile(r"(?i)@|[?&;][^=&;]*(?:pass|secret|token|key|auth|sig)[^=&;]*=")
 # A container that is killed while it starts gets so many times the failures that it had.
 _PATIENCE = 4
 
@@ -153,6 +157,9 @@ def endpoint_that_exists(case: Case) -> Repair:
     found = template_container(case.workload, container)
     variables = each(found[2], "env") if found else []
     value = next((str(v.get("value", "")) for v in variables if v.get("name") == facts.get("variable")), "")
+    if _HOLDS_SECRET.search(value):
+        said = f"{facts['variable']} holds a credential, so its value is not written here"
+        return Repair(ways=back, advice=(*advised(case), f"{said}. Better: keep that in a Secret."))
     wrong = facts.get("port", "") if (meant or "").isdigit() else facts.get("host", "").split(".")[0]
     if not meant or not wrong or value.count(wrong) != 1:
         return Repair(ways=back, advice=advised(case))

@@ -3,7 +3,21 @@
 import math
 from decimal import Decimal
 
-from skyflo_runbooks.diagnosis.pods import each, namespace_of, pod_spec, quantity, replicas, surge, whole
+from skyflo_runbooks.diagnosis.graph import carries, selector
+from skyflo_runbooks.diagnosis.pods import (
+    EDITABLE,
+    each,
+    labels_of,
+    name_of,
+    namespace_of,
+    pod_spec,
+    quantity,
+    replicas,
+    surge,
+    template,
+    whole,
+)
+from skyflo_runbooks.diagnosis.rules.routing import selects
 from skyflo_runbooks.model.check import build
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
@@ -218,14 +232,22 @@ def _backend_paths(ingress: Json) -> list[tuple[str, Json]]:
 
 
 def admit_client(case: Case) -> Repair:
-    """Admit the client's pods to the Service's port, and nothing else."""
+    """Admit the client's pods to the Service's port, and nothing else.
+
+    A policy that is about other pods too stays as it is: policies add up, so the Service's pods get one of their own.
+    """
     facts = case.finding.facts
     labels = {key.removeprefix("label:"): value for key, value in facts.items() if key.startswith("label:")}
     service = case.graph.get(ObjectRef("Service", facts["service"], case.finding.object.namespace))
-    targets = [port.get("targetPort", port.get("port")) for port in each(service, "spec", "ports")]
-    if not labels or not targets:
+    ports: list[Json] = [
+        {"port": port.get("targetPort", port.get("port")), "protocol": port.get("protocol", "TCP")}
+        for port in each(service, "spec", "ports")
+    ]
+    if not labels or not ports or service is None:
         return Repair(advice=advised(case))
-    rule: Json = {"from": [{"podSelector": {"matchLabels": labels}}], "ports": [{"port": target} for target in targets]}
+    rule: Json = {"from": [{"podSelector": {"matchLabels": labels}}], "ports": ports}
+    if not _of_these_alone(case, service):
+        return Repair(ways=_policy_of_its_own(case, service, rule), advice=advised(case))
     add: Json = {"op": "add", "path": "/spec/ingress/-", "value": rule}
     if not each(case.workload, "spec", "ingress"):
         add = {"op": "add", "path": "/spec/ingress", "value": [rule]}
@@ -238,6 +260,47 @@ def admit_client(case: Case) -> Repair:
     )
     way = one(case, "k8s_patch", arguments, f"Admit {facts['client']}", why, checks=there)
     return Repair(ways=(way,), advice=advised(case))
+
+
+def _of_these_alone(case: Case, service: Json) -> bool:
+    """Return whether the policy is about pods of the Service and no others, of workloads that sleep included."""
+    here, wanted = namespace_of(service), selector(service)
+    if not at(case.workload, "spec", "podSelector"):
+        return False
+    sleeping: list[Json] = [
+        {"metadata": {**at(template(item), "metadata", default={}), "namespace": here}}
+        for kind in EDITABLE
+        for item in case.graph.all(kind)
+        if namespace_of(item) == here
+    ]
+    meant = [pod for pod in (*case.graph.all("Pod"), *sleeping) if selects(case.workload, pod)]
+    return all(carries(labels_of(pod), wanted) for pod in meant)
+
+
+def _policy_of_its_own(case: Case, service: Json, rule: Json) -> tuple[Way, ...]:
+    facts, here, wanted = case.finding.facts, namespace_of(service), selector(service)
+    name = f"admit-{facts['client'].split('/')[-1]}-to-{name_of(service)}"
+    if case.graph.get(ObjectRef("NetworkPolicy", name, here)) is not None:
+        return ()
+    manifest: Json = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": name, "namespace": here},
+        "spec": {"podSelector": {"matchLabels": wanted}, "policyTypes": ["Ingress"], "ingress": [rule]},
+    }
+    why = (
+        f"{facts['client']} needs {facts['service']}, and no rule lets it in. {case.finding.object} is about others "
+        "too, so it stays as it is: nobody else is let in, and nowhere else."
+    )
+    there = tuple(
+        build(
+            "field_equals",
+            ["NetworkPolicy", name],
+            {"namespace": param("namespace"), "path": f"/spec/podSelector/matchLabels/{_escaped(key)}", "value": value},
+        )
+        for key, value in wanted.items()
+    )
+    return (one(case, "k8s_create", {"manifest": manifest}, f"Admit {facts['client']}", why, checks=there),)
 
 
 def _escaped(key: str) -> str:

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from skyflo_runbooks.diagnosis.graph import Graph, ref
-from skyflo_runbooks.diagnosis.pods import condition, created, each, name_of, namespace_of
+from skyflo_runbooks.diagnosis.pods import EDITABLE, condition, created, each, name_of, namespace_of
 from skyflo_runbooks.diagnosis.rules.base import Rule, changeable, culprit, evidence, outdated, services
 from skyflo_runbooks.diagnosis.rules.scheduling.waiting import unschedulable
 from skyflo_runbooks.diagnosis.snapshot import seconds_between
@@ -20,6 +20,11 @@ from skyflo_runbooks.model.objects import ObjectRef
 
 _DEFAULT = "default-scheduler"
 _CLAIM = re.compile(r'persistentvolumeclaim "([^"]+)" not found')
+# Where the kinds that make pods have their template.
+_TEMPLATES: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys((*EDITABLE, "Job"), ("spec", "template")),
+    "CronJob": ("spec", "jobTemplate", "spec", "template"),
+}
 # A pod that no scheduler has looked at for so many seconds was not overlooked by chance.
 _OVERLOOKED = 20.0
 
@@ -120,7 +125,7 @@ def missing_claim(graph: Graph) -> Iterator[Finding]:
 
 
 def _meant(graph: Graph, namespace: str, claim: str, there: list[str]) -> str:
-    """Return the one claim that reads like the missing one and that no pod uses; empty where that is not clear."""
+    """Return the one claim that reads like the missing one and is nobody's; empty where that is not clear."""
     from rapidfuzz import fuzz
 
     used = {
@@ -129,8 +134,27 @@ def _meant(graph: Graph, namespace: str, claim: str, there: list[str]) -> str:
         if namespace_of(pod) == namespace and at(pod, "spec", "nodeName")
         for volume in each(pod, "spec", "volumes")
     }
-    near = [name for name in there if name not in used and fuzz.ratio(name, claim) >= 75]
+    used |= set(_claimed(graph, namespace))
+    made = tuple(_made_for_sets(graph, namespace))
+    near = [name for name in there if name not in used and not name.startswith(made) and fuzz.ratio(name, claim) >= 75]
     return near[0] if len(near) == 1 else ""
+
+
+def _claimed(graph: Graph, namespace: str) -> Iterator[str]:
+    """Yield the claims that templates name, whether pods of them run or not."""
+    for kind, path in _TEMPLATES.items():
+        for workload in graph.all(kind):
+            if namespace_of(workload) == namespace:
+                for volume in each(workload, *path, "spec", "volumes"):
+                    yield str(at(volume, "persistentVolumeClaim", "claimName", default=""))
+
+
+def _made_for_sets(graph: Graph, namespace: str) -> Iterator[str]:
+    """Yield how the names of claims begin that StatefulSets make, one for each of their pods."""
+    for workload in graph.all("StatefulSet"):
+        if namespace_of(workload) == namespace:
+            for made in each(workload, "spec", "volumeClaimTemplates"):
+                yield f"{at(made, 'metadata', 'name')}-{name_of(workload)}-"
 
 
 RULES = (

@@ -1,0 +1,138 @@
+"""Family E, rights: ADM-11, a right that a ServiceAccount lacks.
+
+Source of the evidence: the API server's words in a log of a pod that runs as the account (`User "system:serviceaccount:
+…" cannot list resource …`: k8s.io/apiserver, endpoints/handlers/responsewriters), beside the Roles that are bound to
+it. A log is what a program chose to write: it names a right, and gives none that reaches far, nor one to anybody else.
+"""
+
+import re
+from collections.abc import Iterator
+
+from skyflo_runbooks.diagnosis.graph import Graph, ref
+from skyflo_runbooks.diagnosis.pods import containers, each, name_of, namespace_of
+from skyflo_runbooks.diagnosis.rules.base import Rule, evidence, services
+from skyflo_runbooks.model.finding import Finding
+from skyflo_runbooks.model.json import Json, at
+from skyflo_runbooks.model.objects import ObjectRef
+
+_FORBIDDEN = re.compile(
+    r'(?:is forbidden: )?User "system:serviceaccount:(?P<namespace>[^:"]+):(?P<account>[^"]+)" cannot (?P<verb>\w+) '
+    r'resource "(?P<resource>[^"]+)" in API group "(?P<group>[^"]*)"(?: in the namespace "(?P<where>[^"]+)")?'
+)
+# A log is what a program chose to write: a right that it names is one to give only if it is one of these.
+_VERBS = {"get", "list", "watch", "create", "update", "patch", "delete"}
+_RESOURCE = re.compile(r"[a-z]{1,63}")
+_GROUP = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?){0,8})?")
+# What gives more than it says: credentials, who may do what, who one is, what is let in; whoever makes pods may read
+# every Secret of the namespace and run as each of its accounts; and a namespace's bounds are not its pods' to move.
+_PRIVILEGED = {"secrets", "serviceaccounts", "nodes"}
+_RUNNING = re.compile(
+    r"(?:pods|podtemplates|replicationcontrollers|[a-z]*sets|deployments|(?:cron)?jobs"
+    r"|networkpolicies|resourcequotas|limitranges)"
+)
+_PRIVILEGED_GROUPS = {
+    "rbac.authorization.k8s.io",
+    "authentication.k8s.io",
+    "authorization.k8s.io",
+    "certificates.k8s.io",
+    "admissionregistration.k8s.io",
+    "apiregistration.k8s.io",
+}
+
+
+def forbidden(graph: Graph) -> Iterator[Finding]:
+    """Yield one finding for each ServiceAccount that lacks a right which its pods' logs ask for."""
+    seen: set[tuple[str, ...]] = set()
+    for pod in graph.heard:
+        for container in containers(pod):
+            for line in reversed(graph.log(pod, container.name).splitlines()[-60:]):
+                found = _FORBIDDEN.search(line)
+                key = found.groups() if found else ()
+                if found is None or key in seen or (found["namespace"], found["account"]) != _identity(pod):
+                    continue
+                seen.add(key)
+                yield _forbidden(graph, pod, container.name, line, found)
+
+
+def _identity(pod: Json) -> tuple[str, str]:
+    """Return the namespace and the name of the account that a pod runs as."""
+    return namespace_of(pod), str(at(pod, "spec", "serviceAccountName", default="default"))
+
+
+def _ordinary(pod: Json, found: re.Match[str]) -> bool:
+    """Return whether the right is one that a Role of the pod's own namespace may be given on a log's word."""
+    here = namespace_of(pod)
+    return (
+        found["verb"] in _VERBS
+        and _RESOURCE.fullmatch(found["resource"]) is not None
+        and found["resource"] not in _PRIVILEGED
+        and (found["verb"] in ("get", "list", "watch") or not _RUNNING.fullmatch(found["resource"]))
+        and _GROUP.fullmatch(found["group"]) is not None
+        and found["group"] not in _PRIVILEGED_GROUPS
+        and found["where"] == here
+        and not here.startswith("kube-")
+    )
+
+
+def _forbidden(graph: Graph, pod: Json, container: str, line: str, found: re.Match[str]) -> Finding:
+    workload, where = graph.workload(pod), found["where"] or ""
+    roles = _roles(graph, found["namespace"], found["account"], where)
+    right = f"{found['verb']} {found['resource']}" + (f".{found['group']}" if found["group"] else "")
+    facts = {name: str(found[name] or "") for name in ("account", "verb", "resource", "group", "where")}
+    account = ObjectRef("ServiceAccount", found["account"], found["namespace"])
+    ordinary = _ordinary(pod, found)
+    given = len(roles) == 1 and ordinary and _nobody_elses(graph, roles[0], account)
+    return Finding(
+        fault="ADM-11",
+        title=f"{ref(workload)} fails: its ServiceAccount {found['account']} may not {right}"
+        + (f" in {where}" if where else " in the cluster"),
+        object=ref(roles[0]) if given else account,
+        confidence=(0.92 if given else 0.8) if ordinary else 0.6,
+        evidence=(
+            evidence(pod, f"log of container {container}", graph.snapshot.time, line),
+            *(evidence(role, "rules", graph.snapshot.time, _rules(role)) for role in roles[:3]),
+        ),
+        facts=facts if given else {},
+        related=(account, ref(workload), *(ref(role) for role in roles), *services(graph, workload)),
+        explains=(ref(workload),),
+        advice=f"Let a Role of {account} say exactly: {right}. No wildcard."
+        if ordinary
+        else f"A log asks for this right, and it reaches far, or beyond {namespace_of(pod)}: a person has to judge "
+        f"whether {account} needs it. Nothing gives it on the word of a log.",
+    )
+
+
+def _roles(graph: Graph, namespace: str, account: str, where: str) -> list[Json]:
+    """Return the Roles of the namespace that are bound to a ServiceAccount."""
+    names = {
+        str(at(binding, "roleRef", "name"))
+        for binding in graph.all("RoleBinding")
+        if namespace_of(binding) == (where or namespace) and at(binding, "roleRef", "kind") == "Role"
+        for subject in each(binding, "subjects")
+        if (subject.get("kind"), subject.get("name"), subject.get("namespace"))
+        == ("ServiceAccount", account, namespace)
+    }
+    return [role for role in graph.all("Role") if namespace_of(role) == (where or namespace) and name_of(role) in names]
+
+
+def _nobody_elses(graph: Graph, role: Json, account: ObjectRef) -> bool:
+    """Return whether a Role is bound to this account alone: what is added to it, everybody who is bound gets."""
+    subjects = [
+        (subject.get("kind"), subject.get("name"), subject.get("namespace"))
+        for binding in graph.all("RoleBinding")
+        if namespace_of(binding) == namespace_of(role)
+        and (at(binding, "roleRef", "kind"), at(binding, "roleRef", "name")) == ("Role", name_of(role))
+        for subject in each(binding, "subjects")
+    ]
+    return all(subject == (account.kind, account.name, account.namespace) for subject in subjects)
+
+
+def _rules(role: Json) -> str:
+    return "; ".join(
+        f"{','.join(rule.get('verbs') or [])} {','.join(rule.get('resources') or [])}" for rule in each(role, "rules")
+    )
+
+
+RULES = (Rule(fault="ADM-11", needs=("Pod", "Log"), find=forbidden),)
+
+__all__ = ["RULES"]
