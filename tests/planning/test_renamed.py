@@ -12,7 +12,7 @@ from skyflo_runbooks.model.json import at
 from skyflo_runbooks.model.plan import ChangeStep
 from skyflo_runbooks.practice import Scenario, load, names
 from skyflo_runbooks.practice.scenario import folder, parse
-from tests.faults import staging
+from tests.faults import kubelets, staging
 from tests.planning.staged import stage
 from tests.scoreboard import names as drawn
 
@@ -82,10 +82,11 @@ def test_no_rule_names_anything_of_a_scenario(name: str) -> None:
         assert not re.search(rf"[\"']{re.escape(word)}[\"']", code()), word
 
 
-@pytest.mark.parametrize("family", staging.families())
+@pytest.mark.parametrize("family", [*staging.families(), *(f"node/{name}" for name in kubelets.families())])
 def test_no_rule_names_anything_of_a_staged_case(family: str) -> None:
     """Nor of a case of tests/faults: its names, labels, annotations and domains, as a literal or within one."""
-    for case in staging.cases(family):
+    _, on_node, name = family.rpartition("node/")
+    for case in kubelets.load([name]).cases if on_node else staging.cases(family):
         said = asdict(case)
         words = drawn.own({key: value for key, value in said.items() if key not in ("fault", "repair", "words")})
         for word in words - COMMON:
