@@ -212,6 +212,27 @@ async def test_missing_configuration_is_waited_for(bench: Client) -> None:
     assert "running" in (await status_of(bench))["state"]
 
 
+@pytest.mark.parametrize(
+    ("of_pod", "of_container", "said"),
+    [
+        ({"runAsNonRoot": True}, {}, "container has runAsNonRoot and image will run as root (pod: "),
+        ({"runAsUser": 0}, {"runAsNonRoot": True}, "container's runAsUser breaks non-root policy (pod: "),
+        ({"runAsNonRoot": True}, {"runAsUser": 10001}, ""),
+        ({"runAsNonRoot": True}, {"runAsNonRoot": False}, ""),
+    ],
+)
+async def test_who_must_not_run_as_root_does_not(bench: Client, of_pod: Json, of_container: Json, said: str) -> None:
+    """The container's own word counts before the pod's; the images here name no user, so they run as root."""
+    await bench.create(PODS, pod(securityContext=of_pod, container={"securityContext": of_container}))
+    await bench.advance(3)
+    state = (await status_of(bench))["state"]
+    assert ("running" in state) == (not said)
+    if said:
+        assert state["waiting"]["reason"] == "CreateContainerConfigError"
+        assert state["waiting"]["message"].startswith(said)
+        assert await messages(bench, "Failed") == [f"Error: {state['waiting']['message']}"]
+
+
 async def test_a_missing_volume_source_is_a_failed_mount(bench: Client) -> None:
     """The container stays in ContainerCreating; the event says what is missing."""
     volume = {"name": "settings", "secret": {"secretName": "token"}}

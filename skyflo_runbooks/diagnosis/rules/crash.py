@@ -24,6 +24,7 @@ _IN_USE = re.compile(r"(?i)address already in use|EADDRINUSE|port (\d+) is (?:al
 _READ_ONLY = re.compile(r"(?i)read-only file system|EROFS")
 _DENIED = re.compile(r"(?i)permission denied|EACCES|operation not permitted")
 _NO_SPACE = re.compile(r"(?i)no space left on device|ENOSPC|disk quota exceeded")
+_PATH = re.compile(r"(?<![\w./-])(?:/[\w.-]*\w)+")
 _PORT = re.compile(r":(\d{2,5})\b")
 _URL = re.compile(
     r"(?:(?:[a-z][a-z0-9+.-]*)://)?(?:[^@/\s]*@)?(?P<host>[a-z0-9][a-z0-9.-]*[a-z0-9])(?::(?P<port>\d{1,5}))(?:[/?].*)?$"
@@ -168,9 +169,16 @@ def not_writable(graph: Graph) -> Iterator[Finding]:
                 graph, workload, seen, "CON-22",
                 f"{name} of {ref(workload)} cannot write: {why} ({seen[0].text[-120:]})",
                 confidence=0.9 if words is _READ_ONLY else 0.8,
+                facts={"path": _told_path(seen[0].text)} if words is _READ_ONLY and read_only else {},
                 more=(evidence(workload, f"template of container {name}", graph.snapshot.time, text),),
                 advice="Mount an emptyDir where it writes, or set fsGroup for the volume; keep the root read-only.",
             )  # fmt: skip
+
+
+def _told_path(line: str) -> str:
+    """Return the one path that a line names; empty where it names none, or several."""
+    found = set(_PATH.findall(line))
+    return found.pop() if len(found) == 1 else ""
 
 
 # CON-16, NET-04 -------------------------------------------------------------------------------------------------------

@@ -19,58 +19,6 @@ _HOLDS_SECRET = re.compile(r"(?i)@|[?&;][^=&;]*(?:pass|secret|token|key|auth|sig
 _PATIENCE = 4
 
 
-def pull_with(case: Case) -> Repair:
-    """Pull with the Secret that is known to open the registry; or go back to the revision before."""
-    facts, listed = case.finding.facts, "/spec/template/spec/imagePullSecrets"
-    back = roll_back(case, because="Its image could be pulled.")
-    secret, missing = facts.get("secret"), facts.get("missing", "")
-    if not secret:
-        return Repair(ways=back, advice=advised(case))
-    names = [item.get("name") for item in each(case.workload, "spec", "template", "spec", "imagePullSecrets")]
-    if missing and missing not in names:
-        return Repair(ways=back, advice=advised(case))  # somebody else gives it to the pod: its ServiceAccount
-    if missing:
-        where = f"{listed}/{names.index(missing)}/name"
-        why = f"There is no Secret {missing}; {secret} exists."
-        return Repair(ways=(replace(case, {where: secret}, f"Pull with {secret} instead of {missing}", why), *back))
-    patch: list[Json] = [{"op": "add", "path": f"{listed}/-", "value": {"name": secret}}]
-    if not names:
-        patch = [{"op": "add", "path": listed, "value": [{"name": secret}]}]
-    held = check_of(case, "field_equals", path=f"{listed}/{len(names)}/name", value=secret)
-    why = f"Other pods of this namespace pull from the same registry with {secret}."
-    arguments: Json = {**named(case), "patch": patch, "patch_type": "json"}
-    way = one(case, "k8s_patch", arguments, f"Pull with {secret}", why, checks=(held,))
-    return Repair(ways=(way, *back), advice=advised(case))
-
-
-def run_as(case: Case) -> Repair:
-    """Run as the user that the image is known to support; or go back to a revision that kept runAsNonRoot."""
-    container = case.finding.facts["container"]
-    before = case.graph.previous(case.workload) if case.workload.get("kind") == "Deployment" else None
-    kept = before is not None and _not_root(before, container)
-    back = roll_back(case, because="Its user was not root.") if kept else ()
-    found, user = template_container(case.workload, container), case.finding.facts.get("user", "")
-    if found is None or not user.isdigit():
-        return Repair(ways=back, advice=advised(case))
-    path = f"/spec/template/spec/{found[0]}/{found[1]}/securityContext"
-    patch: list[Json] = [{"op": "add", "path": f"{path}/runAsUser", "value": int(user)}]
-    if "securityContext" not in found[2]:
-        patch = [{"op": "add", "path": path, "value": {"runAsUser": int(user)}}]
-    held = check_of(case, "field_equals", path=f"{path}/runAsUser", value=int(user))
-    arguments: Json = {**named(case), "patch": patch, "patch_type": "json"}
-    why = f"The image is known to run as user {user}, and runAsNonRoot stays."
-    way = one(case, "k8s_patch", arguments, f"Run {container} as user {user}", why, checks=(held,))
-    return Repair(ways=(way, *back), advice=advised(case))
-
-
-def _not_root(revision: Json, container: str) -> bool:
-    """Return whether a revision says that a container must not run as root."""
-    found = template_container(revision, container)
-    said = at(found[2], "securityContext", "runAsNonRoot") if found else None
-    whole = at(revision, "spec", "template", "spec", "securityContext", "runAsNonRoot")
-    return bool(whole if said is None else said)
-
-
 def pull_if_absent(case: Case) -> Repair:
     """Let the kubelet pull the image where the node does not hold it."""
     found = template_container(case.workload, case.finding.facts["container"])
@@ -210,7 +158,6 @@ def _set_once_before(case: Case) -> bool:
 
 
 REPAIRS = {
-    "IMG-02": pull_with,
     "IMG-04": pull_if_absent,
     "IMG-06": back_only,
     "CON-01": name_what_exists,
@@ -223,13 +170,11 @@ REPAIRS = {
     "CON-10": ask_elsewhere,
     "CON-11": back_only,
     "CON-12": back_only,
-    "CON-13": run_as,
     "CON-14": back_only,
     "CON-15": back_only,
     "CON-16": endpoint_that_exists,
     "CON-17": set_once,
     "CON-20": back_only,
-    "CON-22": back_only,
 }
 
 __all__ = ["REPAIRS"]

@@ -158,6 +158,7 @@ class Container:
         yield self._report("Normal", "Pulled", pulled or texts.PRESENT.format(image=self.spec["image"]))
         try:
             env = environment(self.pod, self.spec, self.world)
+            keep_from_root(self.pod, self.spec)
         except Unready as missing:
             self._wait("no_config", "CreateContainerConfigError", str(missing), now)
             yield self._report("Warning", "Failed", f"Error: {missing}")
@@ -303,6 +304,15 @@ class Container:
     def _image_id(self) -> str:
         host, repository, _ = texts.split_image(self.spec["image"])
         return f"{host}/{repository}@sha256:{hashlib.sha256(self.spec['image'].encode()).hexdigest()}"
+
+
+def keep_from_root(pod: Json, container: Json) -> None:
+    """Raise `Unready` where the container must not run as root and would; the images of a scenario name no user."""
+    said = (at(pod, "spec", "securityContext", default={}) or {}) | (container.get("securityContext") or {})
+    user = said.get("runAsUser")
+    if said.get("runAsNonRoot") and not user:
+        text = texts.AS_ROOT if user is None else texts.TOLD_ROOT
+        raise Unready(text.format(name=container["name"], **texts.pod_words(pod)))
 
 
 def environment(pod: Json, container: Json, world: World) -> dict[str, str]:

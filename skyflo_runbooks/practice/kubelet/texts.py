@@ -26,6 +26,8 @@ BAD_NAME = (
     "repository name ({repository}) must be lowercase"
 )
 MOUNT = 'MountVolume.SetUp failed for volume "{volume}" : {kind} "{name}" not found'
+AS_ROOT = 'container has runAsNonRoot and image will run as root (pod: "{pod}_{namespace}({uid})", container: {name})'
+TOLD_ROOT = 'container\'s runAsUser breaks non-root policy (pod: "{pod}_{namespace}({uid})", container: {name})'
 
 
 def delay(seconds: float) -> str:

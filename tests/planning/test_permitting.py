@@ -1,4 +1,4 @@
-"""Repairs whose value is what another pod of the same cluster shows: the pull secret, and the user of an image."""
+"""Repairs of what a container may do: pull, not run as root, write. What forbids it stays, and no value is invented."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import msgspec
 import pytest
 
 from skyflo_runbooks.diagnosis import Snapshot, diagnose
+from skyflo_runbooks.diagnosis.snapshot import Log
 from skyflo_runbooks.model.finding import Finding
 from skyflo_runbooks.model.incident import Incident
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.plan import ChangeStep, Plan
+from skyflo_runbooks.planning.rules.permitting import scratch
 from tests.diagnosis import scenes, world
 from tests.diagnosis.world import Names
 from tests.planning.tries import change_of, checks_of, planned, prose_of
@@ -210,3 +212,93 @@ async def test_no_user_is_invented(image: str, context: Json) -> None:
 
     assert "user" not in first(found).facts
     assert only_advises(await planned(found))
+
+
+# CON-22 ---------------------------------------------------------------------------------------------------------------
+
+POD_SPEC = "/spec/template/spec"
+CLOSED: Json = {"readOnlyRootFilesystem": True}
+
+
+def read_only(line: str, *, before: Json | None = None, **spec: object) -> Snapshot:
+    """Return a workload that ends because its root is read-only; `before` is the context of the revision before."""
+    made = world.container(NAMES, IMAGE, **{"securityContext": CLOSED, **spec})
+    pod = world.pod(NAMES, made, world.ended(1, "Error", restarts=3))
+    sets = [world.replica_set(NAMES, made, 2, replicas=1)]
+    if before is not None:
+        sets.append(world.replica_set(NAMES, world.container(NAMES, IMAGE, securityContext=before), 1, replicas=0))
+    log = Log("checkout", pod["metadata"]["name"], NAMES.container, True, f"{line}\n")
+    return world.snapshot([world.deployment(NAMES, made, replicas=1), *sets, pod], logs=(log,))
+
+
+LINE = "FATAL cannot start: open /var/cache/shop/pages.db: read-only file system"
+
+
+async def test_a_scratch_directory_gets_an_empty_volume() -> None:
+    """Where the log says that it writes; the root stays read-only, and it is verified that the volume is there."""
+    made = await planned(read_only(LINE))
+
+    assert patch_of(made) == [
+        {"op": "add", "path": f"{POD_SPEC}/volumes", "value": [{"name": "scratch", "emptyDir": {}}]},
+        {
+            "op": "add",
+            "path": f"{POD_SPEC}/containers/0/volumeMounts",
+            "value": [{"name": "scratch", "mountPath": "/var/cache/shop"}],
+        },
+    ]
+    assert checks_of(made)["field_equals"]["value"] == "/var/cache/shop"
+
+
+async def test_it_comes_beside_the_volumes_that_are_there() -> None:
+    """Under a name of its own, at the end of both lists."""
+    found = read_only(LINE, volumeMounts=[{"name": "scratch", "mountPath": "/data"}])
+    found.objects["Deployment"][0]["spec"]["template"]["spec"]["volumes"] = [{"name": "scratch", "emptyDir": {}}]
+    first_, second = patch_of(await planned(found))
+
+    assert (first_["path"], first_["value"]["name"]) == (f"{POD_SPEC}/volumes/-", "scratch-2")
+    assert (second["path"], second["value"]["name"]) == (f"{POD_SPEC}/containers/0/volumeMounts/-", "scratch-2")
+
+
+@pytest.mark.parametrize(
+    ("line", "mounts"),
+    [
+        ("open /etc/shop/settings.ini: read-only file system", []),
+        ("cannot rename /tmp/a to /var/cache/b: read-only file system", []),
+        ("the disk says: read-only file system", []),
+        (LINE, [{"name": "pages", "mountPath": "/var/cache", "readOnly": True}]),
+    ],
+    ids=["a directory of the image", "two paths", "no path", "a volume that is mounted there"],
+)
+async def test_else_where_it_may_write_is_a_persons_word(line: str, mounts: list[Json]) -> None:
+    """An empty volume could hide what the image or another volume brings."""
+    found = read_only(line, volumeMounts=mounts)
+
+    assert first(found).fault == "CON-22"
+    assert only_advises(await planned(found))
+
+
+async def test_a_revision_that_could_write_everywhere_is_no_way_back() -> None:
+    """One whose root was read-only too is the other way."""
+    opened = await planned(read_only(LINE, before={}))
+    closed = await planned(read_only(LINE, before=CLOSED))
+
+    assert not opened.alternatives
+    assert [item.tool for item in closed.alternatives] == ["k8s_rollout_undo"]
+
+
+@pytest.mark.parametrize(
+    ("path", "folder"),
+    [
+        ("/tmp/upload", "/tmp"),
+        ("/run/shop/shop.pid", "/run/shop"),
+        ("/var/log/shop/today.log", "/var/log/shop"),
+        ("/tmp/../etc/passwd", ""),
+        ("/tmp", ""),
+        ("/var/lib/shop/pages.db", ""),
+        ("/tmpfiles/a", ""),
+        ("", ""),
+    ],
+)
+def test_what_is_for_scratch_is_what_the_hierarchy_says(path: str, folder: str) -> None:
+    """The directory of the file, where that is one that a program may lose."""
+    assert scratch(path) == folder
