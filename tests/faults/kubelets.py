@@ -3,8 +3,7 @@
 A family's file in `node/` has these parts:
 
     images   what the node's registries hold, as in a scenario file: what each image needs and how its process behaves
-    private  the hosts whose registry asks who pulls, each with its `user:password`
-    foreign  the images that are of another machine, and how they are offered (`images.Stock`)
+    private, untrusted, foreign, users  what is special about a registry's host or an image, as in `images.Stock`
     cases    the faults, as in every other family's file (`staging.Case`)
 
 What the case calls its image decides what the registry answers; a reference that no family's `images` has is not found.
@@ -54,9 +53,13 @@ def load(names: Iterable[str]) -> Family:
     for image in (image for one in told for image in images(one.get("images", []))):
         if held.setdefault(image.image, image) != image:
             raise ValueError(f"expected one behaviour of the image {image.image}; two families say different ones")
-    private = {host: known for one in told for host, known in one.get("private", {}).items()}
-    foreign = {image: how for one in told for image, how in one.get("foreign", {}).items()}
-    return Family(tuple(wanted), Stock(tuple(held.values()), private, foreign))
+    untrusted = frozenset(host for one in told for host in one.get("untrusted", []))
+    special = {what: _together(told, what) for what in ("private", "foreign", "users")}
+    return Family(tuple(wanted), Stock(tuple(held.values()), untrusted=untrusted, **special))
+
+
+def _together(told: list[Json], what: str) -> Json:
+    return {key: value for one in told for key, value in one.get(what, {}).items()}
 
 
 def images(written: list[Json]) -> tuple[Image, ...]:

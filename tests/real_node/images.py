@@ -4,9 +4,10 @@ An image here is an image of a scenario file: its behaviour there is the program
 "not found" are then real, and nothing is fetched from the internet. Images are OCI images with one layer; the registry
 speaks the part of the OCI distribution protocol that a pull needs, from memory.
 
-A registry's host may be private: it answers 401 to who does not bring its user and password. An image may be foreign,
-of a machine that this one is not: an `index` says so, and the runtime finds nothing that fits; or it is `plain`, and
-then it is pulled and the kernel cannot run it.
+A registry's host may be private: it answers 401 to who does not bring its user and password; or untrusted: it speaks
+TLS, and nobody on the node knows who vouches for it. An image may be foreign, of a machine that this one is not: an
+`index` says so, and the runtime finds nothing that fits; or it is `plain`, and then it is pulled and the kernel cannot
+run it. An image may have a user of its own; else it is root's.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import hashlib
 import io
 import json
 import platform
+import ssl
 import tarfile
 import threading
 from base64 import b64encode
@@ -52,12 +54,16 @@ class Stock:
     Args:
         images: each reference once; every other image is "not found".
         private: the hosts that ask who pulls, each with its `user:password`.
+        untrusted: the hosts whose certificate nobody on the node trusts.
         foreign: the references whose image is of another machine, and how it is offered.
+        users: the references whose image names a user, and that user, as a name or a number.
     """
 
     images: tuple[Image, ...] = ()
     private: Mapping[str, str] = field(default_factory=dict)
+    untrusted: frozenset[str] = frozenset()
     foreign: Mapping[str, Foreign] = field(default_factory=dict)
+    users: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -97,12 +103,16 @@ def shelve(program: Path, stock: Stock) -> Shelf:
     """An image of this program for each image of a stock; and the pods' sandbox."""
     here = _Layer.of(program.read_bytes(), _architecture())
     away = here.foreign()
-    blobs, tags, hosts = {here.blob.digest: here.blob, away.blob.digest: away.blob}, {}, set(stock.private)
+    blobs, tags, hosts = (
+        {here.blob.digest: here.blob, away.blob.digest: away.blob},
+        {},
+        {*stock.private, *stock.untrusted},
+    )
     wanted = {each.image: (["/service"], [f"BEHAVIOUR={_behaviour(each)}"]) for each in stock.images}
     for reference, (command, environment) in {**wanted, PAUSE: (["/service", "pause"], [])}.items():
         offered = stock.foreign.get(reference)
         layer = away if offered else here
-        config = _config(command, environment, layer)
+        config = _config(command, environment, layer, stock.users.get(reference, ""))
         manifest = _manifest(config, layer.blob)
         blobs |= {config.digest: config, manifest.digest: manifest}
         if offered == "index":
@@ -116,18 +126,20 @@ def shelve(program: Path, stock: Stock) -> Shelf:
 
 
 @contextmanager
-def registry(shelf: Shelf) -> Iterator[str]:
-    """Serve the images on a free loopback port; the registry's address."""
+def registry(shelf: Shelf, tls: ssl.SSLContext | None = None) -> Iterator[str]:
+    """Serve the images on a free loopback port, over TLS where it is given; the registry's address."""
 
     class Handler(_Handler):
         content = shelf
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, name="image-registry", daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()
@@ -253,10 +265,10 @@ def _index(manifest: Blob, architecture: str) -> Blob:
     return _json(_INDEX, {"schemaVersion": 2, "mediaType": _INDEX, "manifests": listed})
 
 
-def _config(command: list[str], environment: list[str], layer: _Layer) -> Blob:
+def _config(command: list[str], environment: list[str], layer: _Layer, user: str) -> Blob:
     return _json(_CONFIG, {
         "architecture": layer.architecture, "os": "linux",
-        "config": {"Entrypoint": command, "Env": environment, "WorkingDir": "/"},
+        "config": {"Entrypoint": command, "Env": environment, "WorkingDir": "/", "User": user},
         "rootfs": {"type": "layers", "diff_ids": [layer.diff_id]},
     })  # fmt: skip
 

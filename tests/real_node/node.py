@@ -7,6 +7,7 @@ all of it and leaves the machine as it was.
 
 from __future__ import annotations
 
+import ssl
 import string
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -55,8 +56,9 @@ def running(folder: Path, binaries: Binaries, stock: images.Stock, longest_backo
         plane = stack.enter_context(harness.running(folder, binaries))
         held = stack.enter_context(machine.slot())
         content = images.shelve(binaries["service"], stock)
-        registry = stack.enter_context(images.registry(content))
+        open_, closed = (stack.enter_context(images.registry(content, tls)) for tls in (None, _unknown(plane)))
         for host in content.hosts:
+            registry = closed if host in stock.untrusted else open_
             _fill("hosts.toml", folder / "registries" / host / "hosts.toml", {"host": host, "registry": registry})
         port, health_port, stream_port = free_ports(3)
         pair = plane.authority.serving("kubelet", [held.address, harness.NODE])
@@ -80,6 +82,14 @@ def staged(folder: Path, binaries: Binaries, scenario: Scenario) -> Iterator[Sta
         stage.play(node.plane, scenario)
         stage.wait_shown(node.plane, scenario)
         yield Staged(node.plane, scenario)
+
+
+def _unknown(plane: ControlPlane) -> ssl.SSLContext:
+    """A certificate that the node does not trust: the cluster's authority vouches for it, and no public one."""
+    pair = plane.authority.serving("registry", ["127.0.0.1"])
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(pair.certificate, pair.key)
+    return context
 
 
 def _start(children: Children, folder: Path, binaries: Binaries, plane: ControlPlane, held: machine.Slot) -> None:

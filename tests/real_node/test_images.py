@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import json
+import ssl
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import httpx
 import pytest
 
 from skyflo_runbooks.practice.scenario import Bytes, Image, Memory, Seconds
+from tests.control_plane.pki import Authority
 from tests.real_node import images
 
 _CART = Image(image="cart:v1", memory=Memory(start=Bytes(2**20), peak=Bytes(2**21), peak_after=Seconds(1.5)), port=80)
@@ -21,7 +23,10 @@ _FAR = Image(image="registry.example.com/shop/far:v2", memory=Memory(start=Bytes
 _AWAY = Image(image="registry.example.com/shop/away:v3", memory=Memory(start=Bytes(1), peak=Bytes(1)))
 _ODD = Image(image="odd:v1", memory=Memory(start=Bytes(1), peak=Bytes(1)))
 _STOCK = images.Stock(
-    (_CART, _FAR, _AWAY, _ODD), {"registry.example.com": "puller:open"}, {_AWAY.image: "index", _ODD.image: "plain"}
+    (_CART, _FAR, _AWAY, _ODD),
+    {"registry.example.com": "puller:open"},
+    foreign={_AWAY.image: "index", _ODD.image: "plain"},
+    users={_CART.image: "keeper"},
 )
 _PROGRAM = bytes(range(24))
 
@@ -111,6 +116,27 @@ def test_a_plain_foreign_image_holds_a_program_of_another_machine(registry: http
         assert program is not None
         held = program.read()
     assert [place for place in range(len(_PROGRAM)) if held[place] != _PROGRAM[place]] == [18, 19]
+
+
+def test_an_image_may_have_a_user_of_its_own(registry: httpx.Client) -> None:
+    """In its configuration, where a kubelet looks; others are root's."""
+    other = registry.get("/v2/shop/far/manifests/v2", auth=("puller", "open")).json()["config"]["digest"]
+    users = [json.loads(_blob(registry, digest))["config"]["User"] for digest in (_cart(registry), other)]
+
+    assert users == ["keeper", ""]
+
+
+def test_a_registry_over_tls_serves_who_trusts_it(shelf: images.Shelf, tmp_path: Path) -> None:
+    """And nobody else: whoever does not know its authority has no connection."""
+    authority = Authority(tmp_path)
+    pair = authority.serving("registry", ["127.0.0.1"])
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(pair.certificate, pair.key)
+    with images.registry(shelf, tls) as address:
+        known = ssl.create_default_context(cafile=str(authority.certificate))
+        with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+            httpx.get(f"{address}/v2/", trust_env=False)
+        assert httpx.get(f"{address}/v2/", verify=known, trust_env=False).status_code == 200
 
 
 def _cart(client: httpx.Client) -> str:

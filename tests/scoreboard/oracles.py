@@ -205,6 +205,19 @@ def _within_quota(look: Look) -> str:
     return ""
 
 
+def _secured(field: str) -> Holds:
+    """A container of the target says this of its security still; its pod's word counts where it has none."""
+
+    def holds(look: Look) -> str:
+        plural = f"{look.case.finds.partition('/')[0].lower()}s"
+        spec = look.of_target(f"/apis/apps/v1/{plural}")["spec"]["template"]["spec"]
+        whole = at(spec, "securityContext", field)
+        meant = {str(item["name"]) for item in spec["containers"] if at(item, "securityContext", field, default=whole)}
+        return "" if meant else f"no container says {field} any more"
+
+    return holds
+
+
 def _lets_in(rule: Json, labels: Json) -> bool:
     peers = rule.get("from")
     return peers is None or any(
@@ -280,6 +293,11 @@ ORACLES: dict[str, Oracle] = {
     "AUT-05": Oracle(
         (r"{target}: spec\.(minAvailable|maxUnavailable)", r"Deployment/{namespace}/[^:]*: spec\.replicas"),
         (rolled_out, _may_be_evicted),
+    ),
+    "IMG-02": _of(_POD + r"imagePullSecrets.*", holds=_AS_BEFORE),
+    "CON-13": _of(_CONTAINER + r"securityContext.*", holds=(*_AS_BEFORE, _secured("runAsNonRoot"))),
+    "CON-22": _of(
+        _POD + r"volumes.*", _CONTAINER + r"volumeMounts.*", holds=(*_AS_BEFORE, _secured("readOnlyRootFilesystem"))
     ),
     "NET-06": _of(r"spec\.ingressClassName", holds=(rolled_out, _class_exists)),
     "NET-07": _of(r"spec\.rules.*\.backend\..*", holds=(rolled_out, _backends_exist)),

@@ -28,6 +28,9 @@ def case(fault: str, finds: str = "Deployment/shop/web") -> Case:
         ("ADM-01", "ResourceQuota/shop/team: spec.hard.requests.cpu"),
         ("CON-07", "Deployment/shop/web: spec.template.spec.containers[web].resources.limits.memory"),
         ("ADM-10", "created ServiceAccount/shop/runner"),
+        ("IMG-02", "Deployment/shop/web: spec.template.spec.imagePullSecrets[keys].name"),
+        ("CON-13", "Deployment/shop/web: spec.template.spec.containers[web].securityContext.runAsUser"),
+        ("CON-22", "Deployment/shop/web: spec.template.spec.containers[web].volumeMounts[scratch].mountPath"),
     ],
 )
 def test_what_a_repair_may_change(fault: str, line: str) -> None:
@@ -47,6 +50,8 @@ def test_what_a_repair_may_change(fault: str, line: str) -> None:
         ("ADM-04", "Namespace/shop: metadata.labels.pod-security.kubernetes.io/enforce (removed)"),
         ("DEL-02", "ConfigMap/shop/lease: metadata.finalizers[0] (removed)"),
         ("NET-10", "deleted NetworkPolicy/shop/orders-in"),
+        ("CON-22", "Deployment/shop/web: spec.template.spec.containers[web].securityContext.runAsUser"),
+        ("IMG-02", "Secret/shop/keys: data..dockerconfigjson"),
     ],
 )
 def test_what_is_a_side_effect(fault: str, line: str) -> None:
@@ -98,6 +103,25 @@ def test_rolled_out_is_all_of_it(deployment: Json, one: Json, why: str) -> None:
 def test_restarts_are_those_of_all_containers() -> None:
     """Of every container of every pod."""
     assert oracles.restarts(look({"pods": [pod(), pod()]})) == 6
+
+
+@pytest.mark.parametrize(
+    ("of_pod", "of_container", "kept"),
+    [
+        ({}, {"runAsNonRoot": True, "runAsUser": 7}, True),
+        ({"runAsNonRoot": True}, {"runAsUser": 7}, True),
+        ({"runAsNonRoot": True}, {"runAsNonRoot": False}, False),
+        ({}, {}, False),
+    ],
+)
+def test_a_repair_keeps_root_out(of_pod: Json, of_container: Json, kept: bool) -> None:
+    """What forbade it still says so: taking that away would have made the container start, too."""
+    item = app()
+    containers = [{"name": "web", "securityContext": of_container}]
+    item["spec"]["template"] = {"spec": {"securityContext": of_pod, "containers": containers}}
+    said = oracle("CON-13").why_not(look({"deployments": [item], "pods": [pod()]}))
+
+    assert said == ("" if kept else "no container says runAsNonRoot any more")
 
 
 @pytest.mark.parametrize(("used", "kept"), [("900m", True), ("1", True), ("1100m", False)])
