@@ -25,6 +25,7 @@ from skyflo_runbooks.gateway.impact import (
     ownership,
     platform,
     privileges,
+    routes,
     workloads,
 )
 from skyflo_runbooks.gateway.impact.change import NOTHING, Change, joined, legible, together
@@ -37,6 +38,7 @@ _QUESTIONS = (
     workloads,
     dependents,
     network,
+    routes,
     configuration,
     autoscaling,
     disruption,

@@ -23,6 +23,7 @@ from skyflo_runbooks.gateway.impact.change import (
     some,
     touched,
 )
+from skyflo_runbooks.gateway.impact.routes import KINDS, leading_to
 from skyflo_runbooks.gateway.impact.scene import Need, Scene
 from skyflo_runbooks.gateway.impact.selecting import chooses, chosen, own_pods, selects, template_labels
 from skyflo_runbooks.model.json import Json, at
@@ -39,6 +40,7 @@ def needs(change: Change) -> Iterable[Need]:
         if _loses_pods(change):
             yield Need("Pod", change.namespace)
             yield Need("Ingress", change.namespace)
+            yield from map(Need, KINDS)
         if change.differs("spec", "template", "metadata", "labels") and not change.deletes:
             yield Need("NetworkPolicy", change.namespace)
     elif change.kind == "Service":
@@ -114,7 +116,8 @@ def _left(change: Change, scene: Scene, service: Json) -> Lines:
     elif left:
         yield Line(f"{where} loses {gone} of its {plural(len(serving), 'ready endpoint')}")
     else:
-        served = _routed(scene.of("Ingress", change.namespace), name_of(service))
+        by_routes = leading_to(scene, change.namespace, name_of(service))
+        served = some(filter(None, (_routed(scene.of("Ingress", change.namespace), name_of(service)), *by_routes)))
         yield high(
             f"{where} has NO endpoint left{f'; behind it: {served}' if served else ''}",
             "a Service is left without endpoints",

@@ -22,6 +22,8 @@ SECONDS = 5.0
 _NOTHING_LOST = ("Event", "Endpoints", "EndpointSlice", "ControllerRevision", "PodMetrics", "Lease")
 # At once; a cluster may serve hundreds of kinds.
 _WIDTH = 16
+# Another API may have a kind of that name.
+_MEANT = {"Gateway": "gateways.gateway.networking.k8s.io"}
 
 
 class ClusterLister:
@@ -32,6 +34,7 @@ class ClusterLister:
 
     async def items(self, kind: str, namespace: str) -> list[Json]:
         """See `scene.Lister`."""
+        kind = _MEANT.get(kind, kind)
         if not any(served.named(kind) for served in await self._cluster.kinds()):
             return []
         found = await self._cluster.list(kind, namespace, limit=MOST, timeout=SECONDS)

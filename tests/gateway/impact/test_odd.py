@@ -38,6 +38,10 @@ KINDS = (
     "EndpointSlice",
     "Ingress",
     "NetworkPolicy",
+    "HTTPRoute",
+    "Gateway",
+    "GatewayClass",
+    "ReferenceGrant",
     "ConfigMap",
     "Secret",
     "HorizontalPodAutoscaler",
@@ -139,6 +143,13 @@ BINDING: Json = {"roleRef": {"kind": "ClusterRole", "name": "admin"}, "subjects"
 MOST: Json = {"type": "Container", "max": {"memory": "1Gi"}}
 HARD: Json = {"hard": {"limits.memory": "1Gi"}}
 CLAIMED: Json = {"volumeClaimTemplates": [{"metadata": {"name": "data"}}]}
+GATEWAYS = "gateway.networking.k8s.io/v1"
+WAY: Json = {
+    "parentRefs": [{"name": "web"}],
+    "hostnames": ["a"],
+    "rules": [{"backendRefs": [{"name": "web", "port": 80, "weight": 1, "namespace": "shop"}]}],
+}
+LET: Json = {"from": [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute"}], "to": [{"kind": "Service"}]}
 HOOK: Json = {"name": "a", "rules": [{"resources": ["*"]}]}
 COMPLETE: tuple[Json, ...] = (
     workload(),
@@ -151,6 +162,9 @@ COMPLETE: tuple[Json, ...] = (
     made("ResourceQuota", "all", spec=HARD, status=HARD),
     made("LimitRange", "all", spec={"limits": [MOST]}),
     made("Ingress", "shop", spec={"rules": [ROUTE]}),
+    made("HTTPRoute", "shop", api=GATEWAYS, spec=WAY),
+    made("Gateway", "web", api=GATEWAYS, spec={"gatewayClassName": "web", "listeners": [{"name": "web"}]}),
+    made("ReferenceGrant", "web", api=GATEWAYS, spec=LET),
     made("ClusterRole", "admin", namespace="", rules=[EVERYTHING]),
     made("RoleBinding", "admins", **BINDING),
     made("MutatingWebhookConfiguration", "hook", namespace="", webhooks=[HOOK]),
