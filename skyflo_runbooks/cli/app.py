@@ -151,8 +151,10 @@ def guarded(call: Callable[[], object]) -> int:
         return _tell(*of_system(error))
     except Exception as error:  # noqa: BLE001  # the named boundary: a person never sees a traceback
         _trace()
+        from skyflo_runbooks.gateway.redaction import Redactor
+
         return _tell(
-            f"An error of our own: {type(error).__name__}: {error}",
+            f"An error of our own: {type(error).__name__}: {Redactor().text(str(error))}",
             f"Please report it, with the output of: SKYFLO_DEBUG=1 {NAME} …",
             ExitCode.OUR_ERROR,
         )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -19,6 +20,7 @@ from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.service import api, credentials, deciding, metrics, records, resolving, site, stream
 from skyflo_runbooks.service.answers import answer, failure, masked
 from skyflo_runbooks.service.desk import Desk
+from skyflo_runbooks.service.discreet import Discreet
 from skyflo_runbooks.service.mcp import Guard, Mounted
 from skyflo_runbooks.service.openapi import document
 
@@ -74,7 +76,12 @@ def build(desk: Desk) -> Starlette:
         return failure(masked(error, desk.gateway.redactor))
 
     handlers = {SkyfloError: said, HTTPException: _http}
-    return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)  # type: ignore[arg-type]
+    return Starlette(
+        routes=routes,
+        lifespan=lifespan,
+        exception_handlers=handlers,  # type: ignore[arg-type]
+        middleware=[Middleware(Discreet)],
+    )
 
 
 class WithoutRedirect:

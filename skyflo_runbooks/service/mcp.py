@@ -26,6 +26,7 @@ from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.proposal import Origin
 from skyflo_runbooks.service.answers import failure, masked
 from skyflo_runbooks.service.desk import Desk
+from skyflo_runbooks.service.discreet import bug
 
 Propose = Callable[[str, Json, Identity], Awaitable[Json]]
 
@@ -124,6 +125,8 @@ def server(gate: Gate, propose: Propose, redactor: Redactor) -> Any:
                 return ToolResult(structured_content=await propose(self.name, arguments, who))
             except SkyfloError as error:
                 raise ToolError(str(masked(error, redactor))) from None
+            except Exception as error:  # noqa: BLE001  (FastMCP would log it, and answer with its message)
+                raise ToolError(str(bug(error))) from None
 
     def foreign(name: str, description: str = "", schema: Json | None = None) -> Gated:
         hints = ToolAnnotations(read_only_hint=True, destructive_hint=False, open_world_hint=True)

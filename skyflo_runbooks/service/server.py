@@ -11,6 +11,7 @@ import asyncio
 import errno
 import hashlib
 import json
+import logging
 import os
 import socket
 from collections.abc import Callable
@@ -29,6 +30,7 @@ from skyflo_runbooks.gateway.redaction import Redactor
 from skyflo_runbooks.gateway.step import PATIENCE, Patience
 from skyflo_runbooks.gateway.store import Store
 from skyflo_runbooks.model.errors import BadInput
+from skyflo_runbooks.service import discreet
 from skyflo_runbooks.service.app import build
 from skyflo_runbooks.service.auth import Doorkeeper
 from skyflo_runbooks.service.desk import Desk
@@ -45,6 +47,9 @@ def run(settings: Settings, *, announce: Announce, patience: Patience = PATIENCE
 
 async def serve(settings: Settings, *, announce: Announce, patience: Patience = PATIENCE) -> None:
     """See `run`."""
+    asyncio.get_running_loop().set_exception_handler(discreet.of_task)
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(discreet.Formatter())
     sockets = bind(settings.host, settings.port)
     try:
         port = sockets[0].getsockname()[1]
@@ -55,7 +60,12 @@ async def serve(settings: Settings, *, announce: Announce, patience: Patience = 
             store.close()
             raise
         config = uvicorn.Config(
-            build(desk), log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=3
+            build(desk),
+            log_config=None,  # what it logs is written by the handler of last resort, without an error's message
+            log_level="warning",
+            access_log=False,
+            lifespan="on",
+            timeout_graceful_shutdown=3,
         )
         server = Announcing(config, lambda: _listening(settings, desk, announce))
         try:
