@@ -23,10 +23,10 @@ from urllib.parse import urlencode
 import typer
 from skyflo_kernel.sandbox import Mode, closes_ports
 
-from skyflo_runbooks.cli import config, demo, jupyter, launch, operator
+from skyflo_runbooks.cli import config, demo, jupyter, launch, operator, shelf
 from skyflo_runbooks.cli.client import Gateway
 from skyflo_runbooks.cli.environment import Environment, current
-from skyflo_runbooks.cli.files import read_notebook
+from skyflo_runbooks.cli.files import free_name, read_notebook, write_new
 from skyflo_runbooks.cli.files import replace as write_over
 from skyflo_runbooks.cli.jupyter import Room
 from skyflo_runbooks.cli.launch import Announcement, Child
@@ -46,7 +46,7 @@ _NO_PORTS = (
 
 
 def lab(
-    file: Annotated[Path | None, typer.Argument(help="A runbook to open.")] = None,
+    file: Annotated[Path | None, typer.Argument(help="A runbook to open, or the name of a curated one.")] = None,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The gateway's; 0 takes a free one.")] = 0,
     jupyter_port: Annotated[
         int, typer.Option("--jupyter-port", min=0, max=65535, help="JupyterLab's; 0 takes a free one.")
@@ -71,8 +71,11 @@ def lab(
     """Start the gateway and JupyterLab, and open a browser that is already paired with the gateway."""
     environment, screen = current(), Screen()
     if file is not None:
-        read_notebook(file)
+        read_notebook(shelf.find(file))
     mode = jupyter.choose_mode(isolation, jupyter_user)
+    if file is not None and (copied := own_copy(file, work)) != file:
+        screen.line(f"Copied to {copied}")
+        file = copied
     folder, opened = work_folder(work, file, mode, jupyter_user)
     made = jupyter.room(
         port=jupyter_port,
@@ -217,6 +220,16 @@ def _stay(children: dict[str, Child]) -> ExitCode:
 
 def _log(child: Child) -> str:
     return f"See {child.log}." if child.log else ""
+
+
+def own_copy(file: Path, work: Path | None) -> Path:
+    """Return the file itself, or of a curated runbook a new copy in Jupyter's folder: that one is nobody's to edit."""
+    found = shelf.find(file)
+    if found == file:
+        return file
+    copy = free_name(work or Path.cwd(), found.stem, shelf.SUFFIX)
+    write_new(copy, found.read_text(encoding="utf-8"))
+    return copy
 
 
 def work_folder(work: Path | None, file: Path | None, mode: Mode, user: str) -> tuple[Path, str]:

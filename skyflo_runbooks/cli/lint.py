@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from skyflo_runbooks.cli import shelf
 from skyflo_runbooks.cli.files import read_notebook
 from skyflo_runbooks.cli.options import AsJson
 from skyflo_runbooks.cli.screen import Screen
@@ -18,7 +19,7 @@ _STYLES = {"error": "red", "warning": "yellow"}
 
 
 def lint(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Runbooks (.ipynb).")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Runbooks (.ipynb), or names of curated ones.")],
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
     as_json: AsJson = False,
 ) -> ExitCode:
@@ -34,7 +35,7 @@ def lint(
     effects = {name: tool.effect for name, tool in TOOLS.items()}
     servers = config.load(current().home).servers
     effects |= {offered_as(one.name, tool): "read" for one in servers for tool in one.reads}
-    found = {str(file): problems_of(read_notebook(file), effects) for file in files}
+    found = {str(file): problems_of(read_notebook(shelf.find(file)), effects) for file in files}
     for file, problems in found.items():
         for problem in problems:
             place = f"{file}: {problem.cell or 'notebook'}:{problem.line}"

@@ -23,6 +23,8 @@ from skyflo_runbooks.notebook.cell import Classified
 from skyflo_runbooks.replay.status import CellRecord, CellStatus, ProposalRecord, conclude
 
 REST = 1.0
+# How often is looked how far a change of several requests is.
+STEP = 2.0
 # What is approved is applied within seconds, and a lost answer settled within half a minute: even a run that does not
 # wait for people waits for that.
 GRACE = 45.0
@@ -163,7 +165,7 @@ class Course:
     def _settled(self, id_: str) -> Json:
         """Return the proposal's view as it is, or after waiting as long as the run may."""
         begun = self._clock()
-        told = ""
+        told, lines = "", set[str]()
         wait = 0.0
         while True:
             view = self._gateway.proposal(id_, wait=wait)
@@ -180,7 +182,11 @@ class Course:
                 told = id_
             if state == "unknown":
                 threading.Event().wait(min(REST, left))
-            wait = min(WAIT, left)
+            for line in how_far(view):
+                if line not in lines:
+                    self._say(line)
+                lines.add(line)
+            wait = min(STEP if state == "executing" else WAIT, left)
 
     def _finish_verify(self, id_: str, outputs: list[Json]) -> None:
         judgement = data_of(outputs, (render.VERDICT,))
@@ -210,6 +216,16 @@ class Course:
         body = entry.get("body") or {}
         same = all(at(body, name) == judgement.get(name) for name in ("verdict", "step", "changes"))
         return same and entry.get("kind") == "verdict" and entry.get("hash") == hash_
+
+
+def how_far(view: Json) -> list[str]:
+    """Return how far a change of several requests is, and what the next one waits for; nothing of others."""
+    done, of = at(view, "progress", "done", default=0), at(view, "progress", "of", default=0)
+    if of < 2:
+        return []
+    waits = at(view, "progress", "waits", "said", default="")
+    said = [f"{view.get('id')}: {done} of {of} requests are done"] if done else []
+    return [*said, f"{view.get('id')}: the next one waits: {waits}"] if waits else said
 
 
 def data_of(outputs: list[Json], types: Collection[str]) -> Json | None:

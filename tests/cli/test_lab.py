@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from skyflo_kernel.sandbox import Mode, available_modes, landlock
 
-from skyflo_runbooks.cli import jupyter, lab
+from skyflo_runbooks.cli import jupyter, lab, shelf
 from skyflo_runbooks.cli.bench import Bench
 from skyflo_runbooks.cli.jupyter import Room
 from skyflo_runbooks.cli.launch import Child
@@ -72,6 +72,16 @@ def test_the_opened_file_lies_in_the_work_folder(tmp_path: Path) -> None:
         assert folder != tmp_path
         assert (folder / name).read_text() == "{}"
         assert folder.stat().st_uid == (folder / name).stat().st_uid != os.geteuid()
+
+
+def test_a_curated_runbook_is_opened_as_a_copy(tmp_path: Path) -> None:
+    """By its bare name; the next one beside the first, and a file of one's own as it is."""
+    first, second = (lab.own_copy(Path("oom"), tmp_path) for _ in range(2))
+    assert (first, second) == (tmp_path / "oom.ipynb", tmp_path / "oom-2.ipynb")
+    assert first.read_text() == second.read_text() == (shelf.folder() / "oom.ipynb").read_text()
+    assert lab.own_copy(first, tmp_path) == first
+    with pytest.raises(BadInput, match="no runbook at oomm"):
+        lab.own_copy(Path("oomm"), tmp_path)
 
 
 @pytest.mark.parametrize(

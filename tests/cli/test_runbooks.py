@@ -58,6 +58,13 @@ def test_a_name_that_is_none_is_bad_input(terminal: Terminal, words: tuple[str, 
     assert said in found.err
 
 
+def test_one_is_checked_by_its_name(terminal: Terminal) -> None:
+    """All of them are well-formed; a name that is none says the near ones."""
+    assert terminal("lint", *BOOKS).code == 0
+    wrong = terminal("lint", "oomm")
+    assert (wrong.code, "Did you mean oom" in wrong.err) == (2, True)
+
+
 def test_a_file_of_that_name_is_the_users_own(terminal: Terminal) -> None:
     """A curated runbook never hides it."""
     (terminal.folder / "oom").write_text("mine")

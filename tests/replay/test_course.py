@@ -8,7 +8,7 @@ from skyflo_kernel.gateway import Gateway
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.notebook import render
 from skyflo_runbooks.notebook.cell import Classified
-from skyflo_runbooks.replay.course import GRACE, Course, Options
+from skyflo_runbooks.replay.course import GRACE, Course, Options, how_far
 from tests.kernel.fake_gateway import FakeGateway
 
 CHANGE = Classified("change", "raise_memory")
@@ -92,6 +92,33 @@ def test_who_waits_says_where_to_decide_once(gateway: FakeGateway) -> None:
     assert len(said) == 1
     assert "skyflo-runbooks approve ap-000000" in said[0]
     assert "/proposals/ap-000000" in said[0]
+
+
+def test_who_waits_hears_how_far_a_drain_is(gateway: FakeGateway) -> None:
+    """What is done, and what the next one waits for, each once however often is asked."""
+    outputs = propose(gateway)
+    gateway.decide("ap-000000", "executing")
+    waits = {"since": "now", "said": "Cannot evict pod", "left": 9}
+    gateway.proposals["ap-000000"]["progress"] = {"done": 2, "of": 5, "waits": waits}
+    said: list[str] = []
+    made = course(wait=GRACE + 3, said=said, tick=GRACE / 3)
+    made.finish("c", CHANGE, outputs)
+    assert said == ["ap-000000: 2 of 5 requests are done", "ap-000000: the next one waits: Cannot evict pod"]
+
+
+@pytest.mark.parametrize(
+    ("progress", "said"),
+    [
+        (None, []),
+        ({"done": 0, "of": 1, "waits": None}, []),
+        ({"done": 0, "of": 3, "waits": None}, []),
+        ({"done": 1, "of": 3, "waits": None}, ["ap-1: 1 of 3 requests are done"]),
+        ({"done": 0, "of": 3, "waits": {"said": "a budget"}}, ["ap-1: the next one waits: a budget"]),
+    ],
+)
+def test_how_far_a_change_is(progress: Json | None, said: list[str]) -> None:
+    """Of one request there is nothing to tell, and of several that begin neither."""
+    assert how_far({"id": "ap-1", "progress": progress}) == said
 
 
 def test_the_decided_cards_output_is_the_receipt(gateway: FakeGateway) -> None:
