@@ -90,6 +90,12 @@ def untolerated(node: Json, pod_spec: Json) -> list[Json]:
     ]
 
 
+def written(taint: Json) -> str:
+    """Return a taint as kubectl writes it: `dedicated=gpu:NoSchedule`."""
+    value = f"={taint['value']}" if taint.get("value") else ""
+    return f"{taint.get('key', '')}{value}:{taint.get('effect', '')}"
+
+
 def chosen(node: Json, pod_spec: Json) -> bool:
     """Return whether the node satisfies the pod's nodeSelector and its required node affinity."""
     if not carries(labels_of(node), texts(pod_spec, "nodeSelector")):

@@ -230,9 +230,16 @@ class Graph:
         return sorted(sets, key=revision, reverse=True)
 
     def previous(self, deployment: Json) -> Json | None:
-        """Return the ReplicaSet of the revision before the present one, or None."""
-        sets = self.revisions(deployment)
-        return sets[1] if len(sets) > 1 else None
+        """Return the ReplicaSet of the revision that ran before the present one, or None.
+
+        Of several it is the newest that still has ready pods: one that was deployed in between may never have run.
+        """
+        earlier = self.revisions(deployment)[1:]
+        return next((item for item in earlier if self._serves(item)), earlier[0] if earlier else None)
+
+    def _serves(self, replica_set: Json) -> bool:
+        said = at(replica_set, "status", "readyReplicas", default=0)
+        return bool(said) or any(ready(pod) for pod in self.owned(replica_set) if pod.get("kind") == "Pod")
 
     def selected(self, namespace: str, wanted: dict[str, str]) -> list[Json]:
         """Return the pods of a namespace that carry all these labels."""

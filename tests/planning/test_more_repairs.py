@@ -5,6 +5,7 @@ import pytest
 
 from skyflo_runbooks.diagnosis import Snapshot
 from skyflo_runbooks.diagnosis.snapshot import Log, Usage
+from skyflo_runbooks.model.incident import Incident
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.plan import ChangeStep, Plan, RollbackStep
 from tests.diagnosis import added, scenes, world
@@ -325,13 +326,14 @@ def _daemon(node: Json, **spec: object) -> Snapshot:
 
 
 async def test_a_daemon_set_tolerates_the_one_taint() -> None:
-    """By its key and effect, never everything."""
+    """By its key, value and effect, never everything."""
     node = world.node()
     node["spec"]["taints"] = [{"key": "dedicated", "value": "gpu", "effect": "NoSchedule"}]
     change = change_of(await made(_daemon(node)))
 
     assert change.tool == "k8s_tolerate"
-    assert (change.arguments["key"], change.arguments["effect"]) == ("dedicated", "NoSchedule")
+    taint = {"key": "dedicated", "value": "gpu", "effect": "NoSchedule"}
+    assert {part: change.arguments[part] for part in taint} == taint
 
 
 @pytest.mark.parametrize(("wanted", "chosen"), [("linus", "linux"), ("windows-server", None)])
@@ -339,7 +341,8 @@ async def test_a_daemon_set_selects_what_nodes_carry(wanted: str, chosen: str | 
     """A slip of the pen is put right; a wish for other nodes is not."""
     node = world.node()
     node["metadata"]["labels"] = {"os": "linux"}
-    plan = await made(_daemon(node, nodeSelector={"os": wanted}))
+    asked = Incident("the agent runs nowhere", ("checkout",))
+    plan = await planned(_daemon(node, nodeSelector={"os": wanted}), incident=asked)
     changes = [step for step in plan.steps if isinstance(step, ChangeStep)]
 
     assert [step.arguments["patch"]["spec"]["template"]["spec"]["nodeSelector"]["os"] for step in changes] == (

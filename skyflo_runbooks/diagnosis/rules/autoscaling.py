@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from skyflo_runbooks.diagnosis.graph import Graph, ref
 from skyflo_runbooks.diagnosis.pods import condition, containers, each, name_of, namespace_of, pod_spec, whole
 from skyflo_runbooks.diagnosis.rules.base import INTENDED, INTENT, Rule, evidence
+from skyflo_runbooks.diagnosis.snapshot import seconds_between
 from skyflo_runbooks.model.finding import Evidence, Finding
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
 
+_HOUR, _DAY = 3600.0, 25 * 3600.0
 SCALER = "HorizontalPodAutoscaler"
 
 
@@ -99,7 +101,7 @@ def no_target(graph: Graph) -> Iterator[Finding]:
             continue
         names = [name_of(item) for item in graph.all(target.kind) if namespace_of(item) == target.namespace]
         near = [name for name in names if fuzz.ratio(name, target.name) >= 70]
-        meant = near[0] if len(near) == 1 else names[0] if len(names) == 1 else ""
+        meant = near[0] if len(near) == 1 and not _scaled(graph, scaler, near[0]) else ""
         yield Finding(
             fault="AUT-03",
             title=f"{ref(scaler)} scales {target}, which does not exist",
@@ -117,6 +119,12 @@ def no_target(graph: Graph) -> Iterator[Finding]:
             related=(ObjectRef(target.kind, meant, target.namespace),) if meant else (),
             advice="" if meant else "Set scaleTargetRef to the workload that it is for.",
         )
+
+
+def _scaled(graph: Graph, scaler: Json, name: str) -> bool:
+    """Return whether another autoscaler has this target: two of them would undo what the other does."""
+    target = ObjectRef(_target(scaler).kind, name, namespace_of(scaler))
+    return any(_target(other) == target for other in graph.all(SCALER) if other is not scaler)
 
 
 def at_maximum(graph: Graph) -> Iterator[Finding]:
@@ -163,7 +171,7 @@ def job_failed(graph: Graph) -> Iterator[Finding]:
             fault="JOB-01",
             title=f"{ref(job)} failed: {said.get('reason')}" + (f"; its last line: {lines[-1][:120]}" if lines else ""),
             object=ref(job),
-            confidence=0.92,
+            confidence=0.6 if _long_ago(graph, job, said) else 0.92,
             evidence=(
                 evidence(
                     job, "condition Failed", str(said.get("lastTransitionTime", "")), str(said.get("message", ""))
@@ -187,6 +195,12 @@ def job_failed(graph: Graph) -> Iterator[Finding]:
             related=(*(ref(pod) for pod in pods), *((ref(owner),) if (owner := graph.owner(job)) else ())),
             advice="Repair what its log says, then make a Job of the same template under a new name.",
         )
+
+
+def _long_ago(graph: Graph, job: Json, said: Json) -> bool:
+    """Return whether a Job failed long before anything that fails now: of a CronJob, more than a day ago."""
+    passed = seconds_between(str(said.get("lastTransitionTime", "")), graph.snapshot.time)
+    return passed is not None and passed > (_DAY if graph.owner(job) is not None else _HOUR)
 
 
 def _followed(graph: Graph, job: Json) -> bool:

@@ -5,6 +5,7 @@ a second, `state.terminated`) of the container's status; no event on the pod say
 with the process's own exit code, and why it crashed stands in the log of the run before the present one.
 """
 
+import errno
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -189,8 +190,20 @@ _MISSING = re.compile(
     r"(?i)\b(missing|not set|unset|undefined|required|must be set|not defined|not found|no such|is empty|invalid"
     r"|KeyError|cannot find|could not find|environment|env var)"
 )
-# Words in capitals that are levels or protocols, never a variable's name.
-_NOT_VARIABLES = {"ERROR", "FATAL", "PANIC", "WARN", "WARNING", "INFO", "DEBUG", "TRACE", "HTTP", "HTTPS", "NULL"}
+# What a line says where a single word in capitals is a variable's name.
+_OF_THE_ENVIRONMENT = re.compile(
+    r"(?i)\b(missing|not set|unset|undefined|required|must be set|not defined|is empty|KeyError|environment|env var)"
+)
+# Words in capitals that are levels, protocols, formats or codes of errors, never a variable's name.
+_NOT_VARIABLES = {
+    *("ERROR", "FATAL", "PANIC", "WARN", "WARNING", "INFO", "DEBUG", "TRACE", "CRITICAL", "SEVERE", "NOTICE"),
+    *("HTTP", "HTTPS", "NULL", "JSON", "YAML", "TOML", "SQLSTATE", "SELECT", "INSERT", "UPDATE", "DELETE", "TABLE"),
+    *("NOT_FOUND", "ENOTFOUND", "EAI_AGAIN", *errno.errorcode.values()),
+}
+_CODE = re.compile(
+    r"^ERR?_|_(?:NOT_FOUND|DENIED|ERROR|FAILED|FAILURE|INVALID|ARGUMENT|EXCEPTION|EXCEEDED|EXHAUSTED|UNAVAILABLE)$"
+)
+_ERROR = re.compile(r"(?i)\b(fatal|panic|error|exception|traceback)\b")
 # Killed from outside (SIGKILL, SIGTERM), so no answer of the process to its environment.
 _KILLED = (137, 143)
 
@@ -203,6 +216,8 @@ def missing_variable(graph: Graph) -> Iterator[Finding]:
         if workload is None:
             continue
         told = next(((end, line) for end in ends for line in _lines(graph, end)), None)
+        if told is None and any(_ERROR.search(graph.log(end.pod, end.container.name)) for end in ends):
+            continue  # it says why it ends, and names no variable
         absent = _absent(graph, workload, container, ends[0].container.spec, told[1] if told else "")
         if absent is not None:
             yield _variable_finding(graph, workload, ends, absent, told)
@@ -220,8 +235,15 @@ def _crashed(end: Ended) -> bool:
 def _lines(graph: Graph, end: Ended) -> Iterator[str]:
     """Yield the lines of a crashed container's log that say that a variable is missing, the last first."""
     for line in reversed(graph.log(end.pod, end.container.name).splitlines()[-50:]):
-        if _MISSING.search(line) and set(_VARIABLE.findall(line)) - _NOT_VARIABLES:
+        if _MISSING.search(line) and _names(line):
             yield line
+
+
+def _names(line: str) -> list[str]:
+    """Return the words of a line that may be variables: one without `_` only where the line is about such."""
+    about = _OF_THE_ENVIRONMENT.search(line) is not None
+    named = [name for name in _VARIABLE.findall(line) if name not in _NOT_VARIABLES and not _CODE.search(name)]
+    return [name for name in named if about or "_" in name]
 
 
 def _absent(graph: Graph, workload: Json, container: str, spec: Json, line: str) -> str | None:
@@ -233,7 +255,7 @@ def _absent(graph: Graph, workload: Json, container: str, spec: Json, line: str)
     has = _environment(graph, spec, namespace_of(workload))
     before = _previous_environment(graph, workload, container)
     taken = [name for name in before if name not in has]
-    named: list[str] = [name for name in _VARIABLE.findall(line) if name not in _NOT_VARIABLES and name not in has]
+    named = [name for name in _names(line) if name not in has]
     both = [name for name in named if name in taken]
     if both or named:
         return (both or named)[0]

@@ -22,7 +22,12 @@ _KILLED = (137, 143)
 _ERROR = re.compile(r"(?i)\b(fatal|panic|error|exception|traceback|cannot|can't|failed|unable|refused|denied)\b")
 _IN_USE = re.compile(r"(?i)address already in use|EADDRINUSE|port (\d+) is (?:already )?in use")
 _READ_ONLY = re.compile(r"(?i)read-only file system|EROFS")
-_DENIED = re.compile(r"(?i)permission denied|EACCES|operation not permitted")
+# The file system's no, to a path or a port; another server's (a database, an API, a login) is not about the container.
+_DENIED = re.compile(
+    r"(?i)^(?!.*(?:permission denied (?:for|on)\b|publickey|rpc error))"
+    r"(?=.*(?:(?:^|[\s'\"(=:])/[\w.]|\b(?:bind|mkdir|chown|chmod|open|create|write)\b))"
+    r".*(?:permission denied|EACCES|operation not permitted)"
+)
 _NO_SPACE = re.compile(r"(?i)no space left on device|ENOSPC|disk quota exceeded")
 _PATH = re.compile(r"(?<![\w./-])(?:/[\w.-]*\w)+")
 _PORT = re.compile(r":(\d{2,5})\b")
@@ -119,8 +124,10 @@ def port_in_use(graph: Graph) -> Iterator[Finding]:
     """Yield one finding for each container that wants a port which another container of its pod has."""
     for workload, name, seen in groups(graph, _with_line(_IN_USE)):
         pod = seen[0].pod
-        found = _PORT.search(seen[0].text)
-        port = found.group(1) if found else ""
+        named = _IN_USE.search(seen[0].text)
+        # The address stands at the end, behind the time of the line.
+        ports = [named.group(1)] if named and named.group(1) else _PORT.findall(seen[0].text)
+        port = ports[-1] if ports else ""
         rivals = [c.name for c in containers(pod) if c.name != name and _has_port(c.spec, port)]
         rivals = rivals or [c.name for c in containers(pod) if c.name != name and not c.init]
         if not rivals:

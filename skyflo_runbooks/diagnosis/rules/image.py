@@ -135,10 +135,11 @@ def _evidence(graph: Graph, workload: Json, pulls: list[Pull], good: Evidence | 
 def good_image(graph: Graph, workload: Json, container: str, broken: str) -> Evidence | None:
     """Return an image that is known to exist, as evidence whose text begins with it; None where none is known.
 
-    First the newest earlier revision with another image, which ran here before; then what the nodes hold of the same
+    First the revision that ran before, or another earlier one, with another image; then what the nodes hold of the same
     repository, the highest tag that is not a digest.
     """
-    for replica_set in graph.revisions(workload)[1:] if workload.get("kind") == "Deployment" else []:
+    before = graph.previous(workload) if workload.get("kind") == "Deployment" else None
+    for replica_set in (before, *graph.revisions(workload)[1:]) if before is not None else ():
         found = template_container(replica_set, container)
         image = str(found[2].get("image", "")) if found else ""
         if image and image != broken:

@@ -7,10 +7,11 @@ rollout show no cause of their own; `collapse` lets it yield to any other findin
 import re
 from collections.abc import Iterator
 
-from skyflo_runbooks.diagnosis.capacity import chosen, untolerated
+from skyflo_runbooks.diagnosis.capacity import chosen, untolerated, written
 from skyflo_runbooks.diagnosis.graph import Graph, ref, revision
 from skyflo_runbooks.diagnosis.pods import (
     condition,
+    created,
     each,
     labels_of,
     leaving,
@@ -32,11 +33,18 @@ from skyflo_runbooks.diagnosis.rules.base import (
     evidence,
     services,
 )
+from skyflo_runbooks.diagnosis.snapshot import seconds_between
 from skyflo_runbooks.model.finding import Evidence, Finding
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
 
 _SCALED = re.compile(r"Scaled down replica set (?P<set>\S+?) (?:from (?P<from>\d+) )?to 0")
+
+
+# Seconds after which a rollout that ended well has nothing to do with what fails.
+_LONG = 3600.0
+# How alike (0 to 100) two values of a label are where one is the other with a slip.
+_ALIKE = 70.0
 
 
 def _pods(graph: Graph, workload: Json) -> tuple[ObjectRef, ...]:
@@ -169,7 +177,7 @@ def all_at_once(graph: Graph) -> Iterator[Finding]:
         if not every or wanted == 0 or graph.previous(workload) is None or newest is None:
             continue
         new = [pod for pod in graph.owned(newest) if not leaving(pod)]
-        if not new or any(ready(pod) for pod in graph.pods(workload)):
+        if not new or any(ready(pod) for pod in graph.pods(workload)) or _ended_well(graph, workload, newest):
             continue
         before = graph.previous(workload)
         yield Finding(
@@ -185,6 +193,13 @@ def all_at_once(graph: Graph) -> Iterator[Finding]:
             related=(*_pods(graph, workload), *services(graph, workload)),
             advice="Set maxUnavailable and maxSurge to 25 % again, and repair the template or go back a revision.",
         )
+
+
+def _ended_well(graph: Graph, workload: Json, newest: Json) -> bool:
+    """Return whether a rollout ended well long ago, so that it is not what its pods fail by now."""
+    age = seconds_between(created(newest), graph.snapshot.time)
+    done = condition(workload, "Progressing").get("reason") == "NewReplicaSetAvailable"
+    return done and age is not None and age > _LONG
 
 
 # ROL-05, ROL-06 -------------------------------------------------------------------------------------------------------
@@ -281,15 +296,29 @@ def not_everywhere(graph: Graph) -> Iterator[Finding]:
         spec = pod_spec(workload)
         fitting = [node for node in nodes if chosen(node, spec)]
         if not fitting:
-            yield _left_out(
-                graph, workload, nodes, "no node carries what it selects", texts(spec, "nodeSelector"), 0.93
-            )
+            facts = texts(spec, "nodeSelector")
+            slip = any(_slip(nodes, key, value) for key, value in facts.items())
+            # Without a slip it is for nodes of a kind that there is none of now: accelerators, another system.
+            facts |= {} if slip else {INTENT: "spec.template.spec.nodeSelector"}
+            why = "no node carries what it selects"
+            yield _left_out(graph, workload, nodes, why, facts, 0.93 if slip else INTENDED)
             continue
-        taints = {f"{t.get('key')}:{t.get('effect')}" for node in fitting for t in untolerated(node, spec)}
+        taints = {written(taint) for node in fitting for taint in untolerated(node, spec)}
         own = {taint for taint in taints if not taint.startswith(("node.kubernetes.io/", "node-role.kubernetes.io/"))}
         if own and desired < len(fitting):
             why = f"it does not tolerate {', '.join(sorted(own))}"
-            yield _left_out(graph, workload, fitting, why, {"taint": sorted(own)[0]}, 0.8)
+            # One that runs somewhere may leave dedicated nodes to others on purpose.
+            meant = {INTENT: "spec.template.spec.tolerations"} if desired else {}
+            facts = {"taint": sorted(own)[0], **meant}
+            yield _left_out(graph, workload, fitting, why, facts, INTENDED if desired else 0.8)
+
+
+def _slip(nodes: list[Json], key: str, wanted: str) -> bool:
+    """Return whether nodes carry a value of a label that reads like the one that is wanted."""
+    from rapidfuzz import fuzz
+
+    values = {labels_of(node)[key] for node in nodes if key in labels_of(node)}
+    return any(fuzz.ratio(value, wanted) >= _ALIKE for value in values)
 
 
 def _left_out(

@@ -52,7 +52,7 @@ def wrong_port(graph: Graph) -> Iterator[Finding]:
         behind = {key: number for one in declared for key, number in one.items()}
         for port in each(service, "spec", "ports"):
             target = str(port.get("targetPort", port.get("port")))
-            if target in behind or not all(declared):
+            if target in behind or not all(declared) or _may_be_open(pods, target):
                 continue
             meant = _meant(graph, service, port, pods)
             named = sorted(set(behind.values()))
@@ -76,6 +76,23 @@ def wrong_port(graph: Graph) -> Iterator[Finding]:
             )
 
 
+def _may_be_open(pods: list[Json], target: str) -> bool:
+    """Return whether a port may be listened at, though it is not declared: declaring a port is information only.
+
+    A container that declares none may listen anywhere, and where a probe of a ready pod asks, somebody does.
+    """
+    held = [container for pod in pods for container in each(pod, "spec", "containers")]
+    probed = {
+        str(at(container, probe, way, "port", default=""))
+        for pod in pods
+        if ready(pod)
+        for container in each(pod, "spec", "containers")
+        for probe in ("readinessProbe", "livenessProbe")
+        for way in ("httpGet", "tcpSocket", "grpc")
+    }
+    return target in probed or (target.isdigit() and not all(each(container, "ports") for container in held))
+
+
 def _served_otherwise(graph: Graph, service: Json, pod: Json) -> bool:
     """Return whether another Service sends to a declared port of the pod: this one may mean a port that is not."""
     declared = declared_ports(pod)
@@ -88,9 +105,13 @@ def _served_otherwise(graph: Graph, service: Json, pod: Json) -> bool:
 
 
 def declared_ports(pod: Json) -> dict[str, str]:
-    """Return the TCP ports that a pod's containers declare: number and name to number."""
+    """Return the ports that a pod's containers, and its sidecars among the init containers, declare.
+
+    Number and name to number.
+    """
     found: dict[str, str] = {}
-    for container in each(pod, "spec", "containers"):
+    beside = [init for init in each(pod, "spec", "initContainers") if init.get("restartPolicy") == "Always"]
+    for container in (*each(pod, "spec", "containers"), *beside):
         for port in each(container, "ports"):
             number = str(port.get("containerPort"))
             found[number] = number
@@ -152,6 +173,10 @@ _DEFAULT_CLASS = "ingressclass.kubernetes.io/is-default-class"
 _OLD_CLASS = "kubernetes.io/ingress.class"
 
 
+# The port of a backend that is an action of the AWS controller, told in an annotation, and no Service.
+_ACTION = "use-annotation"
+
+
 def wrong_backend(graph: Graph) -> Iterator[Finding]:
     """Yield one finding for each Ingress that sends to a Service or port which does not exist."""
     from rapidfuzz import fuzz
@@ -164,7 +189,7 @@ def wrong_backend(graph: Graph) -> Iterator[Finding]:
         for name, port in _backends(ingress):
             service = known.get(name)
             ports = {str(v) for p in each(service, "spec", "ports") for v in (p.get("port"), p.get("name")) if v}
-            if service is not None and (not port or port in ports):
+            if (service is not None and (not port or port in ports)) or port == _ACTION:
                 continue
             near = [other for other in known if fuzz.ratio(other, name) >= 70]
             candidates = near if service is None else sorted(p for p in ports if p.isdigit())

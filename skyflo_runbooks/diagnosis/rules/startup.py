@@ -50,6 +50,8 @@ _FORMAT = re.compile(r"(?i)exec format error")
 _KINDS = {"configmap": "ConfigMap", "secret": "Secret"}
 # An init container that runs longer than this waits for something.
 _WAITS = 30.0
+# One that waits for nothing that is seen to be missing may be at work.
+_WORKS = 90.0
 _NAMED = re.compile(
     r"(?:nslookup|getent hosts|nc(?: -\w+)*|ping(?: -\w+ \d+)?|wget \S*//|curl \S*//|//|tcp/)\s*"
     r"([a-z0-9][a-z0-9.-]*)"
@@ -356,7 +358,8 @@ def init_hangs(graph: Graph) -> Iterator[Finding]:
         if not container.init or age is None or age < _WAITS or container.spec.get("restartPolicy") == "Always":
             return None
         text = f"running for {int(age)} s, {container.restarts} restarts"
-        return Seen(pod, container, text, started, f"status of container {container.name}")
+        seen = Seen(pod, container, text, started, f"status of container {container.name}")
+        return seen if age >= _WORKS or _waited_for(graph, seen) else None
 
     for workload, name, seen in groups(graph, look):
         host = _waited_for(graph, seen[0])
@@ -377,21 +380,26 @@ def init_hangs(graph: Graph) -> Iterator[Finding]:
 
 
 def _waited_for(graph: Graph, seen: Seen) -> str:
-    """Return the host in the container's command or environment that is no Service of the namespace."""
+    """Return the host in the container's command or environment that is no Service, where Services of it were read."""
     spec = seen.container.spec
     words = [str(part) for part in [*(spec.get("command") or []), *(spec.get("args") or [])]]
     words += [str(item.get("value", "")) for item in each(spec, "env")]
-    known = {name_of(item) for item in graph.all("Service") if namespace_of(item) == namespace_of(seen.pod)}
-    named = re.compile(
-        r"(?:nslookup|getent hosts|nc(?: -\w+)*|ping(?: -\w+ \d+)?|wget \S*//|curl \S*//|//|tcp/)\s*"
-        r"([a-z0-9][a-z0-9.-]*)"
-    )
-    for text in words:
-        for found in named.findall(text):
-            first = str(found).split(".")[0]
-            if first not in known and first not in ("localhost",) and not first.isdigit():
-                return str(found)
-    return ""
+    hosts = (str(host) for text in words for host in _NAMED.findall(text))
+    return next((host for host in hosts if _missing(graph, host, namespace_of(seen.pod))), "")
+
+
+def _missing(graph: Graph, host: str, here: str) -> bool:
+    """Return whether a host is a name of the cluster that no Service has: not one of elsewhere, or of the internet."""
+    first, _, rest = host.partition(".")
+    space, _, domain = rest.partition(".")
+    read = graph.snapshot.namespaces
+    if first == "localhost" or first.isdigit() or (domain and domain.split(".")[0] != "svc"):
+        return False
+    known = not read or space in read
+    if space and not (known and graph.get(ObjectRef("Namespace", space)) is not None):
+        return False
+    where = space or here
+    return not graph.snapshot.unread(where, "Service") and graph.get(ObjectRef("Service", first, where)) is None
 
 
 RULES = (

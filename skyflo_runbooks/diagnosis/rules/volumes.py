@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from skyflo_runbooks.diagnosis.graph import Graph, ref
-from skyflo_runbooks.diagnosis.pods import each, leaving, name_of, namespace_of, quantity, ready, texts
+from skyflo_runbooks.diagnosis.pods import each, finished, leaving, name_of, namespace_of, quantity, ready, texts
 from skyflo_runbooks.diagnosis.rules.base import Rule, culprit, event_time, evidence, services
 from skyflo_runbooks.diagnosis.rules.storage import users
 from skyflo_runbooks.model.finding import Evidence, Finding
@@ -38,7 +38,8 @@ def attached_elsewhere(graph: Graph) -> Iterator[Finding]:
             continue
         for claim in _claims(graph, pod):
             key = (namespace_of(claim), name_of(claim))
-            holders = [other for other in users(graph, claim) if other is not pod and at(other, "spec", "nodeName")]
+            others = [other for other in users(graph, claim) if other is not pod and not finished(other)]
+            holders = [other for other in others if at(other, "spec", "nodeName")]
             holders = [other for other in holders if at(other, "spec", "nodeName") != at(pod, "spec", "nodeName")]
             modes = at(claim, "spec", "accessModes", default=[])
             if (isinstance(modes, list) and "ReadWriteMany" in modes) or not holders or key in seen:

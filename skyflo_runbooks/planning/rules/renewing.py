@@ -148,10 +148,11 @@ def onto_every_node(case: Case) -> Repair:
     from rapidfuzz import fuzz
 
     facts = case.finding.facts
-    key, _, effect = facts.get("taint", "").rpartition(":")
+    pair, _, effect = facts.get("taint", "").rpartition(":")
+    key, _, value = pair.partition("=")
     if key and effect in ("NoSchedule", "NoExecute"):
         why = f"Nodes that it selects carry {facts['taint']}, and it does not tolerate it."
-        arguments: Json = {**named(case), "key": key, "effect": effect}
+        arguments: Json = {**named(case), "key": key, "effect": effect} | ({"value": value} if value else {})
         return Repair(ways=(one(case, "k8s_tolerate", arguments, f"Tolerate {key}", why),), advice=advised(case))
     for label, wanted in facts.items():
         values = {labels_of(node)[label] for node in case.graph.all("Node") if label in labels_of(node)}

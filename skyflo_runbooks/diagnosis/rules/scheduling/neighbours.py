@@ -1,15 +1,20 @@
 """What other pods keep a pod from: SCH-06 (anti-affinity), SCH-07 (topology spread), SCH-08 (host ports), SCH-13."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 
 from skyflo_runbooks.diagnosis.capacity import refusals
 from skyflo_runbooks.diagnosis.graph import Graph, ref
-from skyflo_runbooks.diagnosis.pods import condition, each, labels_of, leaving, replicas
+from skyflo_runbooks.diagnosis.pods import condition, each, labels_of, leaving, replicas, texts
 from skyflo_runbooks.diagnosis.rules.base import Rule, changeable, culprit, deployed, event_time, evidence, services
 from skyflo_runbooks.diagnosis.rules.scheduling.waiting import REQUIRED, Waiting, waiting
 from skyflo_runbooks.model.finding import Evidence, Finding
 from skyflo_runbooks.model.json import Json, at
+from skyflo_runbooks.model.objects import ObjectRef
+
+# Source: k8s.io/kubernetes/pkg/scheduler/framework/preemption; the uid of the pod that takes the place.
+_PREEMPTED_BY = re.compile(r"Preempted by pod (\S+)")
 
 # SCH-06 ---------------------------------------------------------------------------------------------------------------
 
@@ -151,7 +156,7 @@ def preempted(graph: Graph) -> Iterator[Finding]:
         return
     suffering = [found.workload for found in waiting(graph, "cpu", "memory", "places")]
     ordinary = max((_priority(item) for item in suffering), default=0)
-    strong = [
+    strong = _preemptors(graph) or [
         pod
         for pod in graph.all("Pod")
         if _priority(pod) > ordinary and not leaving(pod) and at(pod, "spec", "nodeName")
@@ -174,6 +179,22 @@ def preempted(graph: Graph) -> Iterator[Finding]:
             advice=f"Give {owner} the priority that it had, or add nodes: a PriorityClass of so much lets it drive out "
             "whatever else runs.",
         )
+
+
+def _preemptors(graph: Graph) -> list[Json]:
+    """Return the pods that the scheduler's events name as those that preempted, where they are there still."""
+    by_uid = {str(at(pod, "metadata", "uid", default="")): pod for pod in graph.all("Pod")}
+    found: dict[int, Json] = {}
+    for event in graph.all("Event"):
+        if event.get("reason") != "Preempted":
+            continue
+        told = _PREEMPTED_BY.search(str(event.get("message", "")))
+        other = texts(event, "related")
+        named = ObjectRef("Pod", other.get("name", ""), other.get("namespace", ""))
+        pod = by_uid.get(told.group(1)) if told and told.group(1) in by_uid else graph.get(named)
+        if pod is not None:
+            found[id(pod)] = pod
+    return list(found.values())
 
 
 def _orphaned(graph: Graph) -> list[tuple[Json, str, str]]:

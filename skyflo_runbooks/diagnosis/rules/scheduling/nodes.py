@@ -7,7 +7,7 @@ from the pod's specification and the nodes.
 from collections import Counter
 from collections.abc import Iterator
 
-from skyflo_runbooks.diagnosis.capacity import expressed, refusals, rooms, untolerated
+from skyflo_runbooks.diagnosis.capacity import expressed, refusals, rooms, untolerated, written
 from skyflo_runbooks.diagnosis.graph import Graph, ref
 from skyflo_runbooks.diagnosis.pods import condition, each, labels_of, name_of, pod_request, texts
 from skyflo_runbooks.diagnosis.rules.base import Rule, changeable, culprit, deployed, event_time, evidence, services
@@ -95,11 +95,11 @@ def tainted(graph: Graph) -> Iterator[Finding]:
     for found in waiting(graph, "taint"):
         nodes = [node for node in graph.all("Node") if "taint" in refusals(node, found.spec)]
         ordinary = [node for node in nodes if not any(_of_the_system(t) for t in untolerated(node, found.spec))]
-        kept = Counter(_written(taint) for node in ordinary or nodes for taint in untolerated(node, found.spec))
+        kept = Counter(written(taint) for node in ordinary or nodes for taint in untolerated(node, found.spec))
         taint = kept.most_common(1)[0][0] if kept else ""
         if not taint:
             continue
-        bearers = [node for node in ordinary or nodes if taint in map(_written, untolerated(node, found.spec))]
+        bearers = [node for node in ordinary or nodes if taint in map(written, untolerated(node, found.spec))]
         facts = {"taint": taint, "nodes": ",".join(name_of(node) for node in bearers), "only": str(len(kept) == 1)}
         yield Finding(
             fault="SCH-04",
@@ -115,19 +115,27 @@ def tainted(graph: Graph) -> Iterator[Finding]:
 
 
 def _of_the_system(taint: Json) -> bool:
-    # Taints that the node lifecycle controller sets and takes away by itself, and the control plane's.
-    return str(taint.get("key", "")).startswith(("node.kubernetes.io/", "node-role.kubernetes.io/"))
+    # Taints that a controller sets and takes away by itself (a node's state, a network or driver that is not there
+    # yet, a node that is about to go), and the control plane's.
+    key = str(taint.get("key", ""))
+    return key.startswith(_BY_CONTROLLERS) or key.endswith(_NOT_YET)
 
 
-def _written(taint: Json) -> str:
-    """Return a taint as kubectl writes it: `dedicated=gpu:NoSchedule`."""
-    value = f"={taint['value']}" if taint.get("value") else ""
-    return f"{taint.get('key', '')}{value}:{taint.get('effect', '')}"
+_BY_CONTROLLERS = (
+    "node.kubernetes.io/",
+    "node-role.kubernetes.io/",
+    "node.cloudprovider.kubernetes.io/",
+    "node.cluster.x-k8s.io/",
+    "karpenter.sh/",
+    "ToBeDeletedByClusterAutoscaler",
+    "DeletionCandidateOfClusterAutoscaler",
+)
+_NOT_YET = ("/agent-not-ready", "/not-ready", "/uninitialized", "/startup", "/out-of-service")
 
 
 def _taint_evidence(graph: Graph, bearers: list[Json]) -> Iterator[Evidence]:
     for node in bearers[:5]:
-        said = ", ".join(_written(taint) for taint in each(node, "spec", "taints"))
+        said = ", ".join(written(taint) for taint in each(node, "spec", "taints"))
         since = next((str(t["timeAdded"]) for t in each(node, "spec", "taints") if t.get("timeAdded")), "")
         yield evidence(node, "spec.taints", since or graph.snapshot.time, said)
 
