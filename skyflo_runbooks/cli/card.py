@@ -6,8 +6,9 @@ A line is its text and a style for terminals. Everything is taken from the gatew
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from skyflo_runbooks.cli.text import clock, listed
+from skyflo_runbooks.cli.text import clock, columns, listed
 from skyflo_runbooks.model.entry import key
+from skyflo_runbooks.model.finding import since
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.part import LATER, Part, outputs, parts, previews, standing
 
@@ -45,6 +46,28 @@ def grounds(finding: Json) -> list[Line]:
         lines.append(Line(f"      it is this if: {one['confirms']}"))
         lines.append(Line(f"      it is not if:  {one['refutes']}"))
     return lines
+
+
+def timeline(line: Json) -> list[Line]:
+    """Say what changed around the begin of the symptom, as a table (the form of `new --json`)."""
+    if not line["changes"]:
+        return []
+    rows = [(_day(one["at"]), since(one["before_s"]), one["object"], _told(one)) for one in line["changes"]]
+    if line["began"]:
+        ahead = sum(1 for one in line["changes"] if one["before_s"] is not None and one["before_s"] >= 0)
+        rows.insert(ahead, (_day(line["began"]), "began", "", line["symptom"]))
+    lines = columns(rows, ("at (UTC)", "relative", "object", "what changed"))
+    told = [Line("What changed around it", "bold"), *(Line(f"  {row}") for row in lines)]
+    return [*told, *([Line(f"  {line['more']} older changes are left out", "dim")] if line["more"] else [])]
+
+
+def _day(when: str) -> str:
+    """Return an RFC 3339 time of UTC without its year and what is below a second: `05-04 10:02:11`."""
+    return when[5:19].replace("T", " ") if when.endswith("Z") else when
+
+
+def _told(change: Json) -> str:
+    return f"{change['what']}, by {change['by']}" if change["by"] else str(change["what"])
 
 
 def plan(steps: Iterable[Json], title: str = "") -> list[Line]:

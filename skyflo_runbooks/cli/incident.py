@@ -23,6 +23,7 @@ def summary(answer: Json, path: str | None) -> Json:
         "findings": findings(answer),
         "plan": steps(answer.get("plan")),
         "unknown": list(at(answer, "diagnosis", "unknown", default=[])),
+        "timeline": timeline(answer),
         **({"untried": answer["untried"]} if "untried" in answer else {}),
         "elapsed_ms": answer.get("elapsed_ms"),
         "runbooks": [{**offer, "command": command(offer)} for offer in answer.get("runbooks") or []],
@@ -52,6 +53,26 @@ def findings(answer: Json) -> list[Json]:
         }
         for finding in found
     ]
+
+
+def timeline(answer: Json) -> Json:
+    """Return what changed around the begin of the symptom, oldest first; `before_s` are the seconds to its begin."""
+    line = at(answer, "diagnosis", "timeline", default={})
+    return {
+        "began": line.get("began", ""),
+        "symptom": line.get("symptom", ""),
+        "changes": [
+            {
+                "at": one["at"],
+                "before_s": one.get("before"),
+                "object": object_name(one["object"]),
+                "what": one["what"],
+                "by": one.get("by", ""),
+            }
+            for one in line.get("changes", [])
+        ],
+        "more": line.get("more", 0),
+    }
 
 
 def object_name(said: Any) -> str:

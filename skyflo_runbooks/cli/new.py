@@ -96,10 +96,12 @@ def _generator(model: str, no_model: bool, *, asked: bool) -> Json:
 def tell(screen: Screen, answer: Json) -> None:
     """Say what was found, what was not, and what is proposed."""
     found = incident.findings(answer)
-    screen.lines(card.findings(found))
     diagnosis = answer.get("diagnosis") or {}
+    # First: whether the words were taken otherwise than they stand, and whether what follows was asked for at all.
     for text in diagnosis.get("notes") or []:
         screen.line(f"Note: {text}")
+    screen.lines(card.findings(found))
+    screen.lines(card.timeline(incident.timeline(answer)))
     for text in diagnosis.get("unknown") or []:
         screen.line(f"Not known: {text}", "yellow")
     if not found:

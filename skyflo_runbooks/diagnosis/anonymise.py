@@ -7,8 +7,8 @@ Rules:
      last part), addresses that are not private, and e-mail addresses. Names that every cluster has, and words of the
      API itself, stay.
   3. Values of environment variables and of configuration that are no number, address or path become `(value 1)`, equal
-     ones equally; so do the holder and issuer of a certificate. Annotations that are not Kubernetes' own go, and what
-     a cloud calls a node.
+     ones equally; so do the holder and issuer of a certificate, and who writes fields unless it is a common tool.
+     Annotations that are not Kubernetes' own go, and what a cloud calls a node.
   4. Names of environment variables, and keys of settings and labels without a domain, stay: rules read them.
   5. What is free text otherwise (a log, a message, an argument) stays, with the names in it replaced. Secrets are not
      looked for here: the gateway masks them before.
@@ -63,6 +63,10 @@ _PLAIN = re.compile(
     re.IGNORECASE,
 )
 _LONGEST = 200
+# What writes to clusters everywhere; a manager of another name may be called after whoever made it.
+_TOOLS = re.compile(
+    r"(?:kubectl|kube|helm|argocd|flux|terraform|coredns)\b|(?:Helm|Terraform|cluster-autoscaler|skyflo)\b"
+)
 
 
 def anonymise(snapshot: Snapshot) -> Snapshot:
@@ -144,6 +148,9 @@ def _strip(item: Json, value: Callable[[str], str]) -> None:
             for key, said in metadata["annotations"].items()
             if _OWN.search(key.partition("/")[0]) and "last-applied" not in key
         }
+    for entry in each(item, "metadata", "managedFields"):
+        if not _TOOLS.match(str(entry.get("manager", ""))):
+            entry["manager"] = value(str(entry.get("manager", "")))
     if item.get("kind") == "Node" and isinstance(item.get("spec"), dict):
         item["spec"].pop("providerID", None)
     if isinstance(item.get("certificate"), dict):

@@ -26,7 +26,8 @@ from skyflo_runbooks.diagnosis.rules import RULES, Rule
 from skyflo_runbooks.diagnosis.rules.base import INTENT
 from skyflo_runbooks.diagnosis.snapshot import Gap, Snapshot, seconds_between
 from skyflo_runbooks.diagnosis.symptoms import NEEDS, Symptom, available, symptoms
-from skyflo_runbooks.diagnosis.words import Place, guesses, name_like, nearest, place, tokens
+from skyflo_runbooks.diagnosis.timeline import timeline, with_changes
+from skyflo_runbooks.diagnosis.words import Place, guesses, name_like, nearest, place, tokens, unusual
 from skyflo_runbooks.model.finding import Diagnosis, Finding
 from skyflo_runbooks.model.incident import Incident
 from skyflo_runbooks.model.json import Json
@@ -36,6 +37,8 @@ NAMED = ("Deployment", "StatefulSet", "DaemonSet", "Job", "Service")
 LISTED = 10
 # Seconds; twice the longest back-off of a kubelet, after which a container that crashes would have done so again.
 RECENT = 600.0
+# How alike (0 to 100) a plain word and a name must be, to ask whether it was meant: less than to take it for it.
+_LIKE = 72.0
 
 
 def diagnose(snapshot: Snapshot, incident: Incident, *, rules: Sequence[Rule] = RULES) -> Diagnosis:
@@ -48,7 +51,9 @@ def diagnose(snapshot: Snapshot, incident: Incident, *, rules: Sequence[Rule] = 
     meant = [cause for cause in felt if _as_meant(where, incident, cause)]
     here = [cause for cause in felt if cause not in meant]
     ordered = sorted(here, key=lambda cause: _effect(where, cause), reverse=True)
-    findings = numbered([_reported(graph, cause, where) for cause in ordered])
+    line = timeline(graph, ordered)
+    told = [_reported(graph, cause, where) for cause in ordered]
+    findings = numbered([with_changes(one, line, snapshot.time) if one is told[0] else one for one in told])
     open_questions, asides = _unexplained(where, unexplained)
     refused, not_read = _gaps(snapshot, rules, incident.text)
     return Diagnosis(
@@ -67,6 +72,7 @@ def diagnose(snapshot: Snapshot, incident: Incident, *, rules: Sequence[Rule] = 
             *(f"Somebody set this, and nothing suffers from it that can be seen: {cause.title}." for cause in meant),
             *not_read,
         ),
+        timeline=line,
     )
 
 
@@ -232,16 +238,18 @@ def _guessed(incident: Incident, findings: Sequence[Finding]) -> tuple[str, ...]
 
 def _strangers(graph: Graph, incident: Incident, where: Place) -> tuple[str, ...]:
     """Return, where the words name something that is not here, that it is not, and what comes nearest."""
-    words = () if where.objects else tuple(name_like(incident.text))
-    if not words:
+    if where.objects:
+        return ()
+    names = {name_of(item) for kind in NAMED for item in graph.all(kind)}
+    near = {word: nearest(word, names) for word in name_like(incident.text)}
+    near |= {word: alike for word in unusual(incident.text) if (alike := nearest(word, names, least=_LIKE))}
+    if not near:
         return ()
     known = {name_of(item) for items in graph.snapshot.objects.values() for item in items}
-    names = {name_of(item) for kind in NAMED for item in graph.all(kind)}
-    strangers = [word for word in words if word not in known]
-    near = {word: nearest(word, names) for word in strangers}
     return tuple(
-        f"Nothing here is called {word!r}" + (f"; nearest: {', '.join(near[word])}." if near[word] else ".")
-        for word in strangers
+        f"Nothing here is called {word!r}" + (f"; nearest: {', '.join(alike)}." if alike else ".")
+        for word, alike in near.items()
+        if word not in known
     )
 
 

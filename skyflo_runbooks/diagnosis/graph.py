@@ -314,7 +314,7 @@ class Graph:
         if owner:
             yield Edge(owner, "owns", this)
         if this.kind == "Pod":
-            yield from _pod_edges(this, manifest)
+            yield from pod_edges(this, manifest)
         elif this.kind == "Service":
             for pod in self.selected(this.namespace, selector(manifest)):
                 yield Edge(this, "selects", ref(pod))
@@ -393,7 +393,8 @@ def _named(about: dict[str, str]) -> ObjectRef:
     return ObjectRef(kind=kind, name=about.get("name", ""), namespace=namespace)
 
 
-def _pod_edges(this: ObjectRef, pod: Json) -> Iterator[Edge]:
+def pod_edges(this: ObjectRef, pod: Json) -> Iterator[Edge]:
+    """Yield what a pod names: its node, and the ConfigMaps and Secrets that it mounts or takes its environment from."""
     node = at(pod, "spec", "nodeName")
     if node:
         yield Edge(this, "runs-on", ObjectRef(kind="Node", name=str(node)))

@@ -105,8 +105,13 @@ class Reader(Protocol):
     async def serves(self, kind: str) -> bool:
         """Return whether the cluster serves a kind that not every cluster has."""
 
-    async def list(self, kind: str, namespace: str | None = None, *, limit: int | None = None) -> Listing:
-        """Return the objects of a kind: of one namespace, or of all where it is None."""
+    async def list(
+        self, kind: str, namespace: str | None = None, *, limit: int | None = None, changes: bool = False
+    ) -> Listing:
+        """Return the objects of a kind: of one namespace, or of all where it is None.
+
+        With `changes` they say who changed which of their fields when (`metadata.managedFields`, in little).
+        """
 
     async def logs(
         self, namespace: str, pod: str, *, container: str = "", previous: bool = False, tail: int | None = None

@@ -17,6 +17,8 @@ _ALWAYS = frozenset((
     "EndpointSlice", "ConfigMap", "Secret", "ServiceAccount", "ResourceQuota", "LimitRange", "HorizontalPodAutoscaler",
     "PodDisruptionBudget", "Ingress", "NetworkPolicy", "PersistentVolumeClaim", "Namespace", "Node",
 ))  # fmt: skip
+# Objects that controllers make by the thousand, and nobody edits: who changed them when is not asked for.
+_MADE = frozenset(("Pod", "Event", "ReplicaSet", "EndpointSlice", "Namespace"))
 EVENTS = 5000
 
 Answer = TypeVar("Answer")
@@ -54,7 +56,10 @@ async def listed(taker: Taker, kind: str, namespace: str, *, of: str = "") -> li
     limit = EVENTS if kind == "Event" else None
     asked = of or kind
     listing = await taker.ask(
-        kind, namespace, lambda: taker.reader.list(asked, namespace or None, limit=limit), quiet=kind not in _ALWAYS
+        kind,
+        namespace,
+        lambda: taker.reader.list(asked, namespace or None, limit=limit, changes=kind not in _MADE),
+        quiet=kind not in _ALWAYS,
     )
     if listing is None:
         return None

@@ -134,6 +134,8 @@ def place(
         named = tuple(item for item in named if item.namespace in found)
     elif named:
         found = tuple(sorted({item.namespace for item in named if item.namespace}))
+        if notes and not corrections and found:
+            notes = (*notes, f"{named[0].name} is in {', '.join(found)}.")
     phrases = (" ".join(phrase.split()) for phrase in _PHRASES.split(text))
     reported = tuple(phrase for phrase in phrases if _REPORTED.search(phrase))
     hints = () if found else hinted(text, namespaces)
@@ -189,6 +191,11 @@ def guesses(text: str, faults: Iterable[str]) -> tuple[str, ...]:
         for said, words, fits in _GUESSES
         if re.search(rf"(?i)(?<![\w-])(?:{words})(?![\w-])", text) and not any(one.startswith(fits) for one in known)
     )
+
+
+def unusual(text: str) -> tuple[str, ...]:
+    """Return the words that are no common ones of incidents, so that they may be names."""
+    return tuple(dict.fromkeys(word for word in _TOKEN.findall(text.lower()) if len(word) >= 5 and word not in _COMMON))
 
 
 def name_like(text: str) -> tuple[str, ...]:

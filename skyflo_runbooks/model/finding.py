@@ -55,10 +55,47 @@ class Finding(msgspec.Struct, frozen=True):
         return self.object.namespace or next((item.namespace for item in self.explains if item.namespace), "")
 
 
+class Change(msgspec.Struct, frozen=True):
+    """Something that changed: when (RFC 3339), which object, in words what, and by whom as far as that is known.
+
+    `before` are the seconds from it to the begin of the symptom; negative ones came after it, None is not known.
+    """
+
+    at: str
+    object: ObjectRef
+    what: str
+    by: str = ""
+    before: float | None = None
+
+
+def since(before: float | None) -> str:
+    """Return in a few characters how long before (−) or after (+) the begin it was: `−90 s`, `−25 min`, `+3 h`."""
+    if before is None:
+        return ""
+    sign, length = ("" if abs(before) < 1 else "−" if before > 0 else "+"), abs(before)
+    unit, size = next(
+        (unit, size) for unit, size in (("h", 3600), ("min", 60), ("s", 1)) if length >= 2 * size or size == 1
+    )
+    return f"{sign}{length / size:.0f} {unit}"
+
+
+class Timeline(msgspec.Struct, frozen=True):
+    """What changed around the begin of a symptom, oldest first; `more` older ones were left out.
+
+    `began` is the time (RFC 3339) of the first sign that is there, `symptom` that sign; both empty where none is known.
+    """
+
+    began: str = ""
+    symptom: str = ""
+    changes: tuple[Change, ...] = ()
+    more: int = 0
+
+
 class Diagnosis(msgspec.Struct, frozen=True):
-    """What a snapshot shows: findings by effect, and what could not be known."""
+    """What a snapshot shows: findings by effect, what could not be known, and what changed around the first of them."""
 
     findings: tuple[Finding, ...] = ()
     unknown: tuple[str, ...] = ()
     healthy: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    timeline: Timeline = Timeline()

@@ -17,7 +17,7 @@ import msgspec
 
 from skyflo_runbooks.diagnosis.graph import Graph
 from skyflo_runbooks.diagnosis.snapshot import Snapshot
-from skyflo_runbooks.model.finding import Diagnosis, Finding
+from skyflo_runbooks.model.finding import Diagnosis, Finding, since
 from skyflo_runbooks.model.incident import Incident
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.plan import (
@@ -84,6 +84,7 @@ async def plan(
     usable = [item for item in tried if item.usable]
     chosen = usable[0].way if usable else None
     steps: list[Step] = [
+        *_changes(diagnosis),
         *_notes(diagnosis),
         *evidence_reads(graph, finding),
         _reasons(diagnosis, repair, tried),
@@ -140,6 +141,21 @@ def _change(way: Way | None) -> tuple[Step, ...]:
 
 
 # Prose ----------------------------------------------------------------------------------------------------------------
+
+
+def _changes(diagnosis: Diagnosis) -> tuple[Step, ...]:
+    """Return the time line as a table, the begin of the symptom among what changed."""
+    line = diagnosis.timeline
+    if not line.changes:
+        return ()
+    rows = [(one.at, since(one.before), str(one.object), one.what, one.by) for one in line.changes]
+    if line.began:
+        ahead = sum(1 for one in line.changes if one.before is not None and one.before >= 0)
+        rows.insert(ahead, (line.began, "began", "", line.symptom, ""))
+    table = [f"| {' | '.join(markdown(cell) for cell in row)} |" for row in rows]
+    head = ["| at | relative | object | what changed | by |", "| --- | --- | --- | --- | --- |"]
+    more = [f"\n{line.more} older changes are left out."] if line.more else []
+    return (ProseStep("changes", "\n".join(["## What changed around it\n", *head, *table, *more])),)
 
 
 def _notes(diagnosis: Diagnosis) -> tuple[Step, ...]:

@@ -106,6 +106,27 @@ def test_findings_name_the_cause_first() -> None:
     assert "would decide" not in said
 
 
+def test_the_begin_stands_among_the_changes() -> None:
+    """What came before it above, what came after it below; what is not in the table is counted."""
+    changes = [
+        {"at": "2026-05-04T10:00:00Z", "before_s": 90.0, "object": "Deployment/a/b", "what": "revision 2", "by": ""},
+        {
+            "at": "2026-05-04T10:03:00Z",
+            "before_s": -90.0,
+            "object": "Node/n",
+            "what": "Ready became False",
+            "by": "kubelet",
+        },
+    ]
+    line: Json = {"began": "2026-05-04T10:01:30Z", "symptom": "Pod/a/c: BackOff", "changes": changes, "more": 4}
+    rows = [row.split() for row in text(card.timeline(line)).splitlines()]
+    assert [row[2] for row in rows[2:5]] == ["−90", "began", "+90"]
+    assert rows[2][:2] == ["05-04", "10:00:00"]
+    assert " ".join(rows[4]).endswith("Ready became False, by kubelet")
+    assert " ".join(rows[5]) == "4 older changes are left out"
+    assert card.timeline({"began": "", "symptom": "", "changes": [], "more": 0}) == []
+
+
 def test_what_would_decide_a_finding_stands_under_its_evidence() -> None:
     """Where to look, what each outcome would mean, and why it was not read."""
     decider = {

@@ -42,7 +42,7 @@ def answer(*findings: Json, unknown: tuple[str, ...] = ()) -> Json:
 def test_the_summary_has_the_members_of_the_contract() -> None:
     """Names as in section 8, and the curated runbooks beside them; internal facts stay out."""
     said = incident.summary(answer(FINDING), "/x.ipynb")
-    assert set(said) == {"path", "id", "findings", "plan", "unknown", "elapsed_ms", "runbooks"}
+    assert set(said) == {"path", "id", "findings", "plan", "unknown", "timeline", "elapsed_ms", "runbooks"}
     assert said["findings"] == [
         {
             "fault": "CON-07",
@@ -56,6 +56,18 @@ def test_the_summary_has_the_members_of_the_contract() -> None:
             ],
         }
     ]
+
+
+def test_the_time_line_names_objects_as_the_findings_do() -> None:
+    """Oldest first, with the seconds to the begin; without one the members are there and empty."""
+    change = {"at": "2026-01-01T00:00:00Z", "object": FINDING["object"], "what": "made", "by": "helm", "before": 31.0}
+    line = {"began": "2026-01-01T00:00:31Z", "symptom": "Pod/shop/x: BackOff", "changes": [change], "more": 2}
+    said = incident.timeline({"diagnosis": {"timeline": line}})
+    assert said["changes"] == [
+        {"at": "2026-01-01T00:00:00Z", "before_s": 31.0, "object": "Deployment/shop/pay", "what": "made", "by": "helm"}
+    ]
+    assert (said["began"], said["symptom"], said["more"]) == ("2026-01-01T00:00:31Z", "Pod/shop/x: BackOff", 2)
+    assert incident.timeline(answer()) == {"began": "", "symptom": "", "changes": [], "more": 0}
 
 
 def test_the_plan_is_bound_and_flat() -> None:

@@ -127,3 +127,17 @@ def test_different_names_stay_different(names: list[str]) -> None:
     new = [pod["metadata"]["name"] for pod in bare.objects["Pod"]]
     assert len(set(new)) == len(names)
     assert [pod["spec"]["volumes"][0]["claimName"] for pod in bare.objects["Pod"]] == new
+
+
+def test_a_common_tool_keeps_its_name_and_another_manager_does_not() -> None:
+    """Who wrote fields may be called after whoever made it; kubectl is everybody's."""
+    snapshot = world.oom_killed()
+    workload = snapshot.objects["Deployment"][0]
+    workload["metadata"]["managedFields"] = [
+        {"manager": name, "time": world.NOW, "fieldsV1": {"f:spec": {}}} for name in ("kubectl-edit", "galaxy deployer")
+    ]
+
+    kept = [one["manager"] for one in anonymise(snapshot).objects["Deployment"][0]["metadata"]["managedFields"]]
+
+    assert kept[0] == "kubectl-edit"
+    assert kept[1].startswith("(value")

@@ -66,7 +66,9 @@ class Memory:
         if kind in self.errors:
             raise self.errors[kind]
 
-    async def list(self, kind: str, namespace: str | None = None, *, limit: int | None = None) -> Items:
+    async def list(
+        self, kind: str, namespace: str | None = None, *, limit: int | None = None, changes: bool = False
+    ) -> Items:
         """Return the objects of a kind, cut at `limit`."""
         self.asked.append((kind, namespace))
         await self._wait(kind)

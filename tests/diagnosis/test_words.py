@@ -285,3 +285,22 @@ def test_a_long_row_of_digits_in_a_schedulers_message_is_no_count() -> None:
     assert found < 0.5
     assert not any(pattern.findall(f"{said} Too many pods") for _, pattern in _COUNTED)
     assert dict(_COUNTED)["places"].findall("0/3 nodes are available: 3 Too many pods.") == ["3"]
+
+
+def test_a_plain_word_that_reads_nearly_like_a_name_is_asked_about() -> None:
+    """Too far from it to be taken for it, near enough to ask; a word of English is no name."""
+    snapshot = world.healthy(Names(workload="storefront", service="storefront"))
+
+    asked = diagnose(snapshot, Incident("why is shopfront restarting", ("checkout",))).notes
+    plain = diagnose(snapshot, Incident("why is everything restarting here", ("checkout",))).notes
+
+    assert "Nothing here is called 'shopfront'; nearest: storefront." in asked
+    assert not any("Nothing here is called" in note for note in plain)
+
+
+def test_a_namespace_that_is_not_there_is_answered_with_where_it_is() -> None:
+    """The name is right, the namespace is nobody's: where it was found is said."""
+    where = place("payment-service fails in the billing namespace", namespaces=KNOWN, objects=OBJECTS)
+
+    assert where.notes == ("There is no namespace 'billing'.", "payment-service is in checkout.")
+    assert where.namespaces == ("checkout",)

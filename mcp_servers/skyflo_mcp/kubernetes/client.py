@@ -39,6 +39,7 @@ from skyflo_mcp.kubernetes.sending import Sent, agent, conditional, dry, route
 from skyflo_mcp.kubernetes.streams import Ran, Streams
 from skyflo_mcp.kubernetes.throttling import Throttle
 from skyflo_mcp.kubernetes.transport import TIMEOUT, Answer, Transport, expect
+from skyflo_mcp.kubernetes.writers import writers
 from skyflo_runbooks.model.errors import Unknown
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef, check_name, check_namespace
@@ -187,12 +188,13 @@ class Cluster:
         field_selector: str = "",
         limit: int | None = None,
         timeout: float | None = None,
+        changes: bool = False,
     ) -> Listing:
         """Return the objects of a kind: of one namespace, or of all where `namespace` is None or empty.
 
         Reads in pages. Where the server forgot the list in between (410) it starts again, at most three times. With
-        `limit`, at most so many; `more` then says that there are others. Items come without managedFields; `get` has
-        them.
+        `limit`, at most so many; `more` then says that there are others. Items come without managedFields, which
+        `get` has; with `changes` they have what `writers` keeps of them.
         """
         resource = await self.resource(kind)
         path = resource.collection(namespace)
@@ -200,7 +202,9 @@ class Cluster:
         doing = f"list {resource.plural}" + (f" in {namespace}" if namespace and resource.namespaced else "")
         for turn in range(1, RESTARTS + 1):
             try:
-                return await self._pages(path, query, resource, limit=limit, doing=doing, timeout=timeout)
+                return await self._pages(
+                    path, query, resource, limit=limit, doing=doing, timeout=timeout, changes=changes
+                )
             except Gone:
                 if turn == RESTARTS:
                     raise
@@ -239,6 +243,7 @@ class Cluster:
         limit: int | None,
         doing: str,
         timeout: float | None,
+        changes: bool,
     ) -> Listing:
         items: list[Json] = []
         token = ""
@@ -248,8 +253,10 @@ class Cluster:
             answer = expect(await self._transport.get(path, page_query, doing=doing, timeout=timeout), doing=doing)
             page = _object(answer, doing)
             for item in page.get("items") or []:
-                # managedFields are half of what a list weighs, and nobody reads them from lists.
-                item.get("metadata", {}).pop("managedFields", None)
+                # managedFields are half of what a list weighs, and only a time line reads them from lists.
+                managed = item.get("metadata", {}).pop("managedFields", None)
+                if changes and (kept := writers(managed)):
+                    item["metadata"]["managedFields"] = kept
                 # Items of a list carry neither of these; everything after this reads them.
                 items.append({"kind": resource.kind, "apiVersion": resource.api_version, **item})
             token = at(page, "metadata", "continue", default="")
