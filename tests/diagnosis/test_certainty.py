@@ -100,7 +100,7 @@ async def test_an_owner_that_could_not_be_read_is_still_the_object_to_change(
     assert [(item.fault, str(item.object)) for item in diagnosis.findings] == [
         (fault, f"Deployment/{NAMES.namespace}/{NAMES.workload}")
     ]
-    assert diagnosis.findings[0].confidence < SURE
+    assert diagnosis.findings[0].confidence < first(FAULTS[fault](NAMES)).confidence
     assert {one.missing for one in diagnosis.findings[0].decided_by if one.missing} >= {
         f"{kind} is forbidden" for kind in kinds if kind == "Deployment"
     }

@@ -22,7 +22,7 @@ from tests.benchmarks import machine
 from tests.control_plane import builds
 from tests.faults.staging import Case
 from tests.real_node import parts
-from tests.scoreboard import controls, gpt_build, report, run, vary
+from tests.scoreboard import controls, doubt, gpt_build, report, run, vary
 from tests.scoreboard.k8sgpt import K8sgpt
 from tests.scoreboard.result import Board, Trial
 from tests.scoreboard.run import Draw
@@ -47,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         broken = asyncio.run(_rounds(board, given, Path(folder), binaries))
     board.seconds = time.monotonic() - began
     board.not_measured += broken
+    board.readings = doubt.measured()
     print(report.as_json(board) if given.json else report.table(board))
     if given.page:
         PAGE.write_text(report.page(board))

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 import msgspec
 
+from skyflo_runbooks.diagnosis.certainty import UNREAD_SHARE
 from skyflo_runbooks.model.json import Json
 from tests.scoreboard import calibration
-from tests.scoreboard.result import Board, Control, Crowd, Other, Trial
+from tests.scoreboard.result import Board, Control, Crowd, Other, Reading, Trial
 
 _HEADER = (
     "| fault | first cause | object | false | plan | bites | durable | verdict | honest | grounded | noise | s |",
@@ -165,6 +166,7 @@ def page(board: Board) -> str:
         "\n".join(_controls(board.controls)) if board.controls else "Not measured.",
         "## How sure, and how often right",
         "\n\n".join(_calibrated(board)),
+        *([doubt(board.readings)] if board.readings else []),
         "## Beside k8sgpt",
         "\n\n".join(_beside(board)),
         "## Not measured",
@@ -229,6 +231,45 @@ def _calibrated(board: Board) -> Iterator[str]:
             f"no bucket holds {calibration.ENOUGH} findings with wrong ones among them. What they show is the last "
             "column: how often, at the least, a finding of that sureness is right on faults of this kind."
         )
+
+
+DOUBT = "## How sure where something is missing"
+
+
+def doubt(readings: Sequence[Reading]) -> str:
+    """Return the section about readings of known incidents in which something is missing."""
+    wrong = sorted(f"- {one.case}, {one.how}: {one.fault} at {one.confidence:.2f}" for one in readings if not one.right)
+    over = [f"{one.fault}{' with something unread' if one.unread else ''}" for one in calibration.over_sure(readings)]
+    rows = [
+        f"| {low:.2f} to {min(high, 1.0):.2f} | {one.findings} | {one.incidents} | {one.sure:.2f} | {one.right:.2f} "
+        f"| {one.at_least:.2f} |"
+        for low, high, one in calibration.shares(readings)
+    ]
+    head = "| confidence | findings | incidents | sure on average | right, by incident | at least (95 %) |"
+    text = _DOUBT.format(
+        findings=len(readings),
+        incidents=len({one.case for one in readings}),
+        wrong=len(wrong),
+        brier=calibration.brier(readings),
+        uninformed=calibration.uninformed(readings),
+        error=calibration.expected_error(calibration.buckets(readings)),
+        ratio=calibration.unread_share(readings),
+        factor=UNREAD_SHARE,
+    )
+    parts = [DOUBT, text, "\n".join([head, "| --- | --- | --- | --- | --- | --- |", *rows])]
+    parts += ["What was wrong:", "\n".join(wrong) or "Nothing."]
+    return "\n\n".join([*parts, f"Claims that these data do not allow: {', '.join(over) or 'none'}."])
+
+
+_DOUBT = """Each known incident is read again with something missing: a kind refused, no events, no logs, one
+namespace only, a cited condition gone (no cluster is needed: `python -m tests.scoreboard.doubt`, whose docstring says
+how; the method is that of `tests/scoreboard/calibration.py`). {findings} findings of {incidents} incidents, {wrong} of
+them wrong. Expected calibration error {error:.3f}, Brier score {brier:.4f}; whoever knew the overall share and said it
+of each finding would have {uninformed:.4f}: on incidents that were staged, findings are right more often than they say.
+While a kind was unread, findings were right at least {ratio:.2f} times as often as where everything was read (95 %,
+incidents, not readings, counted); such findings are made less sure by the factor {factor}. A bucket says too much where
+its share lies clearly below its edge; it is not raised where the share lies above: a staged fault cannot tell how often
+the same sight is none."""
 
 
 def diagram(found: Sequence[calibration.Bucket]) -> str:

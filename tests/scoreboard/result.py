@@ -18,6 +18,21 @@ class Said(msgspec.Struct, frozen=True):
     right: bool
 
 
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """One finding of one reading of a known incident (`doubt`): what was missing, how sure, and whether it was right.
+
+    `unread`: a read that gave no answer made it less sure. `decided`: it says what would decide it.
+    """
+
+    case: str
+    how: str
+    fault: str
+    confidence: float
+    right: bool
+    unread: bool = False
+    decided: bool = False
+
+
 class Trial(msgspec.Struct, kw_only=True):
     """One staged case.
 
@@ -117,4 +132,5 @@ class Board(msgspec.Struct, kw_only=True):
     controls: list[Control] = []
     crowd: Crowd | None = None
     not_measured: list[str] = []
+    readings: tuple[Reading, ...] = ()
     seconds: float = 0.0

@@ -252,7 +252,7 @@ async def controlled(made: ControlPlane, wanted: Sequence[controls.Staged], othe
     for control in wanted:
         made.apply(controls.manifests(control))
     for control in wanted:
-        await asyncio.to_thread(wait_until, f"{control.id} is well", partial(_well, made, control), 120)
+        await asyncio.to_thread(wait_until, f"{control.id} is well", partial(is_well, made, control), 120)
     judged = []
     async with Cluster.from_kubeconfig(str(made.kubeconfig("admin"))) as cluster:
         for control in wanted:
@@ -305,7 +305,7 @@ async def _asked(cluster: Cluster, control: controls.Staged) -> Control:
     return Control(id=control.id, title=control.title, expected=control.expected, said=findings, unknown=said.unknown)
 
 
-def _well(made: ControlPlane, control: controls.Staged) -> bool:
+def is_well(made: ControlPlane, control: controls.Staged) -> bool:
     namespaced = f"namespaces/{control.namespace}"
     apps = [
         item

@@ -7,3 +7,7 @@ scoreboard: control-plane ## stage every fault, diagnose, repair and judge; writ
 
 k8sgpt: ## build k8sgpt from the Go module proxy, once, to compare with (needs Go)
 	@$(PYTHON) -m tests.scoreboard.gpt_build
+
+.PHONY: incidents
+incidents: control-plane ## read every staged incident anew for the calibration (tests/scoreboard/seen.json.gz)
+	@$(PYTHON) -m tests.scoreboard.seen
