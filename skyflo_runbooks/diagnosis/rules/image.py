@@ -256,6 +256,8 @@ def registry_away(graph: Graph) -> Iterator[Finding]:
     for workload, name, seen in groups(graph, _failed_pull(_AWAY, None)):
         image = str(seen[0].container.spec.get("image", ""))
         good = good_image(graph, workload, name, image)
+        if good is not None and not _obtainable(graph, seen[0].container.spec, good.text.partition(" ")[0], image):
+            good = None
         yield finding(
             graph,
             workload,
@@ -268,35 +270,83 @@ def registry_away(graph: Graph) -> Iterator[Finding]:
         )
 
 
+def _obtainable(graph: Graph, spec: Json, image: str, broken: str) -> bool:
+    """Return whether an image can be had while the registry of another one is away.
+
+    From another registry it can; from the same one where a node holds it and the policy lets the kubelet use that.
+    """
+    if repository(image).partition("/")[0] != repository(broken).partition("/")[0]:
+        return True
+    return spec.get("imagePullPolicy") != "Always" and _held(graph, image) is not None
+
+
+def _held(graph: Graph, image: str) -> Evidence | None:
+    """Return that a node holds exactly this image, as evidence whose text begins with the image as it is written."""
+    for node in sorted(graph.all("Node"), key=name_of):
+        names = [str(name) for one in each(node, "status", "images") for name in one.get("names") or []]
+        if any(repository(name) == repository(image) and _tag(name) == _tag(image) for name in names):
+            return evidence(node, "status.images", graph.snapshot.time, f"{image} is held by this node")
+    return None
+
+
+def _tag(image: str) -> str:
+    """Return an image's tag; without one it is latest, and with a digest it is not looked at."""
+    last = image.partition("@")[0].rpartition("/")[2]
+    return last.partition(":")[2] or "latest"
+
+
 def wrong_platform(graph: Graph) -> Iterator[Finding]:
     """Yield one finding for each container whose image is of another processor architecture than its node."""
-
-    def look(graph: Graph, pod: Json, container: Container) -> Seen | None:
-        pull = _failed_pull(_PLATFORM, None)(graph, pod, container)
-        if pull:
-            return pull
-        text = graph.log(pod, container.name)
-        for end in container.terminations:
-            said = next((t for t in (str(end.get("message", "")), text[-400:]) if "exec format error" in t.lower()), "")
-            if said and end.get("exitCode"):
-                return Seen(
-                    pod, container, said, str(end.get("finishedAt", "")), f"status of container {container.name}"
-                )
-        return None
-
-    for workload, _, seen in groups(graph, look):
-        nodes = {str(at(node, "status", "nodeInfo", "architecture", default="")): node for node in graph.all("Node")}
-        arches = sorted(arch for arch in nodes if arch)
+    for workload, _, seen in groups(graph, _other_platform):
+        image = str(seen[0].container.spec.get("image", ""))
+        pulled = all(item.container.waiting[0] not in PULL_ERRORS for item in seen)
+        arches = sorted({arch for item in seen if (arch := _architecture(graph, item.pod))})
+        fits = _fits(graph, image, arches)
         yield finding(
             graph,
             workload,
             seen,
             "IMG-06",
-            f"The image {seen[0].container.spec.get('image')} of {ref(workload)} is not for its node's architecture"
+            f"The image {image} of {ref(workload)} is not for its node's architecture"
             + (f" ({', '.join(arches)})" if arches else ""),
-            facts={"image": str(seen[0].container.spec.get("image", "")), "architectures": ",".join(arches)},
-            advice="Use a tag that is built for this architecture, or choose nodes of the other one.",
+            # A script without its first line ends in the same words.
+            confidence=0.85 if pulled and fits is None else 0.95,
+            facts={"image": image, "architectures": ",".join(arches)}
+            | ({"fits": fits.text.partition(" ")[0]} if fits else {}),
+            more=(fits,) if fits else (),
+            advice="Use a tag that is built for this architecture, or choose nodes of the other one."
+            + (" If what it starts is a script, its first line has to name what runs it." if pulled else ""),
         )
+
+
+def _other_platform(graph: Graph, pod: Json, container: Container) -> Seen | None:
+    pull = _failed_pull(_PLATFORM, None)(graph, pod, container)
+    if pull:
+        return pull
+    lines = graph.log(pod, container.name).splitlines()[-5:]
+    for end in container.terminations:
+        told = (text for text in (str(end.get("message", "")), *lines) if "exec format error" in text.lower())
+        said = next(told, "")
+        if said and end.get("exitCode"):
+            part = f"status of container {container.name}"
+            return Seen(pod, container, said, str(end.get("finishedAt", "")), part)
+    return None
+
+
+def _architecture(graph: Graph, pod: Json) -> str:
+    node = graph.get(ObjectRef("Node", str(at(pod, "spec", "nodeName", default=""))))
+    return str(at(node, "status", "nodeInfo", "architecture", default="")) if node else ""
+
+
+def _fits(graph: Graph, image: str, arches: list[str]) -> Evidence | None:
+    """Return the other architecture that this image runs on here, as evidence whose text begins with it."""
+    for pod in graph.all("Pod"):
+        for container in containers(pod):
+            found = _architecture(graph, pod)
+            if container.ready and container.spec.get("image") == image and found and found not in arches:
+                text = f"{found} is the architecture of its node, and it runs the same image"
+                return evidence(pod, "spec.nodeName", graph.snapshot.time, text)
+    return None
 
 
 def _failed_pull(words: re.Pattern[str], other: re.Pattern[str] | None) -> Look:
@@ -329,7 +379,7 @@ def bad_name(graph: Graph) -> Iterator[Finding]:
     """Yield one finding for each container whose image reference cannot be read."""
     for workload, name, seen in groups(graph, waits("InvalidImageName")):
         image = str(seen[0].container.spec.get("image", ""))
-        good = good_image(graph, workload, name, image)
+        good = _held(graph, readable(image)) or good_image(graph, workload, name, image)
         yield finding(
             graph,
             workload,
@@ -340,6 +390,13 @@ def bad_name(graph: Graph) -> Iterator[Finding]:
             more=(good,) if good else (),
             advice="Write the reference as registry/repository:tag, in lower case.",
         )
+
+
+def readable(image: str) -> str:
+    """Return a reference without what no reference may have: blanks, a scheme, capitals in its repository."""
+    bare = re.sub(r"^https?://", "", image.strip())
+    name, colon, tag = bare.rpartition(":")
+    return f"{name.lower()}:{tag}" if colon and "/" not in tag else bare.lower()
 
 
 def never_pulled(graph: Graph) -> Iterator[Finding]:
@@ -366,4 +423,4 @@ RULES = (
     Rule(fault="IMG-06", needs=("Pod", "Log"), find=wrong_platform),
 )
 
-__all__ = ["RULES", "good_image", "image_not_found", "repository"]
+__all__ = ["RULES", "good_image", "image_not_found", "readable", "repository"]

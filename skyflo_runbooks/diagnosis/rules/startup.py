@@ -316,12 +316,16 @@ def hook_failed(graph: Graph) -> Iterator[Finding]:
     for workload, name, seen in groups(graph, look):
         if at(seen[0].container.spec, "lifecycle", "postStart") is None:
             continue
+        # The status says it for a moment only, so it is beside the event where it is there.
+        states = [waits("PostStartHookError")(graph, item.pod, item.container) for item in seen]
+        shown = next((state.evidence() for state in states if state), None)
         yield finding(
             graph,
             workload,
             seen,
             "CON-15",
             f"{name} of {ref(workload)} is ended after each start: its postStart hook fails",
+            more=(shown,) if shown and shown not in [item.evidence() for item in seen[:3]] else (),
             advice="Repair the hook, or go back to the revision before it.",
         )
 

@@ -60,7 +60,7 @@ def run_as(case: Case) -> Repair:
 def give_scratch(case: Case) -> Repair:
     """Mount an emptyDir where the container keeps what it may lose; or go back to a revision with a read-only root.
 
-    Only a directory that is meant for that (`scratch`): another one may hold what the image brings, and an emptyDir
+    Only a directory that is meant for that: another one may hold what the image brings, and an emptyDir
     would hide it.
     """
     facts, workload = case.finding.facts, case.workload

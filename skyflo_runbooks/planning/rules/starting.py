@@ -159,7 +159,6 @@ def _set_once_before(case: Case) -> bool:
 
 REPAIRS = {
     "IMG-04": pull_if_absent,
-    "IMG-06": back_only,
     "CON-01": name_what_exists,
     "CON-02": name_what_exists,
     "CON-03": own_command,
