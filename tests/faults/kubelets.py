@@ -15,13 +15,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import yaml
 
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.practice import scenario
-from skyflo_runbooks.practice.scenario import Image
 from tests.faults.staging import Case
 from tests.real_node.images import Stock
+from tests.real_node.programs import Program
 
 _FOLDER = Path(__file__).parent / "node"
 
@@ -49,7 +50,7 @@ def load(names: Iterable[str]) -> Family:
     wanted = [
         Case(**case) for name, one in zip(families(), told, strict=True) if name in set(names) for case in one["cases"]
     ]
-    held: dict[str, Image] = {}
+    held: dict[str, Program] = {}
     for image in (image for one in told for image in images(one.get("images", []))):
         if held.setdefault(image.image, image) != image:
             raise ValueError(f"expected one behaviour of the image {image.image}; two families say different ones")
@@ -62,7 +63,6 @@ def _together(told: list[Json], what: str) -> Json:
     return {key: value for one in told for key, value in one.get(what, {}).items()}
 
 
-def images(written: list[Json]) -> tuple[Image, ...]:
-    """Read images that are written as in a scenario file."""
-    told = {"scenario": "node", "title": "", "incident": "", "namespace": "", "history": [], "nodes": [{"name": "n"}]}
-    return scenario.parse(yaml.safe_dump({**told, "images": written}), "tests/faults/node").images
+def images(written: list[Json]) -> tuple[Program, ...]:
+    """Read images that are written as in a scenario file, with what only a real node can show (`Program`)."""
+    return msgspec.convert(written, tuple[Program, ...], dec_hook=scenario.read)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from skyflo_runbooks.model.errors import BadInput
 from skyflo_runbooks.practice.scenario import Image
 from tests.faults import kubelets
 
@@ -59,5 +59,5 @@ def test_images_are_read_as_a_scenario_file_has_them() -> None:
 
     assert isinstance(image, Image)
     assert (image.memory.peak, image.listens_after) == (2 * 2**20, 0.5)
-    with pytest.raises(BadInput, match="colour"):
+    with pytest.raises(msgspec.ValidationError, match="colour"):
         kubelets.images([{"image": "a:1", "memory": {"start": "1Mi", "peak": "2Mi"}, "colour": "red"}])

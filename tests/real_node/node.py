@@ -21,7 +21,7 @@ from tests.control_plane.builds import Binaries
 from tests.control_plane.harness import ControlPlane
 from tests.control_plane.processes import Children, free_ports, wait_until
 from tests.control_plane.stage import Staged
-from tests.real_node import images, machine
+from tests.real_node import images, machine, network
 
 _HERE = Path(__file__).parent
 _LONGEST_SOCKET = 107  # bytes of a path that Linux takes for a unix socket
@@ -68,6 +68,7 @@ def running(folder: Path, binaries: Binaries, stock: images.Stock, longest_backo
             "pause": f"docker.io/library/{images.PAUSE}", "longest_backoff": longest_backoff,
             "ca": plane.ca, "certificate": pair.certificate, "key": pair.key,
         })  # fmt: skip
+        stack.enter_context(network.answering(plane, held.address))
         children = Children(folder / "logs")
         stack.callback(children.stop)
         _start(children, folder, binaries, plane, held)

@@ -23,6 +23,11 @@ type behaviour struct {
 	Replies      []reply    `json:"replies"`
 	Logs         []line     `json:"logs"`
 	Exit         *exit      `json:"exit"`
+	// What only a real node can show (programs.py).
+	Calls    []call  `json:"calls"`
+	Password string  `json:"password"`
+	Fills    *fill   `json:"fills"`
+	Burns    float64 `json:"burns"`
 }
 
 // variable is one that the process needs: without it, or with a value that does not match, it exits.
@@ -59,6 +64,28 @@ type exit struct {
 	Code  int     `json:"code"`
 }
 
+// call is another server that the process asks, again and again.
+type call struct {
+	// URL may be written as $NAME: the value of a variable.
+	URL string `json:"url"`
+	// Password is the variable whose value is sent as the password.
+	Password string `json:"password"`
+	// Account: it is the cluster's API, asked with the token of the pod's own account.
+	Account bool    `json:"account"`
+	Every   seconds `json:"every"`
+	// Path answers 503 while the last call failed. Ends: the process is done with the first good answer. Fatal: it ends
+	// with code 1 at the first failure.
+	Path  string `json:"path"`
+	Ends  bool   `json:"ends"`
+	Fatal bool   `json:"fatal"`
+}
+
+// fill is what the process writes as it starts; where it cannot, it says why and ends with code 1.
+type fill struct {
+	Path string `json:"path"`
+	Size int64  `json:"size"`
+}
+
 type seconds float64
 
 func (s seconds) duration() time.Duration { return time.Duration(float64(s) * float64(time.Second)) }
@@ -74,6 +101,9 @@ func parse(text string) (behaviour, error) {
 	}
 	return read, nil
 }
+
+// decoded is whether a text was JSON of this shape.
+func decoded(text []byte, into any) bool { return json.Unmarshal(text, into) == nil }
 
 // unmet is the first variable whose need is not met: what is said then, and the exit code.
 func (b behaviour) unmet(lookup func(string) string) (said string, code int, found bool) {

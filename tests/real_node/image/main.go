@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -41,6 +42,16 @@ func main() {
 	if does.Exit != nil {
 		time.AfterFunc(does.Exit.After.duration(), func() { os.Exit(does.Exit.Code) })
 	}
+	if does.Fills != nil {
+		go does.Fills.write()
+	}
+	for _, each := range does.Calls {
+		s.lost.Store(each.Path, each.Path != "")
+		go s.keepAsking(each)
+	}
+	if does.Burns > 0 {
+		go burn(does.Burns)
+	}
 	go s.takeMemory()
 	if does.Port > 0 {
 		go s.listen()
@@ -53,7 +64,9 @@ type service struct {
 	does    behaviour
 	started time.Time
 	atPeak  atomic.Bool
-	held    [][]byte
+	// By path: whether the call that it depends on has no good answer.
+	lost sync.Map
+	held [][]byte
 }
 
 func (s *service) listen() {
@@ -64,6 +77,12 @@ func (s *service) listen() {
 // ServeHTTP answers as the behaviour says.
 func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	given := s.does.answer(r.URL.Path, s.atPeak.Load() || s.hasRoom())
+	if lost, known := s.lost.Load(r.URL.Path); known && lost == true {
+		given = reply{Status: http.StatusServiceUnavailable, Body: "what it depends on does not answer"}
+	}
+	if s.does.refuses(r, os.Getenv) {
+		given = reply{Status: http.StatusUnauthorized, Body: "password authentication failed"}
+	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(given.Status)
 	_, _ = io.WriteString(w, given.Body)
