@@ -6,7 +6,8 @@ Rules:
   2. What the operator reported (errors, time-outs) is a consequence where a Service leads to the cause's pods.
   3. Two findings of one object are one: a pod that was OOMKilled and also ended with another exit code has the more
      certain cause. The other stands as a consequence, in words.
-  4. A finding that only says that something fails (`_LAST_RESORT`) yields to any other of the same object.
+  4. A finding that only says that something fails (`_LAST_RESORT`, and a probe that a container itself answers with an
+     error) yields to any other of the same object, or of one that explains the object; of two of them one stays.
   5. A cause that lies deeper (`DEEPER`: the cluster's DNS, a webhook that rewrites pods, a kubelet's configuration)
      speaks for what it explains: other findings of those objects are consequences, in words.
   6. A symptom that no cause explains stays: it is unknown, not healthy.
@@ -16,6 +17,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from skyflo_runbooks.diagnosis.rules.base import ANSWERED
 from skyflo_runbooks.diagnosis.symptoms import Symptom
 from skyflo_runbooks.model.finding import Finding
 from skyflo_runbooks.model.objects import ObjectRef
@@ -50,13 +52,18 @@ def _explains(cause: Finding, reach: set[ObjectRef], symptom: Symptom) -> bool:
 
 
 def _without_last_resorts(findings: Sequence[Finding]) -> list[Finding]:
-    told = {item for one in findings if one.fault not in _LAST_RESORT for item in (one.object, *one.explains)}
-    first = {one.object: one for one in sorted(findings, key=lambda item: item.confidence) if one.fault in _LAST_RESORT}
+    told = {item for one in findings if not _last_resort(one) for item in (one.object, *one.explains)}
+    ranked = sorted(findings, key=lambda item: (item.confidence, item.fault not in _LAST_RESORT))
+    first = {one.object: one for one in ranked if _last_resort(one)}
     return [
         one
         for one in findings
-        if one.fault not in _LAST_RESORT or (not told & {one.object, *one.explains} and first[one.object] is one)
+        if not _last_resort(one) or (not told & {one.object, *one.explains} and first[one.object] is one)
     ]
+
+
+def _last_resort(one: Finding) -> bool:
+    return one.fault in _LAST_RESORT or ANSWERED in one.facts
 
 
 def _spoken_for(findings: Sequence[Finding]) -> list[Finding]:

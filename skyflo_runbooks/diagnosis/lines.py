@@ -13,6 +13,15 @@ _REFUSED = re.compile(
     r"|access_refused|invalid (?:password|credentials|token|api key)|password (?:authentication failed|is incorrect)"
     r"|WRONGPASS|NOAUTH|token (?:is )?expired|login failed"
 )
+# What a kubelet writes in the place of a log that it has no more: pkg/kubelet/kuberuntime/logs/logs.go.
+_NO_LOG = re.compile(
+    r"(?:unable to retrieve container logs for \w+://\S*|failed to try resolving symlinks in path [^\n]*)\s*"
+)
+
+
+def no_log(text: str) -> bool:
+    """Return whether a text is no log at all, but a kubelet's word that it has none."""
+    return _NO_LOG.fullmatch(text) is not None
 
 
 def finds_no_host(text: str) -> bool:

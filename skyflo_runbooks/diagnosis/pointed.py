@@ -5,6 +5,7 @@ secrets     names and times of change of Secrets and ConfigMaps, where a running
             where Helm made something here, because its releases are Secrets; types and public
             certificates of those that an Ingress or a Gateway serves, and of others that could serve in their place
 stale       the running containers that started before what they read as they start was changed: their logs tell
+undone      the containers that ended badly in the last pod of a Job that failed for good: their logs tell why
 throttled   how often containers wait for CPU, where one uses nearly all of its limit
 resolver    the cluster's DNS, where a failing container says that it finds no host
 """
@@ -16,7 +17,9 @@ from skyflo_runbooks.diagnosis.lines import finds_no_host
 from skyflo_runbooks.diagnosis.pods import (
     Container,
     amount,
+    condition,
     containers,
+    created,
     each,
     finished,
     labels_of,
@@ -32,8 +35,10 @@ SYSTEM = "kube-system"
 _DNS = ("Service", "EndpointSlice", "Deployment", "DaemonSet", "ReplicaSet", "Pod", "ConfigMap", "Event")
 _BY_HELM = "app.kubernetes.io/managed-by"
 _TLS = "type=kubernetes.io/tls"
-# Certificates that are read for one diagnosis, nodes whose kubelets are asked, and above which share of a CPU limit.
+# Certificates and failed Jobs that are read for one diagnosis, nodes whose kubelets are asked, and above which share of
+# a CPU limit.
 CERTIFICATES = 40
+FAILED_JOBS = 5
 ASKED_NODES = 3
 NEARLY = 0.8
 # Above so many namespaces one list of the whole cluster is less than one of each.
@@ -130,6 +135,25 @@ def stale(objects: dict[str, list[Json]]) -> list[tuple[Json, Container]]:
                 owner = str(at(pod, "metadata", "ownerReferences", 0, "name", default=name_of(pod)))
                 found.setdefault((namespace_of(pod), owner, container.name), (pod, container))
     return list(found.values())
+
+
+def undone(objects: dict[str, list[Json]]) -> list[tuple[Json, Container]]:
+    """Return the containers that ended badly in the newest pod of each Job that failed, the newest Jobs first."""
+    failed = {
+        (namespace_of(job), name_of(job))
+        for job in objects.get("Job", [])
+        if condition(job, "Failed").get("status") == "True"
+    }
+    last: dict[tuple[str, str], Json] = {}
+    for pod in sorted(objects.get("Pod", []) if failed else (), key=created):
+        owner = at(pod, "metadata", "ownerReferences", 0, default={})
+        job = (namespace_of(pod), str(owner.get("name", "")))
+        if owner.get("kind") == "Job" and job in failed:
+            last[job] = pod
+    newest = sorted(last.values(), key=created, reverse=True)[:FAILED_JOBS]
+    return [
+        (pod, one) for pod in newest for one in containers(pod) if any(end.get("exitCode") for end in one.terminations)
+    ]
 
 
 # Secrets --------------------------------------------------------------------------------------------------------------
@@ -246,13 +270,16 @@ async def _certificates(taker: Taker, served: set[tuple[str, str]], typed: set[t
 async def throttled(taker: Taker, pods: list[Json], usage: Sequence[Usage]) -> tuple[Throttle, ...]:
     """Return how often containers wait for CPU, of the pods of which one uses nearly all of its CPU limit."""
     used = {(one.namespace, one.pod, one.container): one.cpu for one in usage}
-    near = []
+    near, unknown = [], 0
     for pod in pods:
         for container in containers(pod):
-            limit = amount(container.spec, "limits", "cpu")
-            cpu = used.get((namespace_of(pod), name_of(pod), container.name))
+            limit, key = amount(container.spec, "limits", "cpu"), (namespace_of(pod), name_of(pod), container.name)
+            cpu = used.get(key)
+            unknown += bool(limit and cpu is None and key in used)
             if limit and cpu is not None and cpu >= NEARLY * float(limit) and pod not in near:
                 near.append(pod)
+    if unknown:
+        taker.gaps.append(Gap("Throttling", "", f"how much CPU {unknown} containers with a limit use is not known yet"))
     nodes = sorted({str(at(pod, "spec", "nodeName", default="")) for pod in near})[:ASKED_NODES]
     asked = [pod for pod in near if at(pod, "spec", "nodeName") in nodes]
     if not asked:

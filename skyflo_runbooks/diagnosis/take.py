@@ -2,8 +2,9 @@
 
 Rules:
   1. One list per kind and namespace, all at once; no call per object where a list serves.
-  2. Then, side by side: usage, the logs of failing containers (at most `LOGS`, `TAIL` lines each), and, where a pod
-     was killed for memory or found no node, what the pods of the other namespaces reserve.
+  2. Then, side by side: usage, the logs of failing containers (at most `LOGS`, `TAIL` lines each; one that runs and
+     is not ready after `LATE` fails too), and, where a pod was killed for memory or found no node, what the pods of the
+     other namespaces reserve. What a kubelet writes in the place of a log that it lost is no log.
   3. What only some incidents need is read where something points to it (`pointed`): the cluster's DNS, webhooks'
      homes, times of change, certificates, throttling.
   4. Every read ends by the deadline. What was refused, failed or late is a `Gap`; it is never an empty list.
@@ -18,6 +19,7 @@ from collections.abc import Iterable, Sequence
 
 from skyflo_runbooks.diagnosis import pointed
 from skyflo_runbooks.diagnosis.graph import reserved
+from skyflo_runbooks.diagnosis.lines import no_log
 from skyflo_runbooks.diagnosis.pods import (
     Container,
     condition,
@@ -28,7 +30,7 @@ from skyflo_runbooks.diagnosis.pods import (
     namespace_of,
 )
 from skyflo_runbooks.diagnosis.reader import Reader
-from skyflo_runbooks.diagnosis.snapshot import Gap, Load, Log, Snapshot, Usage
+from skyflo_runbooks.diagnosis.snapshot import Gap, Load, Log, Snapshot, Usage, seconds_between
 from skyflo_runbooks.diagnosis.taker import Taker, listed
 from skyflo_runbooks.model.errors import NotAllowed, Unreachable
 from skyflo_runbooks.model.json import Json, at
@@ -89,6 +91,8 @@ _BEHIND = ("Service", "EndpointSlice", "Deployment", "ReplicaSet", "StatefulSet"
 DEADLINE = 20.0
 LOGS = 20
 LOGS_PER_WORKLOAD = 2
+# Seconds after which a container that runs and is not ready has something to say.
+LATE = 20.0
 TAIL = 60
 
 
@@ -101,20 +105,21 @@ async def take(reader: Reader, namespaces: Sequence[str] = (), *, deadline: floa
     taker = Taker(reader, deadline, [])
     async with asyncio.timeout(deadline):
         started = await reader.now()
+    time = started.strftime("%Y-%m-%dT%H:%M:%SZ")
     objects = await _lists(taker, tuple(namespaces))
     await asyncio.gather(_behind_webhooks(taker, objects, namespaces), pointed.secrets(taker, objects))
     pods = objects.get("Pod", [])
     logs, usage, elsewhere = await asyncio.gather(
-        _logs(taker, pods, pointed.stale(objects)),
+        _logs(taker, failing(pods, time), [*pointed.stale(objects), *pointed.undone(objects)]),
         _usage(taker, pods),
         _elsewhere(taker, pods, frozenset(namespaces)),
     )
     throttled, resolver = await asyncio.gather(
         pointed.throttled(taker, pods, usage), pointed.resolver(taker, objects, logs, namespaces)
     )
-    logs += await _logs(taker, resolver)
+    logs += await _logs(taker, failing(resolver, time))
     return Snapshot(
-        time=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        time=time,
         namespaces=tuple(namespaces),
         objects=objects,
         logs=logs,
@@ -170,10 +175,14 @@ async def _behind_webhooks(taker: Taker, objects: dict[str, list[Json]], read: S
 # Logs -----------------------------------------------------------------------------------------------------------------
 
 
-def failing(pods: Iterable[Json]) -> list[tuple[Json, Container]]:
+def failing(pods: Iterable[Json], time: str) -> list[tuple[Json, Container]]:
     """Return the containers whose log can tell why they fail, a few of each workload, the most restarted first."""
     found = [
-        (pod, container) for pod in pods if not finished(pod) for container in containers(pod) if _fails(container)
+        (pod, container)
+        for pod in pods
+        if not finished(pod)
+        for container in containers(pod)
+        if _fails(container) or _late(container, time)
     ]
     found.sort(key=lambda item: item[1].restarts, reverse=True)
     taken: dict[tuple[str, str, str], int] = defaultdict(int)
@@ -193,10 +202,20 @@ def _fails(container: Container) -> bool:
     )
 
 
-async def _logs(taker: Taker, pods: list[Json], more: Sequence[tuple[Json, Container]] = ()) -> tuple[Log, ...]:
-    chosen = failing(pods)
+def _late(container: Container, time: str) -> bool:
+    """Return whether a container runs so long that it should be ready, or, before the others, done."""
+    age = seconds_between(str(at(container.status, "state", "running", "startedAt", default="")), time)
+    return not container.ready and age is not None and age >= LATE
+
+
+async def _logs(
+    taker: Taker, chosen: list[tuple[Json, Container]], more: Sequence[tuple[Json, Container]] = ()
+) -> tuple[Log, ...]:
     known = {(namespace_of(pod), name_of(pod), container.name) for pod, container in chosen}
-    chosen += [item for item in more if (namespace_of(item[0]), name_of(item[0]), item[1].name) not in known]
+    chosen = [
+        *chosen,
+        *(item for item in more if (namespace_of(item[0]), name_of(item[0]), item[1].name) not in known),
+    ]
     wanted = [
         (pod, container, previous)
         for pod, container in chosen
@@ -215,7 +234,9 @@ async def _log(taker: Taker, pod: Json, container: Container, previous: bool) ->
         # The kubelet may have removed the earlier container already; then the present one's log is what there is.
         quiet=True,
     )
-    return Log(namespace, name, container.name, previous, answer.text) if answer is not None else None
+    if answer is None or no_log(answer.text):
+        return None
+    return Log(namespace, name, container.name, previous, answer.text)
 
 
 # Usage and headroom ---------------------------------------------------------------------------------------------------

@@ -152,7 +152,8 @@ class Scenario(Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
         return {image.image: image for image in self.images}
 
 
-def _read(kind: type[Any], value: Any) -> Any:
+def read(kind: type[Any], value: Any) -> Any:
+    """Read a duration or a size as a file writes it: what `msgspec.convert` asks of its hook."""
     try:
         if kind is Seconds:
             return Seconds(value if isinstance(value, int | float) else parse_duration(value))
@@ -172,7 +173,7 @@ def parse(text: str, source: str) -> Scenario:
     except yaml.YAMLError as wrong:
         raise BadInput(f"{source} is not YAML: {wrong}") from wrong
     try:
-        scenario = msgspec.convert(raw, Scenario, dec_hook=_read)
+        scenario = msgspec.convert(raw, Scenario, dec_hook=read)
     except msgspec.ValidationError as wrong:
         raise BadInput(f"{source} is not a scenario: {wrong}", next_step="See runbooks/scenarios/README.md.") from wrong
     _check(scenario, source)

@@ -349,6 +349,44 @@ def secret_read_before(names: Names) -> Snapshot:
     return msgspec.structs.replace(found, logs=(log,))
 
 
+def failed_job(names: Names) -> Snapshot:
+    """A Job that failed twice and gave up; the log of its last pod says why."""
+    job: Json = {
+        "kind": "Job",
+        "metadata": world.meta("export", names.namespace),
+        "spec": {},
+        "status": {"conditions": [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}]},
+    }
+    made: list[Json] = [job]
+    for name, at in (("export-a", "2026-05-04T10:05:00Z"), ("export-b", "2026-05-04T10:06:00Z")):
+        ended = {"exitCode": 1, "reason": "Error", "finishedAt": at}
+        made.append({
+            "kind": "Pod",
+            "metadata": world.meta(name, names.namespace, created=at, ownerReferences=world.owned("Job", "export")),
+            "spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "export:v1"}]},
+            "status": {
+                "phase": "Failed",
+                "conditions": [{"type": "Ready", "status": "False"}],
+                "containerStatuses": [{"name": "main", "restartCount": 0, "state": {"terminated": ended}}],
+            },
+        })  # fmt: skip
+    log = Log(names.namespace, "export-b", "main", False, "connecting\nFATAL: DB_URL is not set")
+    return world.snapshot(made, logs=(log,))
+
+
+def evicted(names: Names, said: str, *, size: str = "4Mi") -> Snapshot:
+    """A pod was evicted because of its own disk, ten minutes ago, and another is in its place."""
+    volumes = [{"name": "spool", "emptyDir": {"sizeLimit": size}}]
+    made = serving(names, 1, volumeMounts=[{"name": "spool", "mountPath": "/var/spool/app"}])
+    gone = copy.deepcopy(made[2])
+    for item in (made[0]["spec"]["template"], made[1]["spec"]["template"], made[2], gone):
+        item["spec"]["volumes"] = copy.deepcopy(volumes)
+    gone["metadata"]["name"] += "-gone"
+    condition = {"type": "DisruptionTarget", "status": "True", "lastTransitionTime": "2026-05-04T10:12:00Z"}
+    gone["status"] = {"phase": "Failed", "reason": "Evicted", "message": said, "conditions": [condition]}
+    return world.snapshot([*made, gone, world.service(names)])
+
+
 def waits_for_cpu(names: Names, *, throttled: int = 900, cpu: float = 0.19) -> Snapshot:
     """The container uses its whole CPU limit and waits in nine of ten periods."""
     resources = {"requests": {"cpu": "100m"}, "limits": {"cpu": "200m"}}

@@ -79,3 +79,18 @@ def test_nothing_collapses_to_nothing() -> None:
     alone = symptom(SHOP)
 
     assert collapse([], [alone]) == ([], [alone])
+
+
+def test_what_a_container_answers_its_probe_yields_to_any_cause() -> None:
+    """It is not ready for the reason that another finding has, of the same object or of one that explains it."""
+    answered = cause(fault="CON-10", confidence=0.7, container="main", answered="503")
+    same = cause(fault="CON-16", container="main")
+    above = Finding("ADM-11", "no right", ObjectRef("Role", "shop", "web"), 0.9, explains=(SHOP,))
+    stuck = cause(fault="ROL-01", confidence=0.7)
+
+    for other in (same, above):
+        found, _ = collapse([answered, other], [])
+        assert [item.fault for item in found] == [other.fault]
+    for order in ([answered, stuck], [stuck, answered]):
+        assert [item.fault for item in collapse(order, [])[0]] == ["CON-10"]
+    assert [item.fault for item in collapse([answered, cause(CART)], [])[0]] == ["CON-07", "CON-10"]

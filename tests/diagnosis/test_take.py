@@ -181,7 +181,7 @@ async def test_times_of_change_come_from_names_alone() -> None:
 
     assert [item.fault for item in diagnose(found, Incident("?")).findings] == ["CON-18"]
     assert ("names of ConfigMap", "checkout") in reader.asked
-    assert len([asked for asked in reader.asked if asked[0] == "Log"]) == 1
+    assert len([asked for asked in reader.asked if asked[0] == "Log"]) == LOGS_PER_WORKLOAD
 
 
 async def test_certificates_are_read_of_what_is_served_and_what_could_serve() -> None:
@@ -269,13 +269,49 @@ async def test_logs_of_failing_containers_are_read_and_of_others_not() -> None:
     assert {log.previous for log in found.logs} == {True}
     assert len(found.logs) == 2
     assert not found.gaps_in("Log")
-    assert failing(world.healthy().objects["Pod"]) == []
+    assert failing(world.healthy().objects["Pod"], world.NOW) == []
     crowd = [
         world.pod(Names(), world.container(Names(), "x"), world.ended(1, "Error", restarts=index), index=index)
         for index in range(50)
     ]
-    assert len(failing(crowd)) <= 50 * LOGS_PER_WORKLOAD
-    assert failing(crowd)[0][1].restarts == 49
+    assert len(failing(crowd, world.NOW)) <= 50 * LOGS_PER_WORKLOAD
+    assert failing(crowd, world.NOW)[0][1].restarts == 49
+
+
+async def test_what_a_kubelet_writes_for_a_log_that_it_lost_is_no_log() -> None:
+    """Its words would be the container's own otherwise: an error that nobody made."""
+    scene = world.missing_variable()
+    for said in (
+        "unable to retrieve container logs for containerd://46f2b07d3fd6cf29",
+        'failed to try resolving symlinks in path "/var/log/pods/a_b_c/main/0.log": lstat /var/log: no such file',
+    ):
+        lost = msgspec.structs.replace(scene, logs=tuple(msgspec.structs.replace(log, text=said) for log in scene.logs))
+        found = await take(Memory(lost), ["checkout"])
+        assert found.logs == ()
+        assert not found.gaps_in("Log")
+
+
+async def test_a_container_that_runs_and_is_not_ready_has_something_to_say() -> None:
+    """Not while it starts; and a ready one is left alone."""
+    names = Names()
+    spec = world.container(names, "payment-svc:v2.4.1")
+    for started, late in (("2026-05-04T10:21:50Z", False), ("2026-05-04T10:21:30Z", True)):
+        status = {"state": {"running": {"startedAt": started}}}
+        assert bool(failing([world.pod(names, spec, status)], world.NOW)) is late
+        assert failing([world.pod(names, spec, status, serves=True)], world.NOW) == []
+
+
+async def test_the_logs_of_a_job_that_failed_are_read_of_its_newest_pod() -> None:
+    """Its pods are finished, and only they know why; a Job that is at work still is no matter of this."""
+    scene = scenes.failed_job(Names())
+    found = await take(Memory(scene), ["checkout"])
+
+    assert [(log.pod, log.container) for log in found.logs] == [("export-b", "main")]
+    (said,) = diagnose(found, Incident("?")).findings
+    assert (said.fault, str(said.object)) == ("JOB-01", "Job/checkout/export")
+    assert "DB_URL is not set" in said.title
+    del scene.objects["Job"][0]["status"]["conditions"]
+    assert (await take(Memory(scene), ["checkout"])).logs == ()
 
 
 async def test_refused_logs_are_a_gap() -> None:

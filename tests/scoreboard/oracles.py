@@ -126,6 +126,12 @@ def _resumed(look: Look) -> str:
     return "still paused" if look.of_target("/apis/apps/v1/deployments")["spec"].get("paused") else ""
 
 
+def _some_stay(look: Look) -> str:
+    """A rollout of the Deployment may not take every pod down at once."""
+    most = str(at(look.of_target("/apis/apps/v1/deployments"), "spec", "strategy", "rollingUpdate", "maxUnavailable"))
+    return "a rollout may take every pod down" if most in ("100%", str(look.case.app.get("replicas", 1))) else ""
+
+
 def _class_exists(look: Look) -> str:
     wanted = look.of_target("/apis/networking.k8s.io/v1/ingresses")["spec"].get("ingressClassName")
     known = [item["metadata"]["name"] for item in look.get("/apis/networking.k8s.io/v1/ingressclasses")["items"]]
@@ -194,6 +200,13 @@ def _may_be_evicted(look: Look) -> str:
     status = look.of_target("/apis/policy/v1/poddisruptionbudgets").get("status", {})
     good = status.get("disruptionsAllowed", 0) >= 1 and status.get("expectedPods", 0) >= 1
     return "" if good else f"disruptionsAllowed is {status.get('disruptionsAllowed')}"
+
+
+def _no_wildcard(look: Look) -> str:
+    """The Role gives what it names, and nothing by a star."""
+    rules = look.of_target("/apis/rbac.authorization.k8s.io/v1/roles").get("rules") or []
+    said = [word for rule in rules for part in ("apiGroups", "resources", "verbs") for word in rule.get(part, [])]
+    return "the Role gives everything" if "*" in said else ""
 
 
 def _within_quota(look: Look) -> str:
@@ -269,7 +282,7 @@ ORACLES: dict[str, Oracle] = {
     "ROL-01": _of(_POD + r".*", holds=_AS_BEFORE),
     "ROL-02": _of(r"spec\.paused", holds=(rolled_out, _resumed, _as_many)),
     "ROL-03": _of(r"spec\.replicas", holds=_AS_BEFORE),
-    "ROL-04": _of(r"spec\.strategy.*", _POD + r".*", holds=_AS_BEFORE),
+    "ROL-04": _of(r"spec\.strategy.*", _POD + r".*", holds=(*_AS_BEFORE, _some_stay)),
     "ROL-05": _of(r"spec\.updateStrategy.*", _POD + r".*", holds=_AS_BEFORE),
     "ROL-06": Oracle((r"created Service/{namespace}/.*",), (rolled_out, _governed)),
     "ROL-07": _of(_POD + r"(nodeSelector|tolerations|affinity).*", holds=(rolled_out,)),
@@ -283,6 +296,7 @@ ORACLES: dict[str, Oracle] = {
     "ADM-10": Oracle(
         (r"{target}: " + _POD + r"serviceAccount(Name)?", r"created ServiceAccount/{namespace}/.*"), _AS_BEFORE
     ),
+    "ADM-11": _of(r"rules.*", holds=(rolled_out, _no_wildcard)),
     "NET-01": _of(r"spec\.selector.*", holds=(rolled_out, _served)),
     "NET-02": _of(r"spec\.ports\[.*\]\.targetPort", holds=(rolled_out, _served)),
     "NET-03": _of(r"spec\.selector.*", holds=(rolled_out, _served)),

@@ -31,6 +31,8 @@ def case(fault: str, finds: str = "Deployment/shop/web") -> Case:
         ("IMG-02", "Deployment/shop/web: spec.template.spec.imagePullSecrets[keys].name"),
         ("CON-13", "Deployment/shop/web: spec.template.spec.containers[web].securityContext.runAsUser"),
         ("CON-22", "Deployment/shop/web: spec.template.spec.containers[web].volumeMounts[scratch].mountPath"),
+        ("CON-20", "Deployment/shop/web: spec.template.spec.volumes[spool].emptyDir.sizeLimit"),
+        ("ROL-04", "Deployment/shop/web: spec.strategy.rollingUpdate.maxSurge"),
     ],
 )
 def test_what_a_repair_may_change(fault: str, line: str) -> None:
@@ -41,6 +43,7 @@ def test_what_a_repair_may_change(fault: str, line: str) -> None:
 @pytest.mark.parametrize(
     ("fault", "line"),
     [
+        ("ADM-11", "RoleBinding/shop/web: roleRef.name"),
         ("SCH-01", "Deployment/shop/web: spec.replicas"),
         ("SCH-01", "Deployment/shop/other: spec.template.spec.nodeSelector.disk"),
         ("SCH-01", "Node/node-a: metadata.labels.disk"),
@@ -202,3 +205,25 @@ def test_a_restart_is_of_the_template_and_of_nothing_else() -> None:
 
     assert oracle("CON-18").strange(case("CON-18"), [line]) == []
     assert oracle("SCH-01").strange(case("SCH-01"), [line]) == [line]
+
+
+def test_a_role_may_give_what_it_names_and_no_star() -> None:
+    """The right that was lacking, and nothing by the way."""
+    of = case("ADM-11", "Role/shop/web")
+
+    def with_verbs(*verbs: str) -> oracles.Look:
+        rules = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": list(verbs)}]
+        return look({"roles": [{"metadata": {"name": "web"}, "rules": rules}]}, of)
+
+    assert oracle("ADM-11").why_not(with_verbs("get", "list")) == ""
+    assert oracle("ADM-11").why_not(with_verbs("*")) == "the Role gives everything"
+    assert oracle("ADM-11").strange(of, ["Role/shop/web: rules[1].verbs[0]"]) == []
+
+
+@pytest.mark.parametrize(("most", "kept"), [("100%", False), (2, False), ("25%", True), (1, True)])
+def test_a_rollout_may_not_take_every_pod_down_again(most: str | int, kept: bool) -> None:
+    """Written as a share or as a number."""
+    web = app()
+    web["spec"]["strategy"] = {"rollingUpdate": {"maxUnavailable": most}}
+    seen = oracle("ROL-04").why_not(look({"deployments": [web], "pods": [pod()]}, case("ROL-04")))
+    assert (seen == "") is kept

@@ -1,6 +1,7 @@
 """What containers use: from metrics.k8s.io, from the kubelets, or not known, and never zero for want of a figure."""
 
 import asyncio
+import json
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,7 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from skyflo_mcp.kubernetes import Cluster
-from skyflo_mcp.kubernetes.usage import Counter, Key, Usage, from_kubelet, from_metrics, kubelet_address
+from skyflo_mcp.kubernetes.usage import (
+    Counter,
+    Key,
+    Sample,
+    Usage,
+    from_kubelet,
+    from_metrics,
+    kubelet_address,
+    with_rates,
+)
 
 from skyflo_runbooks.model.json import Json
 from tests.control_plane.pki import Authority
@@ -130,16 +140,18 @@ def node_at(port: int) -> Json:
 
 
 @asynccontextmanager
-async def kubelet(certificate: Authority, heard: list[bytes]) -> AsyncIterator[int]:
-    """A TLS server that answers like a kubelet's /metrics/resource, with a certificate of this authority."""
+async def kubelet(certificate: Authority, heard: list[bytes], summary: str = "") -> AsyncIterator[int]:
+    """A TLS server that answers like a kubelet's pages, with a certificate of this authority."""
     pair = certificate.serving("kubelet", ["127.0.0.1"])
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(pair.certificate, pair.key)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         heard.append(await reader.readuntil(b"\r\n\r\n"))
-        head = f"HTTP/1.1 200 OK\r\nDate: Mon, 05 Jan 2026 10:00:00 GMT\r\nContent-Length: {len(PAGE)}\r\n"
-        writer.write(f"{head}Connection: close\r\n\r\n{PAGE}".encode())
+        page = summary if b"/stats/summary" in heard[-1] else PAGE
+        status_line = "200 OK" if page else "403 Forbidden"
+        head = f"HTTP/1.1 {status_line}\r\nDate: Mon, 05 Jan 2026 10:00:00 GMT\r\nContent-Length: {len(page)}\r\n"
+        writer.write(f"{head}Connection: close\r\n\r\n{page}".encode())
         await writer.drain()
         writer.close()
         await writer.wait_closed()
@@ -194,3 +206,40 @@ async def test_a_kubelet_that_does_not_answer_is_a_gap(tmp_path: Path) -> None:
         use = await cluster.usage([POD])
     assert use.samples == ()
     assert "kubelet of node-a" in use.gaps[1]
+
+
+LIMITED: Json = {**POD, "spec": {**POD["spec"], "containers": [{"name": "web", "resources": {"limits": {"cpu": "1"}}}]}}
+BUSY: Json = {"podRef": POD["metadata"], "containers": [{"name": "web", "cpu": {"usageNanoCores": 250000000}}]}
+SILENT: Json = {"podRef": {"namespace": "shop", "name": "web-2"}, "containers": [{"name": "web"}]}
+RATES: Json = {"pods": [BUSY, SILENT]}
+
+
+async def test_the_rate_of_a_container_with_a_cpu_limit_is_known_at_the_first_reading(tmp_path: Path) -> None:
+    """The kubelet measures it by itself; of one without a limit nobody asks, and the second reading needs no more."""
+    authority, heard = Authority(tmp_path), list[bytes]()
+    async with kubelet(authority, heard, json.dumps(RATES)) as port, cluster_of(port, authority.certificate) as cluster:
+        without = await cluster.usage([POD])
+        first = await cluster.usage([LIMITED])
+    sample, other = first.of("shop", "web-1", "web"), without.of("shop", "web-1", "web")
+    assert sample is not None
+    assert other is not None
+    assert (sample.cpu, sample.memory, other.cpu, first.gaps) == (0.25, 340 * 2**20, None, ())
+    assert [b"/stats/summary" in one for one in heard] == [False, False, True]
+
+
+async def test_a_rate_that_is_refused_is_not_known(tmp_path: Path) -> None:
+    """The memory is there all the same."""
+    authority = Authority(tmp_path)
+    async with kubelet(authority, []) as port, cluster_of(port, authority.certificate) as cluster:
+        use = await cluster.usage([LIMITED])
+    sample = use.of("shop", "web-1", "web")
+    assert sample is not None
+    assert (sample.cpu, sample.memory, use.gaps) == (None, 340 * 2**20, ())
+
+
+def test_a_rate_that_two_readings_gave_stays() -> None:
+    """What a kubelet's page does not hold is not known."""
+    counted = Sample("shop", "web-1", "web", 1, 0.1, "", "")
+    absent = Sample("shop", "web-2", "web", 1, None, "", "")
+    assert with_rates([counted, absent], RATES) == (counted, absent)
+    assert with_rates([absent], {}) == (absent,)

@@ -54,13 +54,14 @@ class Kubelets:
         pages = (self._ask(transport, node, by_node[node], nodes) for node in names)
         samples: list[use.Sample] = []
         gaps: list[str] = []
+        limited = use.limited(pods)
         for node, result in zip(names, await asyncio.gather(*pages, return_exceptions=True), strict=True):
             if isinstance(result, SkyfloError):
                 gaps.append(f"kubelet of {node}: {result.message}")
             elif isinstance(result, BaseException):
                 raise result
             else:
-                samples += result
+                samples += await self._rated(node, result, limited, nodes)
         return use.Usage(tuple(samples), tuple(gaps))
 
     async def _ask(
@@ -72,6 +73,20 @@ class Kubelets:
         if answer.at is None:
             raise Unknown(f"{doing}: the answer has no Date header, so its time is not known.")
         return use.from_kubelet(text, node=node, read_at=answer.at, counters=self._counters, only=only)
+
+    async def _rated(
+        self, node: str, samples: tuple[use.Sample, ...], limited: set[use.Key], nodes: Nodes
+    ) -> tuple[use.Sample, ...]:
+        """Return the samples with the kubelet's own rates, where a container with a CPU limit has none yet.
+
+        Where they are refused, its memory is known all the same, and its rate is not.
+        """
+        if all(one.cpu is not None or (one.namespace, one.pod, one.container) not in limited for one in samples):
+            return samples
+        try:
+            return use.with_rates(samples, await self.summary(node, nodes))
+        except SkyfloError:
+            return samples
 
     async def summary(self, node: str, nodes: Nodes) -> Json:
         """Return a kubelet's /stats/summary; `NotAvailable` where it is not asked."""

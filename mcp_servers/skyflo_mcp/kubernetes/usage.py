@@ -8,8 +8,9 @@ Rules:
      execution on every pod of the node.
   3. What could not be read is a gap with its reason. A container without a sample is unknown, never zero.
 
-The kubelet gives CPU as a counter, so one reading says nothing about the rate; `cpu` is then None until a second
-reading of the same container exists.
+The kubelet gives CPU as a counter, so one reading says nothing about the rate. Where a container with a CPU limit has
+no second reading yet, the rate is the kubelet's own (/stats/summary, which takes the right to nodes/stats); of any
+other, and where that is refused, `cpu` is None until a second reading exists.
 """
 
 import functools
@@ -111,6 +112,33 @@ def from_kubelet(
     return tuple(
         Sample(*key, memory=size, cpu=rates.get(key), at=_stamp(when), source=f"kubelet of {node}")
         for key, (size, when) in memory.items()
+    )
+
+
+def limited(pods: Iterable[Json]) -> set[Key]:
+    """Return the containers that have a CPU limit, so that their rate matters at the first reading."""
+    return {
+        (str(at(pod, "metadata", "namespace")), str(at(pod, "metadata", "name")), str(container.get("name")))
+        for pod in pods
+        for container in at(pod, "spec", "containers", default=[])
+        if at(container, "resources", "limits", "cpu")
+    }
+
+
+def with_rates(samples: Iterable[Sample], summary: Json) -> tuple[Sample, ...]:
+    """Return the samples, each without a rate with the one that a kubelet's /stats/summary gives it."""
+    rates: dict[Key, float] = {}
+    for pod in at(summary, "pods", default=[]):
+        name = at(pod, "podRef", default={})
+        for container in pod.get("containers") or []:
+            rate = at(container, "cpu", "usageNanoCores")
+            if isinstance(rate, int):
+                rates[str(name.get("namespace")), str(name.get("name")), str(container.get("name"))] = rate / 1e9
+    return tuple(
+        one
+        if one.cpu is not None
+        else msgspec.structs.replace(one, cpu=rates.get((one.namespace, one.pod, one.container)))
+        for one in samples
     )
 
 

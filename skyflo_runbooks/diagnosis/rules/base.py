@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from skyflo_runbooks.diagnosis.graph import Graph, ref
-from skyflo_runbooks.diagnosis.pods import EDITABLE, Container, created, each, texts
+from skyflo_runbooks.diagnosis.pods import EDITABLE, Container, condition, created, each, texts
 from skyflo_runbooks.diagnosis.snapshot import ago, seconds_between
 from skyflo_runbooks.model.finding import Evidence, Finding
 from skyflo_runbooks.model.json import Json, at
@@ -23,6 +23,8 @@ LONGEST = 400
 # The fact that says which field somebody set on purpose, and how sure it is that this is a fault all the same.
 INTENT = "intended"
 INTENDED = 0.5
+# The fact of a finding that only repeats what a container says of itself: the HTTP status that it answers its probe.
+ANSWERED = "answered"
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -77,6 +79,12 @@ def changeable(graph: Graph, pod: Json) -> Json | None:
 def culprit(graph: Graph, pod: Json) -> Json:
     """Return the object that has to change: the pod's workload, else the topmost object that made it."""
     return changeable(graph, pod) or graph.workload(pod)
+
+
+def given_up(graph: Graph, pod: Json) -> bool:
+    """Return whether the pod is one of a Job that failed for good: its own finding (JOB-01) tells how it ended."""
+    owner = graph.owner(pod)
+    return owner is not None and owner.get("kind") == "Job" and condition(owner, "Failed").get("status") == "True"
 
 
 def current(graph: Graph, workload: Json) -> Json | None:

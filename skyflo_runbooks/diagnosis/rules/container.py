@@ -29,6 +29,7 @@ from skyflo_runbooks.diagnosis.rules.base import (
     culprit,
     deployed,
     evidence,
+    given_up,
     outdated,
     services,
 )
@@ -224,7 +225,8 @@ def missing_variable(graph: Graph) -> Iterator[Finding]:
 
 
 def _newest(graph: Graph, end: Ended) -> bool:
-    return not end.container.ready and not outdated(graph, culprit(graph, end.pod), end.pod)
+    old = given_up(graph, end.pod) or outdated(graph, culprit(graph, end.pod), end.pod)
+    return not end.container.ready and not old
 
 
 def _crashed(end: Ended) -> bool:

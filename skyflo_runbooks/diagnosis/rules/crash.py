@@ -28,7 +28,6 @@ _DENIED = re.compile(
     r"(?=.*(?:(?:^|[\s'\"(=:])/[\w.]|\b(?:bind|mkdir|chown|chmod|open|create|write)\b))"
     r".*(?:permission denied|EACCES|operation not permitted)"
 )
-_NO_SPACE = re.compile(r"(?i)no space left on device|ENOSPC|disk quota exceeded")
 _PATH = re.compile(r"(?<![\w./-])(?:/[\w.-]*\w)+")
 _PORT = re.compile(r":(\d{2,5})\b")
 _URL = re.compile(
@@ -49,7 +48,7 @@ def _crash(graph: Graph, pod: Json, container: Container) -> Seen | None:
     return None
 
 
-def _with_line(words: re.Pattern[str]) -> Look:
+def with_line(words: re.Pattern[str]) -> Look:
     """Return a look for crashed containers whose log holds these words; the line is its text."""
 
     def look(graph: Graph, pod: Json, container: Container) -> Seen | None:
@@ -117,12 +116,12 @@ def completes(graph: Graph) -> Iterator[Finding]:
         )
 
 
-# CON-14, CON-20, CON-22 -----------------------------------------------------------------------------------------------
+# CON-14, CON-22 -------------------------------------------------------------------------------------------------------
 
 
 def port_in_use(graph: Graph) -> Iterator[Finding]:
     """Yield one finding for each container that wants a port which another container of its pod has."""
-    for workload, name, seen in groups(graph, _with_line(_IN_USE)):
+    for workload, name, seen in groups(graph, with_line(_IN_USE)):
         pod = seen[0].pod
         named = _IN_USE.search(seen[0].text)
         # The address stands at the end, behind the time of the line.
@@ -146,21 +145,10 @@ def _has_port(spec: Json, port: str) -> bool:
     return declared or any(str(item.get("value")) == port for item in each(spec, "env"))
 
 
-def no_space(graph: Graph) -> Iterator[Finding]:
-    """Yield one finding for each container that finds no space left on a volume or its own file system."""
-    for workload, name, seen in groups(graph, _with_line(_NO_SPACE)):
-        yield finding(
-            graph, workload, seen, "CON-20", f"{name} of {ref(workload)} finds no space left on its disk",
-            confidence=0.9,
-            advice="Enlarge the claim where its class allows it (it cannot shrink again), raise the emptyDir's "
-            "sizeLimit, or rotate what fills it.",
-        )  # fmt: skip
-
-
 def not_writable(graph: Graph) -> Iterator[Finding]:
     """Yield one finding for each container that may not write where it wants to."""
     for words in (_READ_ONLY, _DENIED):
-        for workload, name, seen in groups(graph, _with_line(words)):
+        for workload, name, seen in groups(graph, with_line(words)):
             context = at(seen[0].container.spec, "securityContext", default={})
             if (
                 words is _DENIED
@@ -195,7 +183,7 @@ def wrong_endpoint(graph: Graph) -> Iterator[Finding]:
     """Yield one finding for each container whose environment names a Service or port that is not there."""
 
     def look(graph: Graph, pod: Json, container: Container) -> Seen | None:
-        said = _with_line(_LOST)(graph, pod, container) or _not_ready_line(graph, pod, container)
+        said = with_line(_LOST)(graph, pod, container) or _not_ready_line(graph, pod, container)
         return said if said and _asked(graph, pod, container) else None
 
     for workload, name, seen in groups(graph, look):
@@ -317,8 +305,7 @@ RULES = (
     Rule(fault="CON-06", needs=("Pod",), find=completes),
     Rule(fault="CON-14", needs=("Pod", "Log"), find=port_in_use),
     Rule(fault="CON-16", needs=("Pod", "Log", "Service"), find=wrong_endpoint, also=("NET-04",)),
-    Rule(fault="CON-20", needs=("Pod", "Log"), find=no_space),
     Rule(fault="CON-22", needs=("Pod", "Log"), find=not_writable),
 )
 
-__all__ = ["RULES"]
+__all__ = ["RULES", "with_line"]

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from typing import Literal
 
 from skyflo_runbooks.diagnosis.graph import Graph, ref
-from skyflo_runbooks.diagnosis.pods import Container, each
-from skyflo_runbooks.diagnosis.rules.base import Rule, event_time, evidence
+from skyflo_runbooks.diagnosis.pods import Container, containers, each, ready
+from skyflo_runbooks.diagnosis.rules.base import ANSWERED, Rule, event_time, evidence
 from skyflo_runbooks.diagnosis.rules.startup import Seen, finding, groups
+from skyflo_runbooks.diagnosis.snapshot import seconds_between
 from skyflo_runbooks.model.finding import Evidence, Finding
 from skyflo_runbooks.model.json import Json, at
 
@@ -23,6 +24,9 @@ _THAT_KILL: tuple[Probe, ...] = ("livenessProbe", "startupProbe")
 _SIGNALLED = (137, 143)
 _STATUS = re.compile(r"statuscode: (\d{3})")
 _LATE = re.compile(r"(?i)context deadline exceeded|timeout|timed out")
+# A container that a probe ends is ready between its ends: so many seconds longer than before, and it is well.
+_SETTLES = 60.0
+_BY_ITSELF = "the container answers"
 _REFUSED = re.compile(r"(?i)connection refused")
 
 
@@ -43,7 +47,8 @@ def liveness(graph: Graph) -> Iterator[Finding]:
                 fault,
                 f"{name} of {ref(workload)} is killed by its {_WORDS[probe].lower()}: {why}",
                 confidence=_certainty(wrong, 0.85),
-                facts={"probe": probe, **_points(first.container.spec, probe), **_meant(first.container.spec, probe)},
+                facts={"probe": probe, **_points(first.container.spec, probe), **_meant(first.container.spec, probe)}
+                | _answered(wrong, first.text),
                 more=(_declared(graph, workload, first.container, probe),),
                 advice="Let the probe ask where the container answers; do not take it away."
                 if wrong
@@ -85,7 +90,8 @@ def readiness(graph: Graph) -> Iterator[Finding]:
                 "probe": "readinessProbe",
                 **_points(first.container.spec, "readinessProbe"),
                 **_meant(first.container.spec, "readinessProbe"),
-            },
+            }
+            | _answered(wrong, first.text),
             more=(_declared(graph, workload, first.container, "readinessProbe"),),
             advice="Let the probe ask where the container answers; where it asks rightly, the container itself says "
             "that it is not ready: look at what it depends on.",
@@ -93,7 +99,9 @@ def readiness(graph: Graph) -> Iterator[Finding]:
 
 
 def groups_of(graph: Graph, probe: Probe) -> Iterator[tuple[Json, str, list[Seen]]]:
-    """Yield for each workload and container the newest failure of a probe on pods that are not ready."""
+    """Yield for each workload and container the newest failure of a probe on pods that are not ready, or only just."""
+
+    kills = probe in _THAT_KILL
 
     def look(graph: Graph, pod: Json, container: Container) -> Seen | None:
         if container.init or at(container.spec, probe) is None:
@@ -111,7 +119,19 @@ def groups_of(graph: Graph, probe: Probe) -> Iterator[tuple[Json, str, list[Seen
             return None
         return Seen(pod, container, str(newest.get("message", "")), event_time(newest), "event Unhealthy")
 
-    return groups(graph, look)
+    return groups(graph, look, [pod for pod in graph.ended if ready(pod) and _again(graph, pod)] if kills else ())
+
+
+def _again(graph: Graph, pod: Json) -> bool:
+    """Return whether a pod that is ready has a container that was ended, and runs no longer than it did before."""
+    for container in containers(pod):
+        for end in container.terminations[:1]:
+            finished = str(end.get("finishedAt", ""))
+            ran = seconds_between(str(end.get("startedAt", "")), finished)
+            since = seconds_between(finished, graph.snapshot.time)
+            if container.restarts and ran is not None and since is not None and since <= 2 * ran + _SETTLES:
+                return True
+    return False
 
 
 def _ports(spec: Json) -> dict[str, str]:
@@ -144,16 +164,22 @@ def _wrong(spec: Json, text: str, probe: str) -> str:
     if status and status.group(1) == "404":
         return f"it asks {path}, and the container has no such page (404)"
     if status and status.group(1) >= "400":
-        return f"the container answers {status.group(1)} at {path}"
+        return f"{_BY_ITSELF} {status.group(1)} at {path}"
     other = _asked(spec, "readinessProbe" if probe != "readinessProbe" else "livenessProbe")
     if other[0] and port and declared.get(other[0], other[0]) != declared.get(port, port) and _REFUSED.search(text):
         return f"it asks port {port}, and the other probe port {other[0]}"
     return ""
 
 
+def _answered(wrong: str, text: str) -> dict[str, str]:
+    """Return the status that the container answers where that is all that is known: any other cause says more."""
+    status = _STATUS.search(text)
+    return {ANSWERED: status.group(1)} if status and wrong.startswith(_BY_ITSELF) else {}
+
+
 def _certainty(wrong: str, otherwise: float) -> float:
     """Return how sure it is: a container that answers with an error may be right, and ill for another reason."""
-    return otherwise if not wrong else 0.7 if wrong.startswith("the container answers") else 0.93
+    return otherwise if not wrong else 0.7 if wrong.startswith(_BY_ITSELF) else 0.93
 
 
 def _points(spec: Json, probe: str) -> dict[str, str]:

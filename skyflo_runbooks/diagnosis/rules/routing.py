@@ -12,6 +12,7 @@ import msgspec
 
 from skyflo_runbooks.diagnosis.capacity import expressed
 from skyflo_runbooks.diagnosis.graph import Graph, carries, ref, selector
+from skyflo_runbooks.diagnosis.lines import finds_no_host
 from skyflo_runbooks.diagnosis.pods import (
     EDITABLE,
     created,
@@ -30,9 +31,6 @@ from skyflo_runbooks.model.finding import Evidence, Finding
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
 
-_LOST = re.compile(
-    r"(?i)no such host|could not resolve|name or service not known|getaddrinfo|ENOTFOUND|name resolution"
-)
 # Where a host can stand in a value: at its beginning, after `//` or `@`, up to a dot, a port or a path.
 _HOST = re.compile(r"(?:^|[/@])([a-z0-9][a-z0-9-]*)(?=[.:/]|$)")
 # A load balancer takes a while; one that has no address after this is not coming.
@@ -371,7 +369,7 @@ def wrong_resolver(graph: Graph) -> Iterator[Finding]:
                 for pod in graph.pods(workload)
                 for container in each(pod, "spec", "containers")
                 for line in graph.log(pod, str(container.get("name"))).splitlines()[-30:]
-                if _LOST.search(line)
+                if finds_no_host(line)
             ]
             if not lines:
                 continue

@@ -6,7 +6,7 @@ PostStartHookError), the reason StartError of a termination, the event FailedMou
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
@@ -27,6 +27,7 @@ from skyflo_runbooks.diagnosis.rules.base import (
     deployed,
     event_time,
     evidence,
+    given_up,
     outdated,
     overcome,
     services,
@@ -75,11 +76,14 @@ class Seen(msgspec.Struct, frozen=True):
 Look = Callable[[Graph, Json, Container], Seen | None]
 
 
-def groups(graph: Graph, look: Look) -> Iterator[tuple[Json, str, list[Seen]]]:
-    """Yield for each workload and container what `look` saw on pods of the present revision."""
+def groups(graph: Graph, look: Look, also: Iterable[Json] = ()) -> Iterator[tuple[Json, str, list[Seen]]]:
+    """Yield for each workload and container what `look` saw on pods of the present revision.
+
+    Looked at are the pods that are not ready, and `also` others.
+    """
     found: dict[tuple[ObjectRef, str], list[Seen]] = defaultdict(list)
-    for pod in graph.ailing:
-        for container in containers(pod):
+    for pod in (*graph.ailing, *also):
+        for container in containers(pod) if not given_up(graph, pod) else ():
             seen = look(graph, pod, container)
             if seen and not outdated(graph, culprit(graph, pod), pod):
                 found[ref(culprit(graph, pod)), container.name].append(seen)

@@ -1,6 +1,6 @@
-"""Repairs that give what is lacking, by what was read: a restart, CPU, a certificate, a right, a request, a toleration.
+"""Repairs that give what is lacking, by what was read: a restart, CPU, disk, a certificate, a right, a request.
 
-CON-18, CON-19, CON-21, NET-08, NET-09, ADM-11, AUT-02, ROL-07.
+CON-18, CON-19, CON-20, CON-21, NET-08, NET-09, ADM-11, AUT-02, ROL-07.
 """
 
 from decimal import Decimal
@@ -12,7 +12,7 @@ from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.plan import Parameter, param
 from skyflo_runbooks.model.quantity import format_cpu, format_memory
 from skyflo_runbooks.planning.rules.common import roll_back
-from skyflo_runbooks.planning.rules.patches import merge, one
+from skyflo_runbooks.planning.rules.patches import merge, one, place, replace
 from skyflo_runbooks.planning.way import Case, Repair, advised, check_of, named
 
 # What a container asks for stands this far above the most that it was measured to use.
@@ -56,6 +56,32 @@ def raise_cpu(case: Case) -> Repair:
         checks=(check_of(case, "field_equals", path=path, value=param("cpu_limit")),),
     )
     return Repair(ways=(way, *back), advice=advised(case))
+
+
+def more_room(case: Case) -> Repair:
+    """Raise the emptyDir's sizeLimit: to what it was, or to twice what it is; or go back to that revision."""
+    facts = case.finding.facts
+    spec = pod_spec(case.workload)
+    index = place(spec, "volumes", {"name": facts.get("volume", "")})
+    limit = quantity(facts.get("limit", ""))
+    if index is None or not limit or at(spec, "volumes", index, "emptyDir", "sizeLimit") != facts["limit"]:
+        return Repair(ways=roll_back(case, because="It may have needed less."), advice=advised(case))
+    before = _size_before(case)
+    more = before is not None and before > limit
+    back = roll_back(case, because="It gave the volume more.") if more else ()
+    size = format_memory(before if before is not None and more else limit * 2)
+    path = f"/spec/template/spec/volumes/{index}/emptyDir/sizeLimit"
+    why = f"The volume is full at {facts['limit']}" + ("; the revision before gave it more." if more else ".")
+    title = f"Raise the sizeLimit of {facts['volume']} from {facts['limit']} to {size}"
+    return Repair(ways=(replace(case, {path: size}, title, why), *back), advice=advised(case))
+
+
+def _size_before(case: Case) -> Decimal | None:
+    """Return the limit that the revision before gave the volume; None where there was none."""
+    before = case.graph.previous(case.workload) if case.workload.get("kind") == "Deployment" else None
+    held = each(pod_spec(before or {}), "volumes")
+    sizes = [at(v, "emptyDir", "sizeLimit") for v in held if v.get("name") == case.finding.facts["volume"]]
+    return quantity(sizes[0]) if sizes and sizes[0] is not None else None
 
 
 def _limit_was_other(case: Case) -> bool:
@@ -167,6 +193,7 @@ def onto_every_node(case: Case) -> Repair:
 REPAIRS = {
     "CON-18": read_again,
     "CON-19": read_again,
+    "CON-20": more_room,
     "CON-21": raise_cpu,
     "NET-08": serve_another,
     "NET-09": serve_another,

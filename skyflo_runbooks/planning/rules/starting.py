@@ -173,7 +173,6 @@ REPAIRS = {
     "CON-15": back_only,
     "CON-16": endpoint_that_exists,
     "CON-17": set_once,
-    "CON-20": back_only,
 }
 
 __all__ = ["REPAIRS"]

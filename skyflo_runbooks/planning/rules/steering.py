@@ -23,11 +23,14 @@ from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
 from skyflo_runbooks.model.plan import Parameter, param
 from skyflo_runbooks.model.quantity import format_cpu, format_memory
+from skyflo_runbooks.planning.rules.common import roll_back
 from skyflo_runbooks.planning.rules.patches import merge, one, replace, start_again
 from skyflo_runbooks.planning.rules.placing import back_only
 from skyflo_runbooks.planning.way import Case, Repair, Way, advised, check_of, named
 
 _MORE = 1.5
+# What a rolling update may take away and add at a time where nobody says otherwise.
+_SHARE = "25%"
 
 
 # Rollouts -------------------------------------------------------------------------------------------------------------
@@ -51,6 +54,38 @@ def scale_back_up(case: Case) -> Repair:
         parameters=(Parameter("replicas", "int", before, "how many pods it had before"),),
     )
     return Repair(ways=(way,), advice=advised(case))
+
+
+def gently_back(case: Case) -> Repair:
+    """Take back the images of the revision before, and let a rollout keep most pods; or go back to that revision."""
+    back = roll_back(case, because="Its pods ran.")
+    before = case.graph.previous(case.workload)
+    images = _images_before(pod_spec(case.workload), pod_spec(before or {}))
+    if not images or not at(case.workload, "spec", "strategy", "rollingUpdate", default={}):
+        return Repair(ways=back, advice=advised(case))
+    base = "/spec/strategy/rollingUpdate"
+    values: dict[str, Json | str | int] = {f"{base}/{name}": _SHARE for name in ("maxUnavailable", "maxSurge")}
+    values |= {f"/spec/template/spec/{path}/image": image for path, image in images.items()}
+    title = f"Take back {', '.join(dict.fromkeys(images.values()))}, and replace a quarter of the pods at a time"
+    why = "The rollout took every pod down at once; its images alone differ from the revision that ran before."
+    return Repair(ways=(replace(case, values, title, why), *back), advice=())
+
+
+def _images_before(now: Json, before: Json) -> dict[str, str]:
+    """Return the images that were other before, by the path of their container; none where anything else differs."""
+    found: dict[str, str] = {}
+    for listed in ("containers", "initContainers"):
+        new, old = each(now, listed), each(before, listed)
+        for index, (one_now, one_before) in enumerate(zip(new, old, strict=False)):
+            if one_now.get("image") != one_before.get("image"):
+                found[f"{listed}/{index}"] = str(one_before.get("image"))
+    return found if _without_images(now) == _without_images(before) else {}
+
+
+def _without_images(spec: Json) -> Json:
+    listed = ("containers", "initContainers")
+    bare = {name: [{**item, "image": ""} for item in each(spec, name)] for name in listed}
+    return {**spec, **bare}
 
 
 def let_update_go(case: Case) -> Repair:
@@ -393,7 +428,7 @@ REPAIRS = {
     "ROL-01": back_only,
     "ROL-02": resume,
     "ROL-03": scale_back_up,
-    "ROL-04": back_only,
+    "ROL-04": gently_back,
     "ROL-05": let_update_go,
     "ROL-06": make_governing_service,
     "ADM-01": room_in_quota,
