@@ -26,6 +26,7 @@ from skyflo_runbooks.diagnosis.pods import (
     leaving,
     name_of,
     namespace_of,
+    texts,
 )
 from skyflo_runbooks.diagnosis.snapshot import Gap, Log, Throttle, Usage, seconds_between
 from skyflo_runbooks.diagnosis.taker import Taker, listed
@@ -146,8 +147,8 @@ def undone(objects: dict[str, list[Json]]) -> list[tuple[Json, Container]]:
     }
     last: dict[tuple[str, str], Json] = {}
     for pod in sorted(objects.get("Pod", []) if failed else (), key=created):
-        owner = at(pod, "metadata", "ownerReferences", 0, default={})
-        job = (namespace_of(pod), str(owner.get("name", "")))
+        owner = texts(pod, "metadata", "ownerReferences", 0)
+        job = (namespace_of(pod), owner.get("name", ""))
         if owner.get("kind") == "Job" and job in failed:
             last[job] = pod
     newest = sorted(last.values(), key=created, reverse=True)[:FAILED_JOBS]

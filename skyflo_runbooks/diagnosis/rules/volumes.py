@@ -41,18 +41,24 @@ def attached_elsewhere(graph: Graph) -> Iterator[Finding]:
             others = [other for other in users(graph, claim) if other is not pod and not finished(other)]
             holders = [other for other in others if at(other, "spec", "nodeName")]
             holders = [other for other in holders if at(other, "spec", "nodeName") != at(pod, "spec", "nodeName")]
-            modes = at(claim, "spec", "accessModes", default=[])
+            modes = _modes(claim)
             if (isinstance(modes, list) and "ReadWriteMany" in modes) or not holders or key in seen:
                 continue
             seen.add(key)
             yield _multi_attach(graph, pod, claim, holders[0], told)
 
 
+def _modes(claim: Json) -> list[str]:
+    """Return how a claim may be mounted, whatever stands in that place."""
+    found = at(claim, "spec", "accessModes")
+    return [str(mode) for mode in found] if isinstance(found, list) else []
+
+
 def _multi_attach(graph: Graph, pod: Json, claim: Json, holder: Json, told: Evidence) -> Finding:
     workload, other = culprit(graph, pod), culprit(graph, holder)
     own = workload is other
     rolls = own and workload.get("kind") == "Deployment" and at(workload, "spec", "strategy", "type") != "Recreate"
-    modes = ", ".join(str(mode) for mode in at(claim, "spec", "accessModes", default=[]) or [])
+    modes = ", ".join(_modes(claim))
     facts = {"claim": name_of(claim), "holder": name_of(holder)}
     who = "its own old pod" if own else str(ref(other))
     return Finding(
