@@ -41,8 +41,7 @@ def attached_elsewhere(graph: Graph) -> Iterator[Finding]:
             others = [other for other in users(graph, claim) if other is not pod and not finished(other)]
             holders = [other for other in others if at(other, "spec", "nodeName")]
             holders = [other for other in holders if at(other, "spec", "nodeName") != at(pod, "spec", "nodeName")]
-            modes = _modes(claim)
-            if (isinstance(modes, list) and "ReadWriteMany" in modes) or not holders or key in seen:
+            if "ReadWriteMany" in _modes(claim) or not holders or key in seen:
                 continue
             seen.add(key)
             yield _multi_attach(graph, pod, claim, holders[0], told)
