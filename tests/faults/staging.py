@@ -17,6 +17,8 @@ from tests.control_plane.harness import ControlPlane
 from tests.control_plane.processes import wait_until
 
 IMAGE = "storefront:v5.1.0"
+# Seconds in which everything of a round runs that is started at once, real processes on a busy machine included.
+_RUNS = 240
 _RUNNING = ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob")
 _ADDED = ("gateway.networking.k8s.io", "argoproj.io", "security.istio.io", "networking.istio.io", "cert-manager.io")
 _OF_THE_POD = (
