@@ -47,7 +47,7 @@ type reply struct {
 	// ReadyBelow: only while fewer pods of this image are ready. One process cannot know that; here it is "while the
 	// limit of this one leaves no room for its memory", so that the kernel ends it, and all others, before they serve.
 	ReadyBelow int `json:"ready_below"`
-	// Calls: only while another Service fails. The real node has no cluster DNS, so such an answer is never given.
+	// Calls: only while another Service fails. The real node has no kube-proxy: such an answer is never given.
 	Calls string `json:"calls"`
 }
 
