@@ -27,7 +27,8 @@ def ready_now(*, started: str, finished: str, restarts: int = 3, message: str = 
     pod = world.pod(NAMES, spec, status, serves=True)
     sets = [world.replica_set(NAMES, spec, 2, replicas=1)]
     made = world.snapshot([world.deployment(NAMES, spec, replicas=1, available=1), *sets, pod, world.service(NAMES)])
-    made.objects["Event"] = [scenes.event(pod, "Unhealthy", message)]
+    killing = f"Container {NAMES.container} failed liveness probe, will be restarted"
+    made.objects["Event"] = [scenes.event(pod, "Unhealthy", message), scenes.event(pod, "Killing", killing)]
     return made
 
 
