@@ -165,6 +165,27 @@ const model = {{get: () => PROPOSAL}};
     assert_untouched(night.stack)
 
 
+async def test_markdown_cannot_approve(night: Night) -> None:
+    """A script, and an image that fails, in Markdown: whether Jupyter runs them or not, they come no further."""
+    written = f"""
+from IPython.display import HTML, Markdown, display
+call = '''({FORGED})("{night.stack.gateway}", '''.replace(chr(10), " ") + repr(raise_memory.id)
+call += ').then(sent => {{ window.fromMarkdown = sent }})'
+display(Markdown("# Looks harmless\\n\\n<script>" + call + "</script>"))
+display(Markdown("<img src=x onerror='window.fromImage = 1; document.getElementById(\\"approve\\")?.click()'>"))
+display(HTML('''<p id="said"></p><script>
+let left = 30;
+const look = setInterval(() => {{
+  if (!window.fromMarkdown && --left) return;
+  clearInterval(look);
+  document.getElementById("said").textContent = "attack done " + JSON.stringify(window.fromMarkdown || []);
+}}, 100);
+</script>'''))
+"""
+    assert await run_attack(await waiting(night, written)) in (REFUSED, [])
+    assert_untouched(night.stack)
+
+
 async def test_a_forged_comm_message_cannot_approve(night: Night) -> None:
     """No comm target approves: what a page or a kernel sends over one changes what is shown, and nothing else."""
     forged = """

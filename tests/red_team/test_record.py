@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from skyflo_runbooks.gateway import ledger
-from skyflo_runbooks.gateway.database import SqliteDatabase
+from skyflo_runbooks.gateway.database import RecordUnusable, SqliteDatabase
 from skyflo_runbooks.gateway.gateway import open_store
 from skyflo_runbooks.model.errors import BadInput
 from skyflo_runbooks.model.json import at
@@ -30,11 +30,25 @@ def spoil(world: Gated, how: str, stack: ExitStack) -> None:
         other = sqlite3.connect(Path(database.where) / "gateway.db", isolation_level=None)
         stack.callback(other.close)
         other.execute("BEGIN IMMEDIATE")
+    elif how == "full":
+        fill(world)
     else:
         database.connection.execute("PRAGMA query_only = ON")
 
 
-@pytest.mark.parametrize("how", ["locked", "read-only"])
+def fill(world: Gated) -> None:
+    """Let the file not grow any more, and use up what room its pages have left."""
+    database = world.gateway.store.database
+    assert isinstance(database, SqliteDatabase)
+    pages = database.one("PRAGMA page_count") or (0,)
+    database.connection.execute(f"PRAGMA max_page_count = {pages[0]}")
+    for size in (2000, 500, 100, 1):
+        with suppress(RecordUnusable):
+            for _ in range(12):  # no page holds more; a gate that goes on in memory is never full
+                world.gateway.store.record("note", {"pad": "x" * size})
+
+
+@pytest.mark.parametrize("how", ["locked", "full", "read-only"])
 @against(ATTACKS["record-unwritable"])
 async def test_a_record_that_cannot_be_written(house: House, gate: Gate, how: str) -> None:
     """Then nothing is decided and nothing applied; nothing goes on in memory."""

@@ -490,6 +490,14 @@ ATTACKS: dict[str, Attack] = {
             Guard(f"{SERVICE}.auth:Doorkeeper._by_cookie", without_own_page),
         ),
     ),
+    "page-script": Attack(
+        "a script in an output, which knows digest and nonce, sends a decision with the operator's cookie",
+        (
+            Guard(f"{SERVICE}.auth:Doorkeeper.check_origin", says(None)),
+            Guard(f"{SERVICE}.auth:Doorkeeper._by_cookie", without_own_page),
+            ANY_SIGNATURE,
+        ),
+    ),
     "stolen-cookie": Attack("who received the session cookie on another port approves with it", (ANY_SIGNATURE,)),
     "port-squat": Attack(
         "another process listens on the other loopback address at the gateway's port",
