@@ -126,6 +126,11 @@ def below_maximum(name: str, *, namespace: str) -> Check:
     return Check("below_maximum", {"name": name, "namespace": namespace})
 
 
+def autoscaler_measures(name: str, *, namespace: str) -> Check:
+    """Eventually: the HorizontalPodAutoscaler gets the figures that it scales by."""
+    return Check("autoscaler_measures", {"name": name, "namespace": namespace})
+
+
 def claim_bound(name: str, *, namespace: str) -> Check:
     """Eventually: the PersistentVolumeClaim is bound to a volume that holds what it asks for."""
     return Check("claim_bound", {"name": name, "namespace": namespace})
@@ -159,6 +164,7 @@ CATALOGUE: dict[str, Callable[..., Check]] = {
         node_drained,
         quota_kept,
         below_maximum,
+        autoscaler_measures,
         claim_bound,
         eviction_allowed,
         certificate_valid,

@@ -22,6 +22,7 @@ from skyflo_runbooks.practice.controllers.manager import Controllers
 from skyflo_runbooks.practice.events import Occurrence, record
 from skyflo_runbooks.practice.kinds import CONFIG_MAP, ENDPOINTS, NAMESPACE, NODE, POD, SECRET, SERVICE
 from skyflo_runbooks.practice.kubelet import Action, Kubelet, Remove, Report, SetStatus, World, node_object
+from skyflo_runbooks.practice.kubelet.names import SYSTEM, Names
 from skyflo_runbooks.practice.scenario import Scenario, Step, load
 from skyflo_runbooks.practice.store import Author, Change, Store, clone
 
@@ -91,7 +92,10 @@ class PracticeCluster:
         self.scenario, self.present = scenario, present
         before = self.store.find(NAMESPACE, "", "kube-system")
         self.store.clear()
-        self.world = World(scenario.registry, self._lookup)
+        names = Names(
+            lambda: self.store.list(SERVICE), lambda name: self.store.find(CONFIG_MAP, SYSTEM, name), self._served
+        )
+        self.world = World(scenario.registry, self._lookup, names.found)
         self.kubelet = Kubelet(scenario.nodes, self.world)
         self.kubelet.calls_succeed = self._call_succeeds
         oldest = max((step.ago for step in scenario.history), default=0.0)
@@ -306,6 +310,11 @@ class PracticeCluster:
         pod = self.store.find(POD, namespace, addresses[self.store.version % len(addresses)]["targetRef"]["name"])
         number = target_port(chosen, pod) if pod else None
         return (pod, number) if pod is not None and number is not None else None
+
+    def _served(self, service: Json) -> bool:
+        """Return whether a Service has a ready endpoint."""
+        endpoints = self.store.find(ENDPOINTS, service["metadata"]["namespace"], service["metadata"]["name"])
+        return any(subset.get("addresses") for subset in at(endpoints, "subsets", default=[]))
 
     def _call_succeeds(self, namespace: str, target: str, now: datetime) -> bool:
         """Return whether a GET of `name:port/path` inside the cluster gives a 2xx or 3xx."""

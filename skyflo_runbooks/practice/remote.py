@@ -10,7 +10,7 @@ the pods may have changed.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, TypeAlias
@@ -21,6 +21,7 @@ from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.practice.clock import micro, stamp
 from skyflo_runbooks.practice.events import Occurrence, again, event_name, first
 from skyflo_runbooks.practice.kubelet import Action, Kubelet, Remove, Report, SetStatus, World, node_object
+from skyflo_runbooks.practice.kubelet.names import SYSTEM, Names
 from skyflo_runbooks.practice.scenario import NodeSpec, Scenario
 
 MERGE = {"Content-Type": "application/merge-patch+json"}
@@ -79,7 +80,12 @@ class Player:
         self.api = api
         self.scenario = scenario
         self.held = {"ConfigMap": Held(), "Secret": Held(), "Service": Held()}
-        self.world = World(scenario.registry, lambda kind, ns, name: self.held[kind].objects.get((ns, name)))
+        names = Names(
+            lambda: self.held["Service"].objects.values(),
+            lambda name: self.held["ConfigMap"].objects.get((SYSTEM, name)),
+            self._served,
+        )
+        self.world = World(scenario.registry, self._lookup, names.found)
         self.kubelet = PlayedKubelet(scenario.nodes, self.world, endpoints, network)
         self.kubelet.calls_succeed = self._call_succeeds
         self.changed = asyncio.Event()
@@ -137,6 +143,20 @@ class Player:
                 return answer is not None and answer.status < 400
         return False
 
+    def _lookup(self, kind: str, namespace: str, name: str) -> Json | None:
+        return self.held[kind].objects.get((namespace, name))
+
+    def _served(self, service: Json) -> bool:
+        """Return whether a ready pod is behind a Service."""
+        selector: dict[str, str] = at(service, "spec", "selector", default={})
+        space, now = service["metadata"]["namespace"], datetime.now(UTC)
+        return bool(selector) and any(
+            pod.object["metadata"]["namespace"] == space
+            and selector.items() <= pod.object["metadata"].get("labels", {}).items()
+            and pod.ready(now)
+            for pod in self.kubelet.pods.values()
+        )
+
     # What the kubelet decided
 
     async def _act(self, action: Action, now: datetime) -> None:
@@ -192,11 +212,15 @@ class Player:
             renewed = {**spec, "renewTime": micro(datetime.now(UTC))}
             await self._send("POST", _LEASES, {**lease, "spec": renewed})
 
+    def answering(self) -> Iterable[NodeSpec]:
+        """Return the nodes whose kubelets renew their leases now."""
+        return self.scenario.nodes
+
     async def _renew(self) -> None:
         """Renew the leases, and say in each node's status which images it has."""
         while True:
             await asyncio.sleep(RENEW_EVERY)
-            for node in self.scenario.nodes:
+            for node in self.answering():
                 renewed = {"spec": {"renewTime": micro(datetime.now(UTC))}}
                 await self._send("PATCH", f"{_LEASES}/{node.name}", renewed, MERGE)
                 images = {"status": {"images": self._node(node)["status"]["images"]}}

@@ -55,6 +55,17 @@ class Variable(Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
     code: int = 1
 
 
+class Ask(Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A host that the process looks up as it starts: the one of the URL in `variable`; not found, it ends.
+
+    `{host}` stands in `lost` for the host.
+    """
+
+    variable: str
+    lost: str = "dial tcp: lookup {host} on 10.96.0.10:53: no such host"
+    code: int = 1
+
+
 class Line(Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A line that the process logs, `after` its start, and again and again if `every` is set."""
 
@@ -85,16 +96,21 @@ class Exit(Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Image(Part, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One image of the registry and how its process behaves."""
+    """One image of the registry and how its process behaves.
+
+    `cpu` is what each container uses; with `shared` it is what all ready pods of the image in a namespace use together.
+    """
 
     image: str
     size: Bytes = Bytes(24 * 2**20)
     memory: Memory
     cpu: str = "20m"
+    shared: bool = False
     port: int = 0
     listens_after: Seconds = Seconds(1)
     stops_after: Seconds = Seconds(0.5)
     variables: tuple[Variable, ...] = ()
+    asks: tuple[Ask, ...] = ()
     replies: tuple[Reply, ...] = ()
     logs: tuple[Line, ...] = ()
     last_words: str = ""

@@ -40,6 +40,7 @@ class Answer:
 
     status: int
     body: str
+    content_type: str = "text/plain; charset=utf-8"
 
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Answer | None]]
@@ -88,7 +89,7 @@ def _encode(answer: Answer) -> bytes:
     head = (
         f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}\r\n"
         f"Date: {formatdate(usegmt=True)}\r\n"
-        "Content-Type: text/plain; charset=utf-8\r\n"
+        f"Content-Type: {answer.content_type}\r\n"
         f"Content-Length: {len(body)}\r\n"
         "Connection: close\r\n\r\n"
     )

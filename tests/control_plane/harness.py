@@ -136,7 +136,7 @@ class ControlPlane:
         self._children.start("kube-controller-manager", [
             self._binaries["kube-controller-manager"], f"--kubeconfig={kubeconfig}", "--leader-elect=false",
             f"--service-account-private-key-file={self.folder / 'sa.key'}", f"--root-ca-file={self.ca}",
-            "--controllers=*", "--secure-port=0",
+            "--controllers=*", "--secure-port=0", "--horizontal-pod-autoscaler-sync-period=5s",
         ])  # fmt: skip
         self._children.start("kube-scheduler", [
             self._binaries["kube-scheduler"], f"--kubeconfig={kubeconfig}", "--leader-elect=false", "--secure-port=0",

@@ -14,12 +14,15 @@ from pathlib import Path
 
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.practice.scenario import Scenario, load
-from tests.control_plane import harness, slots, stage
+from tests.control_plane import harness, metrics, slots, stage
 from tests.control_plane.builds import Binaries
 from tests.control_plane.harness import ControlPlane
 from tests.control_plane.player import SERVED, Settings
-from tests.control_plane.processes import Children, wait_until
+from tests.control_plane.processes import Children, free_ports, wait_until
 from tests.control_plane.stage import Staged
+
+TROUBLES = "troubles.json"
+METRICS_PORT = "metrics.port"
 
 
 @contextmanager
@@ -40,6 +43,8 @@ def playing(plane: ControlPlane, scenario: str) -> Iterator[None]:
     with ExitStack() as stack:
         network, device = stack.enter_context(_pod_network()) if _can_make_devices() else ("10.244", "")
         pair = plane.authority.serving("played-kubelet", ["127.0.0.1"])
+        (port,) = free_ports(1)
+        (plane.folder / METRICS_PORT).write_text(str(port))
         token = plane.folder / "played-kubelet.token"
         token.touch(mode=0o600)
         token.write_text(plane.token("played-kubelet"))
@@ -52,6 +57,8 @@ def playing(plane: ControlPlane, scenario: str) -> Iterator[None]:
             key=str(pair.key),
             network=network,
             device=device,
+            troubles=str(plane.folder / TROUBLES),
+            metrics_port=port,
         )
         path = plane.folder / "player.json"
         path.write_text(json.dumps(asdict(settings)))
@@ -62,6 +69,27 @@ def playing(plane: ControlPlane, scenario: str) -> Iterator[None]:
         count = len(load(scenario).nodes)
         wait_until(f"{count} nodes ready", lambda: _schedulable(plane) == count, within=60, check=children.check)
         yield
+
+
+def ail(plane: ControlPlane, node: str, trouble: Json) -> None:
+    """Make a played node ill, as `troubled` says; every player of this control plane reads it."""
+    path = plane.folder / TROUBLES
+    now = json.loads(path.read_text()) if path.exists() else {}
+    # Replaced whole: the player may be reading.
+    made = path.with_suffix(".new")
+    made.write_text(json.dumps({**now, node: trouble}))
+    made.replace(path)
+
+
+def measure(plane: ControlPlane) -> None:
+    """Let the API server serve the played nodes' figures as `metrics.k8s.io`."""
+    plane.apply(metrics.registered(int((plane.folder / METRICS_PORT).read_text())))
+    wait_until("metrics are served", lambda: _measures(plane), within=60)
+
+
+def _measures(plane: ControlPlane) -> bool:
+    with plane.http() as client:
+        return client.get(f"/apis/{metrics.VERSION}/pods").is_success
 
 
 def _schedulable(plane: ControlPlane) -> int:

@@ -16,9 +16,11 @@ from pathlib import Path
 import httpx
 
 from skyflo_runbooks.practice import scenario
-from skyflo_runbooks.practice.remote import Endpoint, Player
+from skyflo_runbooks.practice.remote import Endpoint
 from tests.control_plane.gets import serve
+from tests.control_plane.metrics import Metrics
 from tests.control_plane.served import Doors, NodeApi
+from tests.control_plane.troubled import TroubledPlayer
 
 SERVED = "nodes are served"
 _ADDRESS = "127.0.0.1"  # the played kubelets' InternalIP: one port for each
@@ -26,7 +28,10 @@ _ADDRESS = "127.0.0.1"  # the played kubelets' InternalIP: one port for each
 
 @dataclass(frozen=True)
 class Settings:
-    """What the player needs to know; everything but the scenario is a file, an address or a name on this machine."""
+    """What the player needs to know; everything but the scenario is a file, an address or a name on this machine.
+
+    `troubles` says which nodes are ill (`troubled`), and `metrics_port` is where it serves figures.
+    """
 
     scenario: str
     server: str
@@ -36,6 +41,8 @@ class Settings:
     key: str
     network: str
     device: str
+    troubles: str
+    metrics_port: int
 
 
 async def play(settings: Settings, token: str) -> None:
@@ -45,10 +52,11 @@ async def play(settings: Settings, token: str) -> None:
     trusted = ssl.create_default_context(cafile=settings.ca)
     async with httpx.AsyncClient(base_url=settings.server, verify=trusted, headers=bearer, timeout=30) as api:
         endpoints: dict[str, Endpoint] = {}
-        player = Player(api, wanted, endpoints, settings.network)
+        player = TroubledPlayer(api, wanted, endpoints, settings.network, Path(settings.troubles))
         for node in wanted.nodes:
             server = await serve(NodeApi(player.kubelet, node.name, api).answer, _ADDRESS, 0, _tls(settings))
             endpoints[node.name] = Endpoint(_ADDRESS, server.sockets[0].getsockname()[1])
+        await serve(Metrics(player.kubelet).answer, _ADDRESS, settings.metrics_port, _tls(settings))
         if settings.device:
             player.after_step = Doors(player.kubelet, settings.device).update
         print(SERVED, flush=True)

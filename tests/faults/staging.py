@@ -1,30 +1,43 @@
-"""Faults staged on a real control plane with played nodes: each in a namespace of its own, all at once."""
+"""Faults staged on a real control plane with played nodes: each in a namespace of its own, all at once.
+
+There are two planes. On the first nothing measures and no DNS is played. The second (`WIDE`) is for what is of the
+whole cluster: its figures are served, its DNS can be away, and nodes of its own can be full, silent or under pressure.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import httpx
 import yaml
 
 from skyflo_runbooks.model.finding import Diagnosis
 from skyflo_runbooks.model.json import Json, at
+from skyflo_runbooks.practice import scenario
+from tests.control_plane import played
 from tests.control_plane.harness import ControlPlane
 from tests.control_plane.processes import wait_until
 
 IMAGE = "storefront:v5.1.0"
 # Seconds in which everything of a round runs that is started at once, real processes on a busy machine included.
 _RUNS = 240
+# The families that are staged on the second plane.
+WIDE = ("cluster",)
+# Stands in a case's manifests for an address that answers by TLS, with a certificate of the cluster's authority.
+SERVER = "https://served.invalid"
 _RUNNING = ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob")
 _ADDED = ("gateway.networking.k8s.io", "argoproj.io", "security.istio.io", "networking.istio.io", "cert-manager.io")
 _OF_THE_POD = (
     "nodeSelector", "affinity", "topologySpreadConstraints", "schedulingGates", "schedulerName", "nodeName", "volumes",
-    "priorityClassName", "serviceAccountName", "securityContext", "initContainers", "dnsPolicy", "dnsConfig",
-    "imagePullSecrets",
+    "tolerations", "priorityClassName", "serviceAccountName", "securityContext", "initContainers", "dnsPolicy",
+    "dnsConfig", "imagePullSecrets",
 )  # fmt: skip
 
 
@@ -33,7 +46,9 @@ class Case:
     """One fault: where it is staged, with what, which object the diagnosis has to name, and what a plan can do.
 
     `repair`: a change that repairs it here, one that can only be planned here, or advice in words because no change
-    follows from what can be read.
+    follows from what can be read. A fault that `stays` is there after its change as well: the change keeps others from
+    it. `nodes` are changed before: `labels`, `taints`, `unschedulable`, `pods` (how many it
+    may run) and `trouble` (`tests.control_plane.troubled`); and once the case's workload runs: `silent`, `evicts`.
     """
 
     fault: str
@@ -46,6 +61,7 @@ class Case:
     nodes: dict[str, Json] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     repair: Literal["change", "planned", "advice"] = "change"
+    stays: bool = False
     words: str = "something is wrong here"
 
     def manifests(self) -> Iterator[Json]:
@@ -57,15 +73,27 @@ class Case:
             yield deployment(self.namespace, self.app)
 
 
-def families() -> list[str]:
-    """Return the families that have a file."""
-    return sorted(path.stem for path in Path(__file__).parent.glob("*.yaml"))
+def families(*, wide: bool | None = None) -> list[str]:
+    """Return the families that have a file: all, or those of one plane."""
+    found = sorted(path.stem for path in Path(__file__).parent.glob("*.yaml"))
+    return [family for family in found if wide is None or (family in WIDE) == wide]
 
 
 def cases(family: str) -> list[Case]:
     """Return the faults of a family's file."""
     path = Path(__file__).parent / f"{family}.yaml"
     return [Case(**one) for one in yaml.safe_load(path.read_text())]
+
+
+def world(*, wide: bool = False) -> Json:
+    """Return the scenario whose nodes and images are played on a plane."""
+    told: Json = yaml.safe_load((scenario.folder() / "healthy.yaml").read_text())
+    more: Json = yaml.safe_load((Path(__file__).parent / "world" / "played.yaml").read_text())
+    told["images"] += more["images"]
+    told["nodes"] += [{"name": name} for name in more["spare"] if wide]
+    for node in told["nodes"]:
+        node |= {"cpu": "4", "memory": "16Gi", "pods": 250}
+    return told
 
 
 def deployment(namespace: str, app: Json) -> Json:
@@ -93,6 +121,15 @@ def deployment(namespace: str, app: Json) -> Json:
             **given.get("spec", {}),
         },
     }
+
+
+@contextmanager
+def playing(plane: ControlPlane, told: Json) -> Iterator[None]:
+    """Play a scenario's nodes on a plane, for the length of a `with` block."""
+    path = plane.folder / "played.yaml"
+    path.write_text(yaml.safe_dump(told))
+    with played.playing(plane, str(path)):
+        yield
 
 
 def define(plane: ControlPlane, staged: list[Case]) -> None:
@@ -141,9 +178,15 @@ def stage(plane: ControlPlane, staged: list[Case]) -> None:
             _change_node(plane, name, change)
     # A policy of admission holds a moment after it is there: what it refuses comes after everything else.
     for case in staged:
-        plane.apply(item for item in case.manifests() if item["kind"] not in _RUNNING)
+        plane.apply(served(plane, item) for item in case.manifests() if item["kind"] not in _RUNNING)
     for case in staged:
         plane.apply(item for item in case.manifests() if item["kind"] in _RUNNING)
+
+
+def served(plane: ControlPlane, item: Json) -> Json:
+    """Return a manifest with the address of what answers by TLS in place of the word for it."""
+    text = json.dumps(item)
+    return dict(json.loads(text.replace(SERVER, plane.server))) if SERVER in text else item
 
 
 async def until(
@@ -168,7 +211,34 @@ def go_on(plane: ControlPlane, staged: list[Case]) -> None:
         plane.apply(case.after)
         with plane.http() as client:
             for path in case.delete:
+                wait_until(f"{path} is there", partial(_there, client, path))
                 client.delete(path).raise_for_status()
+        for name, change in case.nodes.items():
+            if change.keys() & {"silent", "evicts"}:
+                wait_until(f"{case.app['name']} runs", partial(_runs, plane, deployment(case.namespace, case.app)))
+                _fail_node(plane, case, name, change)
+
+
+def _there(client: httpx.Client, path: str) -> bool:
+    return client.get(path).is_success
+
+
+def _fail_node(plane: ControlPlane, case: Case, name: str, change: Json) -> None:
+    """Let a node fall silent, or come under pressure and evict the case's pods that are on it."""
+    if "silent" in change:
+        played.ail(plane, name, {"silent": True})
+        return
+    said = {"reason": "KubeletHasInsufficientMemory", "message": "kubelet has insufficient memory available"}
+    condition = {"type": "MemoryPressure", "status": "True", **said}
+    ended: Json = {"phase": "Failed", "reason": "Evicted", "message": change["evicts"]}
+    pods = plane.get(f"/api/v1/namespaces/{case.namespace}/pods?fieldSelector=spec.nodeName={name}")["items"]
+    with plane.http() as client:
+        headers = {"Content-Type": "application/strategic-merge-patch+json"}
+        under: Json = {"status": {"conditions": [condition]}}
+        client.patch(f"/api/v1/nodes/{name}/status", json=under, headers=headers).raise_for_status()
+        for pod in pods:
+            path = f"/api/v1/namespaces/{case.namespace}/pods/{pod['metadata']['name']}/status"
+            client.patch(path, json={"status": ended}, headers=headers).raise_for_status()
 
 
 def _changed_under(case: Case) -> Iterator[Json]:
@@ -192,3 +262,8 @@ def _change_node(plane: ControlPlane, name: str, change: Json) -> None:
     with plane.http() as client:
         headers = {"Content-Type": "application/merge-patch+json"}
         client.patch(f"/api/v1/nodes/{name}", json=patch, headers=headers).raise_for_status()
+        if "pods" in change:
+            room: Json = {"status": {"allocatable": {"pods": str(change["pods"])}}}
+            client.patch(f"/api/v1/nodes/{name}/status", json=room, headers=headers).raise_for_status()
+    if "trouble" in change:
+        played.ail(plane, name, change["trouble"])

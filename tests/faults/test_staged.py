@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
 import pytest
 from skyflo_mcp.kubernetes.client import Cluster
@@ -17,26 +18,46 @@ pytestmark = pytest.mark.control_plane
 # A case that needs a node cordoned comes before the one whose repair is to uncordon it.
 FAMILIES = ("added", "reach", "scheduling", "admission", "routing", "rollout")
 CASES = [case for family in FAMILIES for case in staging.cases(family)]
+OF_THE_CLUSTER = [case for family in staging.WIDE for case in staging.cases(family)]
 
 
 @pytest.fixture(scope="module")
 def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """A control plane with played nodes on which every case was begun."""
     folder = tmp_path_factory.mktemp("repaired")
-    with harness.running(folder, needs.control_plane()) as plane, played.playing(plane, "healthy"):
+    with harness.running(folder, needs.control_plane()) as plane, staging.playing(plane, staging.world()):
         staging.stage(plane, CASES)
         staging.go_on(plane, CASES)
         yield plane
 
 
-@pytest.fixture
-async def cluster(faulty: ControlPlane) -> AsyncIterator[Cluster]:
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A control plane that measures, on which every case that is of the whole cluster was begun."""
+    folder = tmp_path_factory.mktemp("wide")
+    with harness.running(folder, needs.control_plane()) as plane, staging.playing(plane, staging.world(wide=True)):
+        played.measure(plane)
+        staging.stage(plane, OF_THE_CLUSTER)
+        staging.go_on(plane, OF_THE_CLUSTER)
+        yield plane
+
+
+@asynccontextmanager
+async def administered(plane: ControlPlane) -> AsyncIterator[Cluster]:
     """The cluster as its administrator: which role may repair what is not the question here."""
-    async with Cluster.from_kubeconfig(str(faulty.kubeconfig("admin"))) as opened:
+    async with Cluster.from_kubeconfig(str(plane.kubeconfig("admin"))) as opened:
         yield opened
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.fault}-{case.namespace}")
-async def test_the_fault_is_named_and_repaired(cluster: Cluster, case: staging.Case) -> None:
+async def test_the_fault_is_named_and_repaired(faulty: ControlPlane, case: staging.Case) -> None:
     """The diagnosis names fault and object and nothing else; the plan's change leaves nothing wrong."""
-    judge(case, await outcome(cluster, case))
+    async with administered(faulty) as cluster:
+        judge(case, await outcome(cluster, case))
+
+
+@pytest.mark.parametrize("case", OF_THE_CLUSTER, ids=lambda case: f"{case.fault}-{case.namespace}")
+async def test_the_cluster_s_fault_is_named_and_repaired(wide: ControlPlane, case: staging.Case) -> None:
+    """So it is with what is of the whole cluster, where other namespaces have none of it."""
+    async with administered(wide) as cluster:
+        judge(case, await outcome(cluster, case))

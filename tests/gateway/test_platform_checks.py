@@ -184,6 +184,13 @@ async def test_below_maximum(active: str, wants: int | None, holds: str) -> None
     assert (await look(check.below_maximum("h", namespace="shop"), scaler)).holds == holds
 
 
+@pytest.mark.parametrize(("active", "holds"), [("True", "yes"), ("False", "no"), ("Unknown", "no"), ("", "unknown")])
+async def test_autoscaler_measures(active: str, holds: str) -> None:
+    """What its controller has not said yet is not known; a request that is missing is a no."""
+    scaler = thing("HorizontalPodAutoscaler", "h", conditions={"ScalingActive": active} if active else {})
+    assert (await look(check.autoscaler_measures("h", namespace="shop"), scaler)).holds == holds
+
+
 @pytest.mark.parametrize(
     ("phase", "capacity", "holds"),
     [

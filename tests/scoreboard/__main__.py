@@ -29,7 +29,7 @@ from tests.scoreboard.run import Draw
 
 _ROOT = Path(__file__).parents[2]
 PAGE = _ROOT / "docs" / "scoreboard.md"
-ROUNDS = ("faults", "scenarios", "node", "pairs", "controls")
+ROUNDS = ("faults", "cluster", "scenarios", "node", "pairs", "controls")
 # What a real kubelet does and says in these is the fault itself; the others are the API server's and the controllers'.
 ON_A_NODE = ("oomkilled-payment", "missing-env", "wrong-image-tag", "service-selector")
 
@@ -84,6 +84,15 @@ class Rounds:
         """Every case alone."""
         with run.plane(place, self.binaries, self.draw) as made:
             drawn = run.alone(self.found, self.draw)
+            run.stage(made, drawn)
+            self.board.trials += await run.whole(made, place / "gateway", drawn, self.other)
+
+    async def cluster(self, place: Path) -> None:
+        """Every case that is of the whole cluster, alone."""
+        found = run.cases(self.only, wide=True)
+        own = Draw(self.draw.random)
+        with run.plane(place, self.binaries, own, wide=True) as made:
+            drawn = run.alone(found, own)
             run.stage(made, drawn)
             self.board.trials += await run.whole(made, place / "gateway", drawn, self.other)
 

@@ -35,7 +35,7 @@ _KEPT_UNDER = frozenset((
 ))  # fmt: skip
 _KEPT = frozenset((
     "app", "default", "default-scheduler", "http", "https", "cpu", "memory", "restricted", "baseline", "privileged",
-    "kube-system", "kube-dns", "kube-root-ca", "tcp", "udp", "true", "false",
+    "kube-system", "kube-dns", "k8s-app", "coredns", "kube-root-ca", "tcp", "udp", "true", "false",
     "istio-proxy",  # Istio's own name for its container
     "helm", "owner", "name", "status", "version", "modifiedat", "deployed", "pending-upgrade", "failed",  # and Helm's
 ))  # fmt: skip
@@ -139,4 +139,10 @@ def renamed(value: object, made: Mapping[str, str], key: str = "") -> object:
         return [renamed(inner, made, key) for inner in value]
     if not isinstance(value, str) or key in _KEPT_UNDER:
         return value
-    return re.sub(r"(?<![\w-])[a-z][a-z0-9-]*[a-z0-9](?![\w-])", lambda match: made.get(match[0], match[0]), value)
+    return re.sub(r"(?<![\w-])[a-z][a-z0-9-]*[a-z0-9](?![\w-])", lambda match: _other(match[0], made), value)
+
+
+def _other(word: str, made: Mapping[str, str]) -> str:
+    """Return the new word; a pod of a StatefulSet is called like it, with its number."""
+    stem, _, number = word.rpartition("-")
+    return f"{made[stem]}-{number}" if word not in made and stem in made and number.isdigit() else made.get(word, word)

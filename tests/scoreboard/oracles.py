@@ -155,6 +155,39 @@ def _scales(look: Look) -> str:
     return "" if able == "True" else f"AbleToScale is {able}"
 
 
+def _measures(look: Look) -> str:
+    """Every autoscaler of the namespace measures what it scales by."""
+    for scaler in look.list("/apis/autoscaling/v2/horizontalpodautoscalers"):
+        said = {c["type"]: c["status"] for c in at(scaler, "status", "conditions", default=[])}
+        if said.get("ScalingActive") != "True":
+            return f"ScalingActive of {scaler['metadata']['name']} is {said.get('ScalingActive')}"
+    return ""
+
+
+def _below_its_most(look: Look) -> str:
+    scaler = look.of_target("/apis/autoscaling/v2/horizontalpodautoscalers")
+    wanted, most = at(scaler, "status", "desiredReplicas", default=0), at(scaler, "spec", "maxReplicas", default=0)
+    return "" if wanted < most else f"wants {wanted} of at most {most}"
+
+
+def _answers_for_names(look: Look) -> str:
+    """The cluster's DNS has a ready endpoint."""
+    slices = look.get("/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices")["items"]
+    mine = [part for part in slices if at(part, "metadata", "labels", "kubernetes.io/service-name") == "kube-dns"]
+    ready = any(at(e, "conditions", "ready", default=False) for part in mine for e in part.get("endpoints") or [])
+    return "" if ready else "kube-dns has no ready endpoint"
+
+
+def _runs_elsewhere(look: Look) -> str:
+    """No pod is to be placed on the node, and as many as are wanted are available on others."""
+    if not look.get(f"/api/v1/nodes/{look.target}")["spec"].get("unschedulable"):
+        return "the node is not cordoned"
+    for item in look.list("/apis/apps/v1/deployments"):
+        if item["status"].get("availableReplicas", 0) < item["spec"]["replicas"]:
+            return f"{item['metadata']['name']} wants {item['spec']['replicas']}"
+    return ""
+
+
 def _not_suspended(look: Look) -> str:
     spec = look.of_target("/apis/batch/v1/cronjobs")["spec"]
     return "still suspended" if spec.get("suspend") else ""
@@ -277,7 +310,7 @@ ORACLES: dict[str, Oracle] = {
     "SCH-10": _of(_POD + r"schedulingGates.*", holds=_AS_BEFORE),
     "SCH-11": _of(_POD + r"schedulerName", holds=_AS_BEFORE),
     "SCH-12": _of(_POD + r"nodeName", holds=_AS_BEFORE),
-    "SCH-13": _of(_POD + r"(priorityClassName|priority)", holds=_AS_BEFORE),
+    "SCH-13": _of(_POD + r"(priorityClassName|priority)", _RESOURCES, holds=_AS_BEFORE),
     "SCH-14": _of(_POD + r"volumes.*claimName", holds=_AS_BEFORE),
     "ROL-01": _of(_POD + r".*", holds=_AS_BEFORE),
     "ROL-02": _of(r"spec\.paused", holds=(rolled_out, _resumed, _as_many)),
@@ -300,6 +333,9 @@ ORACLES: dict[str, Oracle] = {
     "NET-01": _of(r"spec\.selector.*", holds=(rolled_out, _served)),
     "NET-02": _of(r"spec\.ports\[.*\]\.targetPort", holds=(rolled_out, _served)),
     "NET-03": _of(r"spec\.selector.*", holds=(rolled_out, _served)),
+    "NET-04": Oracle((r"created Service/{namespace}/.*",), (rolled_out, _served)),
+    "NET-12": _of(r"spec\.replicas", holds=(rolled_out, _answers_for_names)),
+    "NOD-01": _of(r"spec\.unschedulable", r"spec\.taints.*", holds=(_runs_elsewhere,)),
     "NET-05": _of(r"spec\.(internal|external)TrafficPolicy", holds=(rolled_out, _served)),
     "NET-09": _of(r"spec\.tls.*", holds=(rolled_out,)),
     "NET-11": _of(r"spec\.egress.*", holds=(rolled_out, _names_asked)),
@@ -317,9 +353,9 @@ ORACLES: dict[str, Oracle] = {
     "NET-07": _of(r"spec\.rules.*\.backend\..*", holds=(rolled_out, _backends_exist)),
     "NET-10": _of(r"spec\.ingress.*", holds=(rolled_out, _admitted)),
     "NET-13": _of(_POD + r"dns(Policy|Config).*", holds=_AS_BEFORE),
-    "AUT-02": Oracle((r".*/{namespace}/.*: " + _RESOURCES,), (rolled_out, _scales)),
+    "AUT-02": Oracle((r".*/{namespace}/.*: " + _RESOURCES,), (rolled_out, _measures)),
     "AUT-03": _of(r"spec\.scaleTargetRef\..*", r"spec\.(min|max)Replicas", holds=(rolled_out, _scales)),
-    "AUT-04": _of(r"spec\.maxReplicas", holds=(rolled_out,)),
+    "AUT-04": _of(r"spec\.maxReplicas", holds=(rolled_out, _measures, _below_its_most)),
     "JOB-02": _of(r"spec\.(suspend|schedule)", holds=(rolled_out, _not_suspended)),
     "MES-01": _of(r"spec\.rules.*", holds=(rolled_out,)),
     "MES-02": _of(r"spec\.(http|tcp|tls).*\.subset", holds=(rolled_out,)),

@@ -62,9 +62,9 @@ class Given:
     varied: Sequence[tuple[Varied, tuple[str, ...]]]
 
 
-def cases(only: Sequence[str]) -> list[Case]:
-    """Return the staged cases of these faults; of all where none is named."""
-    found = [case for family in staging.families() for case in staging.cases(family)]
+def cases(only: Sequence[str], *, wide: bool = False) -> list[Case]:
+    """Return the staged cases of these faults; of all where none is named. `wide`: those of the whole cluster."""
+    found = [case for family in staging.families(wide=wide) for case in staging.cases(family)]
     return [case for case in found if not only or case.fault in only]
 
 
@@ -126,12 +126,18 @@ def _renamed_paths(paths: list[str], made: dict[str, str]) -> list[str]:
 
 
 @contextmanager
-def plane(folder: Path, binaries: Binaries, draw: Draw, stories: Sequence[Json] = ()) -> Iterator[ControlPlane]:
-    """A control plane with played nodes under drawn names, and something broken where nobody asks."""
-    folder.mkdir(parents=True)
-    written = vary.nodes_file(folder / "nodes.yaml", draw.taken, draw.random, stories)
-    (folder / "plane").mkdir()
-    with harness.running(folder / "plane", binaries) as made, played.playing(made, str(written)):
+def plane(
+    folder: Path, binaries: Binaries, draw: Draw, stories: Sequence[Json] = (), *, wide: bool = False
+) -> Iterator[ControlPlane]:
+    """A control plane with played nodes under drawn names, and something broken where nobody asks.
+
+    `wide`: the one for faults of the whole cluster.
+    """
+    (folder / "plane").mkdir(parents=True)
+    told = vary.world(draw.taken, draw.random, stories, wide=wide)
+    with harness.running(folder / "plane", binaries) as made, staging.playing(made, told):
+        if wide:
+            played.measure(made)
         made.apply(vary.elsewhere())
         yield made
 

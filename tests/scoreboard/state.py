@@ -38,7 +38,10 @@ def collections(client: httpx.Client) -> list[str]:
         versions.append(f"/apis/{group['preferredVersion']['groupVersion']}")
     found: dict[str, str] = {}
     for version in versions:
-        for each in client.get(version).raise_for_status().json()["resources"]:
+        answer = client.get(version)
+        if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+            continue  # an aggregated API whose server is away
+        for each in answer.raise_for_status().json()["resources"]:
             listed = "/" not in each["name"] and "list" in each["verbs"]
             if listed and each["name"] not in _DERIVED and each["name"] not in found:
                 found[each["name"]] = f"{version}/{each['name']}"

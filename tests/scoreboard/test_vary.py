@@ -1,7 +1,6 @@
 """What is drawn leaves the fault as it is, and everything around it is new."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 from random import Random
 
 import pytest
@@ -78,12 +77,13 @@ def test_old_events_are_old_and_of_pods_that_are_gone() -> None:
     assert all(str(event["lastTimestamp"]) < "2026-01-05T09:16:00Z" for event in events)
 
 
-def test_the_played_nodes_are_renamed(tmp_path: Path) -> None:
-    """As many as the healthy scenario has, none of its names, and the sidecar's image can be pulled."""
+@pytest.mark.parametrize("wide", [False, True], ids=["first", "wide"])
+def test_the_played_nodes_are_renamed(wide: bool) -> None:
+    """As many as the plane has, none of its names, and the sidecar's image can be pulled."""
     taken: dict[str, str] = {}
-    written = scenario.load(str(vary.nodes_file(tmp_path / "nodes.yaml", taken, Random(1))))
+    written = scenario.parse(yaml.safe_dump(vary.world(taken, Random(1), wide=wide)), "world")
 
-    assert {node.name for node in written.nodes} == {taken[node.name] for node in scenario.load("healthy").nodes}
+    assert {node.name for node in written.nodes} == {taken[node["name"]] for node in staging.world(wide=wide)["nodes"]}
     assert not {node.name for node in written.nodes} & set(taken)
     assert vary.SIDECAR in written.registry
 

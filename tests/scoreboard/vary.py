@@ -14,13 +14,13 @@ from __future__ import annotations
 from collections.abc import Iterator, MutableMapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from random import Random
 
 import yaml
 
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.practice import scenario
+from tests.faults import staging
 from tests.faults.staging import IMAGE, Case
 from tests.scoreboard import names
 
@@ -232,22 +232,20 @@ def small_images() -> dict[str, Json]:
     }
 
 
-def _images(stories: Sequence[Json]) -> dict[str, Json]:
-    """Return what can be pulled by reference: the images of these scenarios, of the healthy one, and of this set."""
-    healthy: Json = yaml.safe_load((scenario.folder() / "healthy.yaml").read_text())
+def _images(stories: Sequence[Json], told: Json) -> dict[str, Json]:
+    """Return what can be pulled by reference: the images of these scenarios, of the plane's own, and of this set."""
     found: dict[str, Json] = {}
-    for told in (*stories, healthy):
-        for image in told["images"]:
+    for one in (*stories, told):
+        for image in one["images"]:
             found.setdefault(image["image"], image)
     return found | small_images()
 
 
-def nodes_file(path: Path, taken: MutableMapping[str, str], random: Random, stories: Sequence[Json] = ()) -> Path:
-    """Write the scenario whose nodes are played: the healthy one's, under other names and roomier."""
-    played: Json = yaml.safe_load((scenario.folder() / "healthy.yaml").read_text())
-    taken.update(names.renames({str(node["name"]) for node in played["nodes"]}, random, taken))
-    for node in played["nodes"]:
-        node |= {"name": taken[node["name"]], "memory": "16Gi", "pods": 250}
-    played["images"] = list(_images(stories).values())
-    path.write_text(yaml.safe_dump(played))
-    return path
+def world(taken: MutableMapping[str, str], random: Random, stories: Sequence[Json] = (), *, wide: bool = False) -> Json:
+    """Return the scenario whose nodes and images are played, its nodes under other names."""
+    told = staging.world(wide=wide)
+    taken.update(names.renames({str(node["name"]) for node in told["nodes"]}, random, taken))
+    for node in told["nodes"]:
+        node["name"] = taken[node["name"]]
+    told["images"] = list(_images(stories, told).values())
+    return told

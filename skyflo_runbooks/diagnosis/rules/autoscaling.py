@@ -5,10 +5,20 @@ podautoscaler) and of Jobs. An autoscaler that is limited at its minimum is heal
 completed.
 """
 
+import math
 from collections.abc import Iterator
 
 from skyflo_runbooks.diagnosis.graph import Graph, ref
-from skyflo_runbooks.diagnosis.pods import condition, containers, each, name_of, namespace_of, pod_spec, whole
+from skyflo_runbooks.diagnosis.pods import (
+    condition,
+    containers,
+    each,
+    name_of,
+    namespace_of,
+    pod_spec,
+    quantity,
+    whole,
+)
 from skyflo_runbooks.diagnosis.rules.base import INTENDED, INTENT, Rule, evidence
 from skyflo_runbooks.diagnosis.snapshot import seconds_between
 from skyflo_runbooks.model.finding import Evidence, Finding
@@ -135,19 +145,37 @@ def at_maximum(graph: Graph) -> Iterator[Finding]:
             continue
         if whole(scaler, "status", "currentReplicas") < most:
             continue
+        wanted = _wanted(scaler)
         yield Finding(
             fault="AUT-04",
-            title=f"{ref(scaler)} stands at its maximum of {most} replicas and wants more",
+            title=f"{ref(scaler)} stands at its maximum of {most} replicas and wants "
+            + (str(wanted) if wanted > most else "more"),
             object=ref(scaler),
             confidence=0.93,
             evidence=(
                 _said(scaler, "ScalingLimited"),
                 evidence(scaler, "spec.maxReplicas", graph.snapshot.time, str(most)),
             ),
-            facts={"maximum": str(most)},
+            facts={"maximum": str(most)} | ({"wanted": str(wanted)} if wanted > most else {}),
             related=(_target(scaler),),
             advice="Raise the maximum within what the nodes and the quota have room for.",
         )
+
+
+def _wanted(scaler: Json) -> int:
+    """Return how many replicas the measured use of resources asks for; 0 where the status does not tell.
+
+    By the rule of https://kubernetes.io/docs/concepts/workloads/autoscaling/horizontal-pod-autoscale/#algorithm-details
+    """
+    targets = {at(one, "resource", "name"): at(one, "resource", "target") for one in each(scaler, "spec", "metrics")}
+    found = [0]
+    for one in each(scaler, "status", "currentMetrics"):
+        target, current = targets.get(at(one, "resource", "name")), at(one, "resource", "current")
+        for measure in ("averageUtilization", "averageValue"):
+            has, should = quantity(at(current, measure, default="")), quantity(at(target, measure, default=""))
+            if has and should:
+                found.append(math.ceil(whole(scaler, "status", "currentReplicas") * has / should))
+    return max(found)
 
 
 # Jobs -----------------------------------------------------------------------------------------------------------------

@@ -69,6 +69,15 @@ async def below_maximum(view: View, *, name: str, namespace: str) -> Seen:
     return seen(wants < most, f"{wants} wanted, {most} allowed", *_lines(said))
 
 
+async def autoscaler_measures(view: View, *, name: str, namespace: str) -> Seen:
+    """Its controller says so in ScalingActive, with the reason where it does not."""
+    scaler = await view.get("HorizontalPodAutoscaler", name, namespace)
+    said = _conditions(scaler)
+    if "ScalingActive" not in said:
+        return "unknown", f"autoscaler {name} has not said whether it measures", ()
+    return seen(said["ScalingActive"] == "True", f"ScalingActive {said['ScalingActive']}", *_lines(said))
+
+
 async def claim_bound(view: View, *, name: str, namespace: str) -> Seen:
     """Bound, and the volume's capacity is at least the request."""
     claim = await view.get("PersistentVolumeClaim", name, namespace)
@@ -111,6 +120,7 @@ OBSERVERS: dict[str, Callable[..., Awaitable[Seen]]] = {
         node_drained,
         quota_kept,
         below_maximum,
+        autoscaler_measures,
         claim_bound,
         eviction_allowed,
         certificate_valid,

@@ -5,7 +5,7 @@ from skyflo_runbooks.model.check import build
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.plan import Parameter, param
 from skyflo_runbooks.planning.rules.common import roll_back
-from skyflo_runbooks.planning.rules.patches import merge, one, replace
+from skyflo_runbooks.planning.rules.patches import EDITABLE, merge, one, replace
 from skyflo_runbooks.planning.way import Case, Repair, Way, advised, check_of, named
 
 _TEMPLATE = "/spec/template/spec"
@@ -142,6 +142,14 @@ def back_only(case: Case) -> Repair:
     return Repair(ways=ways, advice=advised(case))
 
 
+def give_way(case: Case) -> Repair:
+    """Go back to the revision that drove nobody out; those that were driven out have to have places again."""
+    victims = [item for item in case.finding.explains if item != case.finding.object and item.kind in EDITABLE]
+    where: dict[str, object] = {"namespace": param("namespace")}
+    checks = tuple(build("pods_scheduled", [item.kind, item.name], where) for item in victims)
+    return Repair(ways=roll_back(case, because="It drove nobody out.", checks=checks), advice=advised(case))
+
+
 REPAIRS = {
     "SCH-01": select_existing,
     "SCH-03": back_only,
@@ -152,7 +160,7 @@ REPAIRS = {
     "SCH-08": fewer,
     "SCH-11": default_scheduler,
     "SCH-12": free_of_node,
-    "SCH-13": back_only,
+    "SCH-13": give_way,
     "SCH-14": claim_that_exists,
 }
 

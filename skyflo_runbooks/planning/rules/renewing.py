@@ -165,6 +165,11 @@ def request_of_use(case: Case) -> Repair:
         f"{lacking[0]} has no {resource} request; it was measured to use at most "
         f"{format_memory(max(uses)) if resource == 'memory' else format_cpu(max(uses))}.",
         parameters=(Parameter("request", "str", written, f"{resource} request of {lacking[0]}"),),
+        checks=tuple(
+            build("autoscaler_measures", [scaler.name], {"namespace": param("namespace")})
+            for scaler in case.finding.related
+            if scaler.kind == "HorizontalPodAutoscaler"
+        ),
     )
     return Repair(ways=(way,), advice=advised(case))
 

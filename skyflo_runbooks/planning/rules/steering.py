@@ -31,6 +31,8 @@ from skyflo_runbooks.planning.way import Case, Repair, Way, advised, check_of, n
 _MORE = 1.5
 # What a rolling update may take away and add at a time where nobody says otherwise.
 _SHARE = "25%"
+# More than so many times the old maximum at once is no repair of a maximum: something else is wrong with the measure.
+_AT_MOST = 3
 
 
 # Rollouts -------------------------------------------------------------------------------------------------------------
@@ -396,13 +398,23 @@ def target_that_exists(case: Case) -> Repair:
 
 
 def raise_maximum(case: Case) -> Repair:
-    """Allow half as many replicas again."""
-    now = int(case.finding.facts["maximum"])
-    most = max(now + 1, math.ceil(now * _MORE))
-    why = f"It stands at {now} and wants more. Whether nodes and quota have room is on the card."
-    return Repair(
-        ways=(replace(case, {"/spec/maxReplicas": most}, f"Raise the maximum to {most}", why),), advice=advised(case)
+    """Allow half as many replicas again, or one more than the load asks for now, within three times as many."""
+    facts = case.finding.facts
+    now, wanted = int(facts["maximum"]), int(facts.get("wanted", "0"))
+    most = max(now + 1, math.ceil(now * _MORE), min(wanted + 1, _AT_MOST * now))
+    asks = f"the measured load asks for {wanted}" if wanted else "it wants more"
+    why = f"It stands at {now}, and {asks}. Whether nodes and quota have room is on the card."
+    below = build("below_maximum", [case.finding.object.name], {"namespace": param("namespace")})
+    way = one(
+        case,
+        "k8s_patch",
+        {**named(case), "patch": {"spec": {"maxReplicas": param("maximum")}}, "patch_type": "merge"},
+        f"Raise the maximum to {most}",
+        why,
+        checks=(check_of(case, "field_equals", path="/spec/maxReplicas", value=param("maximum")), below),
+        parameters=(Parameter("maximum", "int", most, "replicas that the autoscaler may go up to"),),
     )
+    return Repair(ways=(way,), advice=advised(case))
 
 
 def run_again(case: Case) -> Repair:
@@ -420,7 +432,9 @@ def keep_away(case: Case) -> Repair:
     if "node" not in case.finding.facts:
         return Repair(advice=advised(case))
     why = "It does not answer; what runs there is replaced elsewhere, and nothing new should come."
-    way = one(case, "k8s_cordon", {"name": case.finding.object.name}, f"Cordon {case.finding.object.name}", why)
+    name = case.finding.object.name
+    held = (check_of(case, "field_equals", path="/spec/unschedulable", value=True),)
+    way = one(case, "k8s_cordon", {"name": name}, f"Cordon {name}", why, checks=held)
     return Repair(ways=(way,), advice=advised(case))
 
 

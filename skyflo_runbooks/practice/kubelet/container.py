@@ -171,6 +171,7 @@ class Container:
             started=now,
             address=self.address,
             run_id=self._run_id(),
+            found=lambda host: self.world.resolve(str(self.pod["metadata"]["namespace"]), host),
             peak_after=self.world.history_peak(self.pod),
         )
         self.streak = 0 if self.stage in {"pulling", "new"} else self.streak

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from skyflo_runbooks.model.json import Json
+from skyflo_runbooks.model.quantity import format_cpu, parse_quantity
 from skyflo_runbooks.practice.kubelet.container import Container
 from skyflo_runbooks.practice.kubelet.pod import Pod
 from skyflo_runbooks.practice.kubelet.run import Run, memory_at, memory_limit
@@ -127,7 +128,19 @@ class Kubelet:
         pod = self.pods.get(uid)
         if pod is None or not pod.containers or any(c.run is None for c in pod.containers):
             return None
-        return [_usage(c, now) for c in pod.containers]
+        return [self._usage(c, now) for c in pod.containers]
+
+    def _usage(self, container: Container, now: datetime) -> Usage:
+        run = container.run
+        assert run is not None  # the caller looked
+        age = (now - run.started).total_seconds()
+        memory = memory_at(container.image.memory, run.peak_after, age)
+        limit = memory_limit(container.spec)
+        cpu = container.image.cpu
+        if container.image.shared:
+            among = max(1, self.ready_siblings(container.image, container.pod, now))
+            cpu = format_cpu(parse_quantity(cpu) / among)
+        return Usage(container.name, min(memory, limit) if limit else memory, cpu)
 
     def answer(self, uid: str, port: int, path: str, now: datetime) -> HttpAnswer | None:
         """Return what the pod replies at `port`; None where nothing listens there."""
@@ -159,15 +172,6 @@ class Kubelet:
             if pod.object["metadata"]["namespace"] == obj["metadata"]["namespace"]
             and any(c.spec["image"].rpartition(":")[0] == repository for c in pod.containers)
         )
-
-
-def _usage(container: Container, now: datetime) -> Usage:
-    run = container.run
-    assert run is not None  # the caller looked
-    age = (now - run.started).total_seconds()
-    memory = memory_at(container.image.memory, run.peak_after, age)
-    limit = memory_limit(container.spec)
-    return Usage(container.name, min(memory, limit) if limit else memory, container.image.cpu)
 
 
 def lines_of(run: Run, image: Image, now: datetime) -> list[LogLine]:

@@ -6,10 +6,11 @@ probes pass or kill it. `plan` decides that from the image's behaviour and the c
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
+from urllib.parse import urlsplit
 
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.quantity import parse_quantity
@@ -76,10 +77,14 @@ def plan(
     address: str,
     run_id: str,
     peak_after: float | None = None,
+    found: Callable[[str], bool] = lambda _host: True,
 ) -> Run:
-    """Return how this run will go; `peak_after` (seconds) replaces the image's own, for played history."""
+    """Return how this run will go.
+
+    `peak_after` (seconds) replaces the image's own, for played history; `found` says whether a host is found now.
+    """
     ramp = image.memory.peak_after if peak_after is None else peak_after
-    endings = [_unmet(image, env), _memory_kill(image.memory, ramp, container)]
+    endings = [_unmet(image, env), _lost(image, env, found), _memory_kill(image.memory, ramp, container)]
     if image.exit is not None:
         reason = "Completed" if image.exit.code == 0 else "Error"
         endings.append(Ending(image.exit.after, image.exit.code, reason))
@@ -135,6 +140,14 @@ def _unmet(image: Image, env: Mapping[str, str]) -> Ending | None:
             return Ending(SHORTEST, need.code, "Error", need.missing)
         if not re.fullmatch(need.pattern, value):
             return Ending(SHORTEST, need.code, "Error", need.invalid or need.missing)
+    return None
+
+
+def _lost(image: Image, env: Mapping[str, str], found: Callable[[str], bool]) -> Ending | None:
+    for ask in image.asks:
+        host = urlsplit(env.get(ask.variable, "")).hostname
+        if host and not found(host):
+            return Ending(SHORTEST, ask.code, "Error", ask.lost.format(host=host))
     return None
 
 

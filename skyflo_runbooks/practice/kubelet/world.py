@@ -12,6 +12,8 @@ from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.practice.scenario import Image
 
 Lookup = Callable[[Literal["ConfigMap", "Secret"], str, str], Json | None]
+# (namespace, host) → is the host found there?
+Resolve = Callable[[str, str], bool]
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class World:
 
     registry: Mapping[str, Image]
     lookup: Lookup
+    resolve: Resolve = lambda _namespace, _host: True
     pulled: dict[str, set[str]] = field(default_factory=dict)
     # Set while history is played: how long the next container of a pod takes to its peak.
     history_peak: Callable[[Json], float | None] = lambda _pod: None
