@@ -8,8 +8,9 @@ Rules:
      certain cause. The other stands as a consequence, in words.
   4. A finding that only says that something fails (`_LAST_RESORT`, and a probe that a container itself answers with an
      error) yields to any other of the same object, or of one that explains the object; of two of them one stays.
-  5. A cause that lies deeper (`DEEPER`: the cluster's DNS, a webhook that rewrites pods, a kubelet's configuration)
-     speaks for what it explains: other findings of those objects are consequences, in words.
+  5. A cause that lies deeper (`DEEPER`: the cluster's DNS, a webhook that rewrites pods, a kubelet's configuration, a
+     priority that drives pods out) speaks for what it explains: other findings of those objects, or those of one
+     family, are consequences, in words.
   6. A symptom that no cause explains stays: it is unknown, not healthy.
 """
 
@@ -25,7 +26,7 @@ from skyflo_runbooks.model.objects import ObjectRef
 # Faults whose evidence is a container's own end say more than those that are read from what surrounds it.
 _SAME_CONTAINER = "container"
 _LAST_RESORT = frozenset(("ROL-01", "CON-05", "API-01", "DLV-02"))
-DEEPER = frozenset(("NET-12", "NOD-04", "ADM-08"))
+DEEPER = {"NET-12": "", "NOD-04": "", "ADM-08": "", "SCH-13": "SCH-"}
 
 
 def collapse(findings: Sequence[Finding], visible: Sequence[Symptom]) -> tuple[list[Finding], list[Symptom]]:
@@ -73,7 +74,14 @@ def _spoken_for(findings: Sequence[Finding]) -> list[Finding]:
     kept: list[Finding] = []
     said: dict[int, list[str]] = {id(one): [] for one in deeper}
     for one in findings:
-        above = next((cause for cause in deeper if cause is not one and one.object in reach[id(cause)]), None)
+        above = next(
+            (
+                cause
+                for cause in deeper
+                if cause is not one and one.object in reach[id(cause)] and one.fault.startswith(DEEPER[cause.fault])
+            ),
+            None,
+        )
         if above is None or one.fault in DEEPER:
             kept.append(one)
         else:

@@ -18,7 +18,7 @@ from tests.scoreboard import names as drawn
 
 BROKEN = sorted(name for name in names() if load(name).expect.fault)
 # Words of Kubernetes itself, or of the trade, that scenarios use as everybody does.
-COMMON = {"app", "default", "http", "default-scheduler", "data", "main", "cache"}
+COMMON = {"app", "default", "http", "dns", "default-scheduler", "data", "main", "cache"}
 # What Helm calls the labels of its releases, and Istio the container that it injects, on every cluster.
 COMMON |= {"istio-proxy", "name", "modifiedAt"}
 

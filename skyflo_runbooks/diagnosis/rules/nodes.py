@@ -12,7 +12,8 @@ from decimal import Decimal
 
 from skyflo_runbooks.diagnosis.graph import Graph, ref
 from skyflo_runbooks.diagnosis.pods import condition, containers, leaving, name_of, namespace_of, quantity, ready
-from skyflo_runbooks.diagnosis.rules.base import Rule, culprit, event_time, evidence, overcome
+from skyflo_runbooks.diagnosis.rules.base import Rule, culprit, event_time, evidence, overcome, services
+from skyflo_runbooks.diagnosis.rules.scheduling.waiting import for_node
 from skyflo_runbooks.diagnosis.snapshot import seconds_between
 from skyflo_runbooks.model.finding import Finding
 from skyflo_runbooks.model.json import Json, at
@@ -40,6 +41,7 @@ def node_not_ready(graph: Graph) -> Iterator[Finding]:
             continue
         on_it = [pod for pod in graph.all("Pod") if at(pod, "spec", "nodeName") == name_of(node)]
         suffering = {ref(culprit(graph, pod)): None for pod in on_it if not ready(pod) or leaving(pod)}
+        suffering |= {ref(workload): None for workload in for_node(graph, node)}
         state = "does not answer" if said.get("status") == "Unknown" else "is not Ready"
         yield Finding(
             fault="NOD-01",
@@ -75,6 +77,7 @@ def pressure(graph: Graph) -> Iterator[Finding]:
             continue
         pods = evicted.get(name_of(node), [])
         owners = {ref(culprit(graph, pod)): None for pod in pods}
+        owners |= {ref(workload): None for workload in for_node(graph, node)}
         yield Finding(
             fault="NOD-02",
             title=f"{ref(node)} is under {', '.join(held)}" + (f" and evicted {len(pods)} pods" if pods else ""),
@@ -257,7 +260,8 @@ def pod_stuck(graph: Graph) -> Iterator[Finding]:
                     pod, "spec.nodeName", graph.snapshot.time, f"{node}: {'there' if node in nodes else 'no such node'}"
                 ),
             ),
-            explains=(ref(pod), ref(culprit(graph, pod))),
+            related=services(graph, culprit(graph, pod)),
+            explains=(ref(pod), ref(culprit(graph, pod)), *services(graph, culprit(graph, pod))),
             advice="Force its deletion only once the node is known to be dead: two pods of one StatefulSet identity "
             "can damage data.",
         )

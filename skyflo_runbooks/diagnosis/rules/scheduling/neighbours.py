@@ -1,12 +1,11 @@
 """What other pods keep a pod from: SCH-06 (anti-affinity), SCH-07 (topology spread), SCH-08 (host ports), SCH-13."""
 
 import re
-from collections import defaultdict
 from collections.abc import Iterator
 
 from skyflo_runbooks.diagnosis.capacity import refusals
 from skyflo_runbooks.diagnosis.graph import Graph, ref
-from skyflo_runbooks.diagnosis.pods import condition, each, labels_of, leaving, replicas, texts
+from skyflo_runbooks.diagnosis.pods import condition, each, labels_of, leaving, name_of, namespace_of, replicas, texts
 from skyflo_runbooks.diagnosis.rules.base import Rule, changeable, culprit, deployed, event_time, evidence, services
 from skyflo_runbooks.diagnosis.rules.scheduling.waiting import REQUIRED, Waiting, waiting
 from skyflo_runbooks.model.finding import Evidence, Finding
@@ -144,41 +143,76 @@ def _holders(graph: Graph, ports: list[int]) -> list[Json]:
 
 def preempted(graph: Graph) -> Iterator[Finding]:
     """Yield one finding for each workload whose priority drives the pods of others from their nodes."""
-    victims: dict[str, list[tuple[Json, str, str]]] = defaultdict(list)
+    told = [*_told(graph), *_orphaned(graph)]
+    if not told:
+        return
+    lost = [owner for pod, _, _ in told if (owner := _owner(graph, pod)) is not None]
+    suffering = [
+        found.workload
+        for found in waiting(graph, "cpu", "memory", "places")
+        if not lost or any(found.workload is owner for owner in lost)
+    ]
+    aggressors = _aggressors(graph, max((_priority(item) for item in suffering), default=0))
+    for workload in aggressors.values():
+        others = [one for one in told if _owner(graph, one[0]) is not workload]
+        if others:
+            yield _preempted(graph, workload, others, suffering, alone=len(aggressors) == 1)
+
+
+def _preempted(
+    graph: Graph, workload: Json, told: list[tuple[Json, str, str]], suffering: list[Json], *, alone: bool
+) -> Finding:
+    owner = ref(workload)
+    name = str(at(workload, "spec", "template", "spec", "priorityClassName", default="")) or "its priority"
+    pods = len({name_of(pod) for pod, _, _ in told})
+    return Finding(
+        fault="SCH-13",
+        title=f"{owner} has the priority of {name} and drove {pods} pod{'s' if pods > 1 else ''} of others from "
+        f"{'their nodes' if pods > 1 else 'its node'}",
+        object=owner,
+        confidence=0.85 if alone else 0.6,
+        evidence=(
+            *(evidence(pod, "Preempted", when, text) for pod, when, text in told[:4]),
+            evidence(workload, "template", graph.snapshot.time, f"priorityClassName: {name}"),
+        ),
+        facts={"priority_class": name},
+        related=(*(ref(pod) for pod in graph.pods(workload)), *services(graph, workload)),
+        explains=(owner, *(ref(item) for item in suffering)),
+        advice=f"Give {owner} the priority that it had, or add nodes: a PriorityClass of so much lets it drive out "
+        "whatever else runs.",
+    )
+
+
+def _told(graph: Graph) -> Iterator[tuple[Json, str, str]]:
+    """Yield the preemptions of pods that are there: pod, time and words."""
     for pod, event in graph.told("Pod", "Preempted"):
-        victims["event"].append((pod, event_time(event), str(event.get("message", ""))))
+        yield pod, event_time(event), str(event.get("message", ""))
     for pod in graph.all("Pod"):
         said = condition(pod, "DisruptionTarget")
         if said.get("reason") == "PreemptionByScheduler":
-            victims["condition"].append((pod, str(said.get("lastTransitionTime", "")), str(said.get("message", ""))))
-    told = [item for items in victims.values() for item in items] + _orphaned(graph)
-    if not told:
-        return
-    suffering = [found.workload for found in waiting(graph, "cpu", "memory", "places")]
-    ordinary = max((_priority(item) for item in suffering), default=0)
+            yield pod, str(said.get("lastTransitionTime", "")), str(said.get("message", ""))
+
+
+def _owner(graph: Graph, pod: Json) -> Json | None:
+    """Return the workload of a pod that may be gone; then its name says which made it."""
+    known = graph.get(ref(pod))
+    if known is not None:
+        return culprit(graph, known)
+    stem = name_of(pod).rpartition("-")[0]
+    made = graph.get(ObjectRef("ReplicaSet", stem, namespace_of(pod)))
+    return (
+        graph.owner(made) or made if made is not None else graph.get(ObjectRef("StatefulSet", stem, namespace_of(pod)))
+    )
+
+
+def _aggressors(graph: Graph, ordinary: int) -> dict[ObjectRef, Json]:
+    """Return the workloads of the pods that the scheduler says it made room for; else all of a higher priority."""
     strong = _preemptors(graph) or [
         pod
         for pod in graph.all("Pod")
         if _priority(pod) > ordinary and not leaving(pod) and at(pod, "spec", "nodeName")
     ]
-    aggressors = {ref(culprit(graph, pod)): culprit(graph, pod) for pod in strong if not _critical(pod)}
-    for owner, workload in aggressors.items():
-        name = str(at(workload, "spec", "template", "spec", "priorityClassName", default="")) or "its priority"
-        yield Finding(
-            fault="SCH-13",
-            title=f"{owner} has the priority of {name} and drove {len(told)} pods of others from their nodes",
-            object=owner,
-            confidence=0.85 if len(aggressors) == 1 else 0.6,
-            evidence=(
-                *(evidence(pod, "Preempted", when, text) for pod, when, text in told[:4]),
-                evidence(workload, "template", graph.snapshot.time, f"priorityClassName: {name}"),
-            ),
-            facts={"priority_class": name},
-            related=(*(ref(pod) for pod in graph.pods(workload)), *services(graph, workload)),
-            explains=(owner, *(ref(item) for item in suffering)),
-            advice=f"Give {owner} the priority that it had, or add nodes: a PriorityClass of so much lets it drive out "
-            "whatever else runs.",
-        )
+    return {ref(owner): owner for owner in (culprit(graph, pod) for pod in strong if not _critical(pod))}
 
 
 def _preemptors(graph: Graph) -> list[Json]:

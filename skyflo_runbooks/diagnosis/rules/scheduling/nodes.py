@@ -11,7 +11,15 @@ from skyflo_runbooks.diagnosis.capacity import expressed, refusals, rooms, untol
 from skyflo_runbooks.diagnosis.graph import Graph, ref
 from skyflo_runbooks.diagnosis.pods import condition, each, labels_of, name_of, pod_request, texts
 from skyflo_runbooks.diagnosis.rules.base import Rule, changeable, culprit, deployed, event_time, evidence, services
-from skyflo_runbooks.diagnosis.rules.scheduling.waiting import REQUIRED, Waiting, at_home, volumes, waiting
+from skyflo_runbooks.diagnosis.rules.scheduling.waiting import (
+    REQUIRED,
+    Waiting,
+    at_home,
+    ill,
+    only_tainted,
+    volumes,
+    waiting,
+)
 from skyflo_runbooks.model.finding import Evidence, Finding
 from skyflo_runbooks.model.json import Json, at
 
@@ -93,7 +101,12 @@ def _selector_evidence(graph: Graph, found: Waiting, key: str, said: str) -> Ite
 def tainted(graph: Graph) -> Iterator[Finding]:
     """Yield one finding for each workload that tolerates none of the taints of the nodes that it could use."""
     for found in waiting(graph, "taint"):
-        nodes = [node for node in graph.all("Node") if "taint" in refusals(node, found.spec)]
+        # A taint of nodes that the pod could not use without it either is not what it waits for.
+        kept_away = [node for node in graph.all("Node") if "taint" in refusals(node, found.spec)]
+        fitting = [node for node in kept_away if only_tainted(node, found.spec)]
+        if ill(fitting, found.spec):
+            continue  # the node is the cause, and is named
+        nodes = fitting or kept_away
         ordinary = [node for node in nodes if not any(_of_the_system(t) for t in untolerated(node, found.spec))]
         kept = Counter(written(taint) for node in ordinary or nodes for taint in untolerated(node, found.spec))
         taint = kept.most_common(1)[0][0] if kept else ""

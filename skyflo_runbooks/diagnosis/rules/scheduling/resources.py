@@ -161,7 +161,7 @@ def no_places(graph: Graph) -> Iterator[Finding]:
         left = rooms(graph, found.spec) or ()
         yield Finding(
             fault="SCH-09",
-            title=f"{found.wait}: every node runs as many pods as it may",
+            title=f"{found.wait}: the nodes that they could use run as many pods as they may",
             object=ref(found.workload),
             confidence=0.95 if left and all(room.places <= 0 for room in left) else 0.85,
             evidence=(*found.evidence(), *_place_evidence(graph)),

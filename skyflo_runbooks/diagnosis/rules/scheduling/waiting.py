@@ -17,11 +17,11 @@ Which reason is the cause:
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from skyflo_runbooks.diagnosis.capacity import allocatable, chosen, refusals, rooms
+from skyflo_runbooks.diagnosis.capacity import allocatable, chosen, refusals, rooms, untolerated
 from skyflo_runbooks.diagnosis.graph import Graph, ref
 from skyflo_runbooks.diagnosis.pods import (
     Resource,
@@ -59,6 +59,8 @@ _WORDS: tuple[tuple[str, str], ...] = (
 # A count begins where its digits do and is bounded: a long row of digits in a message costs nothing.
 _COUNTED = tuple((name, re.compile(rf"(?<!\d)(\d{{1,9}}) {pattern}")) for name, pattern in _WORDS)
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+# What the node controller says of an ill node in its taints: the node itself is the cause then (NOD-01, NOD-02).
+_ILL = ("not-ready", "unreachable", "memory-pressure", "disk-pressure", "pid-pressure")
 EXTENDED = re.compile(r"Insufficient (\S+/[^\s,.]+(?:\.[^\s,.]+)*)")
 _OF_ALL = re.compile(r"0/(\d+) nodes are available")
 _BY_DESIGN = ("node-role.kubernetes.io/", "node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
@@ -229,6 +231,24 @@ def _kept_away_by_design(node: Json, pod: Json) -> bool:
     return any(str(taint.get("key", "")).startswith(_BY_DESIGN) for taint in each(node, "spec", "taints"))
 
 
+def only_tainted(node: Json, spec: Json) -> bool:
+    """Return whether nothing but its taints, and what they say of the node, keeps a pod from it."""
+    return set(refusals(node, spec)) - {"ill"} == {"taint"}
+
+
+def ill(nodes: Sequence[Json], spec: Json) -> bool:
+    """Return whether nothing but the state of these nodes keeps a pod from them: they are silent or under pressure."""
+    keys = [str(taint.get("key", "")) for node in nodes for taint in untolerated(node, spec)]
+    return bool(keys) and all(key.removeprefix("node.kubernetes.io/") in _ILL for key in keys)
+
+
+def for_node(graph: Graph, node: Json) -> Iterator[Json]:
+    """Yield the workloads whose pods wait for a node that would take them if it were well."""
+    for found in waiting(graph, "taint"):
+        if only_tainted(node, found.spec) and ill([node], found.spec):
+            yield found.workload
+
+
 def _alone(graph: Graph, pod: Json) -> dict[str, int]:
     """Return for each computed reason how many nodes would take the pod if only this reason went away."""
     spec = at(pod, "spec", default={})
@@ -255,6 +275,9 @@ __all__ = [
     "at_home",
     "cause",
     "counts",
+    "for_node",
+    "ill",
+    "only_tainted",
     "unschedulable",
     "volumes",
     "waiting",
