@@ -10,8 +10,8 @@ Rules:
      that does not hold is FAIL, with that observation as evidence.
   3. An eventual check passes if it holds when the window begins and at the last observation. If it never held within
      the time, it is FAIL; if it could not be known, UNKNOWN.
-  4. Restarts are compared with the counts at the beginning of the window; pods that came or went in it are a restart
-     too.
+  4. Restarts are compared with the counts at the beginning of the window; a pod that went in it is a restart too. One
+     that only came, and has not restarted, is none: an autoscaler, or somebody, wants more.
   5. A container that was OOMKilled since the change fails at once: waiting cannot heal it.
 """
 
@@ -167,10 +167,25 @@ def _eventual(one: Series, begin: datetime | None, last: Observation, *, late: b
 
 def _restarted(known: list[Observation]) -> tuple[str, Observation] | None:
     for before, after in itertools.pairwise(known):
-        if before.evidence != after.evidence:
-            moved = sorted(set(after.evidence) - set(before.evidence)) or sorted(set(before.evidence))
+        moved = _moved(_counts(before), _counts(after))
+        if moved:
             return f"a container restarted or was replaced: {', '.join(moved)}", after
     return None
+
+
+def _counts(one: Observation) -> dict[str, str]:
+    """Return the restarts of each container, by pod and container."""
+    return {name: count for name, _, count in (text.rpartition("=") for text in one.evidence)}
+
+
+def _moved(before: dict[str, str], after: dict[str, str]) -> list[str]:
+    gone = sorted(before.keys() - after.keys())
+    moved = [
+        f"{name}={count}"
+        for name, count in sorted(after.items())
+        if count != before.get(name, "0") or (gone and name not in before)
+    ]
+    return moved or gone
 
 
 def _made(one: Series, result: str, observed: str, at: Observation | None) -> Outcome:

@@ -26,7 +26,7 @@ from tests.control_plane.harness import ControlPlane
 from tests.control_plane.processes import wait_until
 from tests.curated.certificates import secret
 from tests.curated.driving import Course, Value
-from tests.faults.staging import deployment
+from tests.faults.staging import deployment, playing, world
 from tests.gateway.world import Gated, gated
 
 pytestmark = [pytest.mark.control_plane, pytest.mark.timeout(400)]
@@ -85,6 +85,9 @@ _SHELF: Json = {
     "provisioner": "kubernetes.io/no-provisioner",
 }
 _HPA = {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}, "maxReplicas": 2}
+# All pods of this image share 200m of load: three of them stand below a target of 70m each.
+_SHARED = {"image": "image-resizer:3.0.1", "replicas": 2, "requests": {"cpu": "100m"}}
+_BY_CPU = {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}}}
 _REQUESTS = {"requests": {"memory": "64Mi"}}
 CASES = (
     Staged(
@@ -158,6 +161,18 @@ CASES = (
         "256Mi",
     ),
     Staged(
+        "hpa-max",
+        (
+            web("hpa-max", **_SHARED),
+            thing("hpa-max", "HorizontalPodAutoscaler", "web", "autoscaling/v2", spec={**_HPA, "metrics": [_BY_CPU]}),
+        ),
+        {**WEB, "autoscaler": "web", "maximum": 5},
+        "HorizontalPodAutoscaler/hpa-max/web",
+        ("spec", "maxReplicas"),
+        2,
+        5,
+    ),
+    Staged(
         "pvc",
         (_SHELF, _volume(), _claim("pvc")),
         {"claim": "data", "storage_class": "shelf"},
@@ -177,14 +192,15 @@ def _namespace(name: str) -> Json:
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """A control plane with played nodes, on which everything is staged."""
     folder = tmp_path_factory.mktemp("curated")
-    with harness.running(folder, needs.control_plane()) as plane, played.playing(plane, "healthy"):
+    with harness.running(folder, needs.control_plane()) as plane, playing(plane, world()):
+        played.measure(plane)
         for case in CASES:
             plane.apply([_namespace(case.book), *case.objects])
         plane.apply(
             [
-                _namespace("hpa-max"),
-                web("hpa-max"),
-                thing("hpa-max", "HorizontalPodAutoscaler", "web", "autoscaling/v2", spec=_HPA),
+                _namespace("hpa-blind"),
+                web("hpa-blind"),
+                thing("hpa-blind", "HorizontalPodAutoscaler", "web", "autoscaling/v2", spec=_HPA),
             ]
         )
         for case in CASES:
@@ -252,17 +268,17 @@ def test_a_book_repairs(case: Staged, told: dict[str, Told]) -> None:
 
 
 async def test_an_autoscaler_that_cannot_measure_is_not_known(plane: ControlPlane, tmp_path: Path) -> None:
-    """Without a metrics API the maximum is raised all the same, and whether that is enough is not known."""
+    """Without a request to measure by the maximum is raised all the same; whether that is enough is not known."""
     async with Cluster.from_kubeconfig(str(plane.kubeconfig("admin"))) as cluster, gated(cluster, tmp_path) as gate:
-        course = Course.of(gate, "hpa-max", **WEB, namespace="hpa-max", autoscaler="web", maximum=5)
+        course = Course.of(gate, "hpa-max", **WEB, namespace="hpa-blind", autoscaler="web", maximum=5)
         assert "autoscaler" in await course.reads()
         row = await gate.approve(await course.propose())
         assert row.state == "executed"
-        scaler = await cluster.get(ObjectRef("HorizontalPodAutoscaler", "web", "hpa-max"))
+        scaler = await cluster.get(ObjectRef("HorizontalPodAutoscaler", "web", "hpa-blind"))
         assert at(scaler, "spec", "maxReplicas") == 5
         now = await cluster.now()
         view = View(cluster, now=now, since=now)
-        found = await observe(check.below_maximum("web", namespace="hpa-max"), view)
+        found = await observe(check.below_maximum("web", namespace="hpa-blind"), view)
         await view.close()
         assert (found.holds, "does not measure" in found.observed) == ("unknown", True)
 

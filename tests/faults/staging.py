@@ -33,6 +33,7 @@ WIDE = ("cluster",)
 # Stands in a case's manifests for an address that answers by TLS, with a certificate of the cluster's authority.
 SERVER = "https://served.invalid"
 _RUNNING = ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob")
+_POLICIES = ("MutatingAdmissionPolicy", "ValidatingAdmissionPolicy")
 _ADDED = ("gateway.networking.k8s.io", "argoproj.io", "security.istio.io", "networking.istio.io", "cert-manager.io")
 _OF_THE_POD = (
     "nodeSelector", "affinity", "topologySpreadConstraints", "schedulingGates", "schedulerName", "nodeName", "volumes",
@@ -176,11 +177,23 @@ def stage(plane: ControlPlane, staged: list[Case]) -> None:
     for case in staged:
         for name, change in case.nodes.items():
             _change_node(plane, name, change)
-    # A policy of admission holds a moment after it is there: what it refuses comes after everything else.
     for case in staged:
         plane.apply(served(plane, item) for item in case.manifests() if item["kind"] not in _RUNNING)
     for case in staged:
+        if any(item["kind"] in _POLICIES for item in case.objects):
+            wait_until(f"the policy of {case.namespace} is in force", partial(_in_force, plane, case))
         plane.apply(item for item in case.manifests() if item["kind"] in _RUNNING)
+
+
+def _in_force(plane: ControlPlane, case: Case) -> bool:
+    """Return whether a pod of the case is denied, or not made as its template says."""
+    spec = deployment(case.namespace, case.app)["spec"]["template"]["spec"]
+    tried: Json = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "tried"}, "spec": spec}
+    with plane.http() as client:
+        answer = client.post(f"/api/v1/namespaces/{case.namespace}/pods", json=tried, params={"dryRun": "All"})
+    if not answer.is_success:
+        return "denied request" in answer.text
+    return [one["image"] for one in answer.json()["spec"]["containers"]] != [one["image"] for one in spec["containers"]]
 
 
 def served(plane: ControlPlane, item: Json) -> Json:

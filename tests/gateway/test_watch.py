@@ -133,6 +133,26 @@ def test_restarts_are_compared_over_the_window() -> None:
     assert result(series(RESTARTS, *other)) == "FAIL"
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "result"),
+    [
+        (("a/app=1",), ("a/app=1", "b/app=0"), "PASS"),
+        (("a/app=1",), ("a/app=1", "b/app=1"), "FAIL"),
+        (("a/app=1", "b/app=0"), ("a/app=1",), "FAIL"),
+        (("a/app=1", "b/app=0"), ("a/app=1", "c/app=0"), "FAIL"),
+        (("a/app=1", "a/side=0"), ("a/app=1", "a/side=1"), "FAIL"),
+    ],
+    ids=["one-more", "one-more-that-restarted", "one-fewer", "replaced", "its-sidecar"],
+)
+def test_a_pod_that_only_came_did_not_restart(before: tuple[str, ...], after: tuple[str, ...], result: str) -> None:
+    """An autoscaler that wants more makes one; what went may have been killed."""
+    held = [before if second < 30 else after for second in range(0, 65, 5)]
+    seen = [
+        Observation("yes", "", START + timedelta(seconds=5 * number), evidence) for number, evidence in enumerate(held)
+    ]
+    assert watch.outcome(Series(RESTARTS, seen), START, over=True).result == result
+
+
 def test_an_oom_kill_since_the_change_fails_at_once() -> None:
     """Also before the window began: waiting cannot heal it."""
     one = series(OOM, (0, "yes"), (2, "no"))

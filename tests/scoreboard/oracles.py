@@ -24,7 +24,7 @@ from tests.faults.staging import Case
 
 STEADY = 6.0
 _POD = r"spec\.template\.spec\."
-_RESOURCES = _POD + r"containers\[[^\]]+\]\.resources\..*"
+_RESOURCES = _POD + r"containers\[[^\]]+\]\.resources(\..*)?"  # an empty member goes where it is filled
 _CONTAINER = _POD + r"(containers|initContainers)\[[^\]]+\]\."
 # What no repair may take away, whatever its pattern allows.
 _KEPT = re.compile(r".*(Probe|finalizers|pod-security\.kubernetes\.io).*\(removed\)|deleted (?!Pod).*")
