@@ -15,6 +15,7 @@ from pathlib import PurePosixPath
 
 import msgspec
 
+from skyflo_runbooks.diagnosis.lines import no_log
 from skyflo_runbooks.diagnosis.snapshot import Gap, Log, Snapshot
 from skyflo_runbooks.diagnosis.take import CLUSTER, NAMESPACED
 from skyflo_runbooks.model.errors import BadInput
@@ -146,7 +147,9 @@ def _logs(files: Mapping[str, bytes]) -> Iterator[Log]:
         if found := _LOGS.search(path):
             previous = found["name"].endswith(_PREVIOUS)
             name = found["name"].removesuffix(_PREVIOUS)
-            yield Log(found["namespace"], found["pod"], name, previous, raw.decode(errors="replace"))
+            text = raw.decode(errors="replace")
+            if not no_log(text):
+                yield Log(found["namespace"], found["pod"], name, previous, text)
         elif path.endswith("/logs.txt"):
             yield from _dumped(raw.decode(errors="replace"))
 
@@ -159,7 +162,9 @@ def _dumped(text: str) -> Iterator[Log]:
         if found := _BEGINS.match(line):
             begun, lines = found, []
         elif begun and line.startswith(_ENDS):
-            yield Log(begun["namespace"], begun["pod"], begun["container"], previous=False, text="\n".join(lines))
+            said = "\n".join(lines)
+            if not no_log(said):
+                yield Log(begun["namespace"], begun["pod"], begun["container"], previous=False, text=said)
             begun = None
         else:
             lines.append(line)

@@ -19,7 +19,6 @@ from collections.abc import Iterable, Sequence
 
 from skyflo_runbooks.diagnosis import pointed
 from skyflo_runbooks.diagnosis.graph import reserved
-from skyflo_runbooks.diagnosis.lines import no_log
 from skyflo_runbooks.diagnosis.pods import (
     Container,
     condition,
@@ -234,9 +233,7 @@ async def _log(taker: Taker, pod: Json, container: Container, previous: bool) ->
         # The kubelet may have removed the earlier container already; then the present one's log is what there is.
         quiet=True,
     )
-    if answer is None or no_log(answer.text):
-        return None
-    return Log(namespace, name, container.name, previous, answer.text)
+    return Log(namespace, name, container.name, previous, answer.text) if answer is not None else None
 
 
 # Usage and headroom ---------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -95,6 +96,24 @@ def test_a_previous_log_and_one_that_is_no_text() -> None:
     """The file's name says that it is of the run before; bytes that are no UTF-8 are replaced."""
     read = bundle.read({**NODE, "x/pods/logs/ns/p/main-previous.log": b"\xff broken"})
     assert read.logs == (Log("ns", "p", "main", True, "� broken"),)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "unable to retrieve container logs for containerd://46f2b07d3fd6cf29",
+        'failed to try resolving symlinks in path "/var/log/pods/a_b_c/main/0.log": lstat /var/log: no such file',
+    ],
+)
+def test_what_a_kubelet_writes_for_a_log_that_it_lost_is_no_log(said: str) -> None:
+    """Its words would be the container's own otherwise: an error that nobody made."""
+    known = FAULTS["CON-04"](Names())
+    logs = tuple(msgspec.structs.replace(log, text=said) for log in known.logs)
+    lost = msgspec.structs.replace(known, logs=logs)
+
+    assert known.logs
+    assert bundle.read(dumped(lost)).logs == ()
+    assert bundle.read(bundled(lost)).logs == ()
 
 
 def test_the_time_is_the_latest_that_is_told() -> None:

@@ -278,19 +278,6 @@ async def test_logs_of_failing_containers_are_read_and_of_others_not() -> None:
     assert failing(crowd, world.NOW)[0][1].restarts == 49
 
 
-async def test_what_a_kubelet_writes_for_a_log_that_it_lost_is_no_log() -> None:
-    """Its words would be the container's own otherwise: an error that nobody made."""
-    scene = world.missing_variable()
-    for said in (
-        "unable to retrieve container logs for containerd://46f2b07d3fd6cf29",
-        'failed to try resolving symlinks in path "/var/log/pods/a_b_c/main/0.log": lstat /var/log: no such file',
-    ):
-        lost = msgspec.structs.replace(scene, logs=tuple(msgspec.structs.replace(log, text=said) for log in scene.logs))
-        found = await take(Memory(lost), ["checkout"])
-        assert found.logs == ()
-        assert not found.gaps_in("Log")
-
-
 async def test_a_container_that_runs_and_is_not_ready_has_something_to_say() -> None:
     """Not while it starts; and a ready one is left alone."""
     names = Names()

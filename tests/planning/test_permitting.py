@@ -277,6 +277,22 @@ async def test_else_where_it_may_write_is_a_persons_word(line: str, mounts: list
     assert only_advises(await planned(found))
 
 
+@pytest.mark.parametrize(
+    ("line", "context", "said"),
+    [
+        (LINE, CLOSED, "its root file system is read-only"),
+        (LINE, {}, "it is mounted read-only there"),
+        ("open /etc/x: permission denied", {**CLOSED, "runAsUser": 7}, "its user may not"),
+    ],
+)
+def test_why_it_cannot_write_is_what_the_log_says(line: str, context: Json, said: str) -> None:
+    """Read-only and forbidden are two things; and a root that is open is not called read-only."""
+    finding = first(read_only(line, securityContext=context))
+
+    assert f"cannot write: {said} (" in finding.title
+    assert ("path" in finding.facts) == (said == "its root file system is read-only")
+
+
 async def test_a_revision_that_could_write_everywhere_is_no_way_back() -> None:
     """One whose root was read-only too is the other way."""
     opened = await planned(read_only(LINE, before={}))

@@ -157,7 +157,8 @@ def not_writable(graph: Graph) -> Iterator[Finding]:
             ):
                 continue
             read_only = bool(at(context, "readOnlyRootFilesystem", default=False))
-            why = "its root file system is read-only" if read_only else "its user may not"
+            mounted = "it is mounted read-only there" if words is _READ_ONLY else "its user may not"
+            why = "its root file system is read-only" if read_only and words is _READ_ONLY else mounted
             user = at(context, "runAsUser", default="unset")
             text = f"securityContext: readOnlyRootFilesystem {read_only}, runAsUser {user}"
             yield finding(
