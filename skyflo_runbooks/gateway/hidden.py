@@ -54,11 +54,11 @@ def shown_body(request: Request, hide: "Hiding") -> Any:
 
 
 class Hiding:
-    """The redactor of one proposal, which also hides the values that it knows."""
+    """The redactor of one proposal, which also hides the values that it knows, under marks of its `place`."""
 
-    def __init__(self, redactor: Redactor, values: Iterable[str] = ()) -> None:
+    def __init__(self, redactor: Redactor, values: Iterable[str] = (), place: str = "") -> None:
         self._redactor = redactor
-        self._marks = {value: redactor.reference(value) for value in values if value}
+        self._marks = {value: redactor.reference(value, place) for value in values if value}
 
     def text(self, text: str) -> str:
         """Return text with secrets in it masked."""

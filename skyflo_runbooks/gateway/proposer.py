@@ -241,7 +241,7 @@ class Proposer:
         values: set[str] = set()
         for item in prepared:
             values |= values_of(item.request, *item.raw) | self._redactor.secrets_in([*item.raw, item.request.body])
-        return Hiding(self._redactor, values)
+        return Hiding(self._redactor, values, place=", ".join(str(item.request.target) for item in prepared))
 
     async def _propose(self, wish: Wish, rendered: Rendered, *, supersedes: str = "", rollback_of: str = "") -> Row:
         key = same_key(wish, await self._cluster.uid(), self.secret_key)

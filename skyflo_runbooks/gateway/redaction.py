@@ -6,10 +6,12 @@ What is masked, wherever it stands in a result, an argument, an error or a log l
   3. in text: assignments to such names, arguments of such flags and user:password in URLs (`spelled`), Authorization
      headers, JSON web tokens, well-known token shapes, private keys; also of those that a cut has left half of
 
-A masked value travels as `«masked:REFERENCE»`. The reference is an HMAC under a key of this process, so that equal
-values look equal and nothing else shows; `resolve` gives the value back inside the gateway, and only there. A value
-that was given back is masked literally from then on, wherever it stands: a mark may be moved to a place that does not
-look secret, and what the API server says of it is shown.
+A masked value travels as `«masked:REFERENCE»`. The reference is an HMAC, under a key of this process, of the value and
+of the object that it stands in: it stays the same there, and does not tell that another object has the same value.
+What stands in no object, and what is masked because it equals a value that is known, has the reference of no place.
+`resolve` gives the value back inside the gateway, and only there. A value that was given back is masked literally from
+then on, wherever it stands: a mark may be moved to a place that does not look secret, and what the API server says of
+it is shown.
 """
 
 import hmac
@@ -36,6 +38,8 @@ _SHORTEST = 4
 _CUT = 6
 # What stands beside a mark and is shorter is punctuation.
 _PIECE = 3
+# In so many places each value may stand, on average, and every mark of it be resolved.
+_PLACES = 5
 # A line of a private key is no shorter.
 _LINE = 60
 _SECRET_NAME = re.compile(rf"(?:^|[_.-]|[a-z](?=[A-Z]))(?:{spelled.NAME})$", re.IGNORECASE)
@@ -70,7 +74,10 @@ class Redactor:
 
     def __init__(self, *, capacity: int = 20_000) -> None:
         self._key = secrets.token_bytes(32)
+        # What each mark stands for, and the mark of no place of each value.
         self._known: dict[str, str] = {}
+        self._values: dict[str, str] = {}
+        self._place = ""
         self._given: dict[str, str] = {}
         self._capacity = capacity
         self._noticed: set[str] | None = None
@@ -130,23 +137,29 @@ class Redactor:
 
     def error(self, text: str) -> str:
         """Return what somebody else said, which may quote any value that was ever masked, with all of them masked."""
-        whole = self.literally(text, {value: f"«masked:{mark}»" for mark, value in self._known.items()})
-        return self.text(_cut_off(_beginnings(whole, self._given), self._known))
+        whole = self.literally(text, self._values)
+        return self.text(_cut_off(_beginnings(whole, self._given), self._values))
 
     def literally(self, text: str, marks: dict[str, str]) -> str:
         """Return text with each value replaced by its mark: as it is, as JSON writes it, and line by line."""
         return _literally(text, marks)
 
-    def reference(self, value: str) -> str:
-        """Return the mark under which `value` travels."""
+    def reference(self, value: str, place: str | None = None) -> str:
+        """Return the mark under which `value` travels: of `place`, of the object that is being masked, or of none."""
         if MARK.fullmatch(value) or _SAID.fullmatch(value) or value in ("", ENTRY):
             return value
         if self._noticed is not None:
             self._noticed.add(value)
-        mark = hmac.new(self._key, value.encode(), "sha256").hexdigest()[:12]
-        if len(self._known) >= self._capacity:
-            self._known.pop(next(iter(self._known)))
-        self._known[mark] = value
+        if value not in self._values:
+            _make_room(self._values, self._capacity)
+            self._values[value] = self._mark(value, "")
+        return self._mark(value, self._place if place is None else place)
+
+    def _mark(self, value: str, place: str) -> str:
+        mark = hmac.new(self._key, f"{place}\0{value}".encode(), "sha256").hexdigest()[:12]
+        if mark not in self._known:
+            _make_room(self._known, self._capacity * _PLACES)
+            self._known[mark] = value
         return f"«masked:{mark}»"
 
     def secrets_in(self, value: Any) -> frozenset[str]:
@@ -179,10 +192,18 @@ class Redactor:
                 f"The masked value {found[0]} is not known to this gateway any more.",
                 next_step="Run the read step again that showed it.",
             )
-        self._given[value] = found[0]
+        self._given[value] = self._mark(value, "")
         return value
 
     def _mapping(self, value: Json) -> Json:
+        outside = self._place
+        self._place = f"{outside}>{place}" if (place := _place_of(value)) else outside
+        try:
+            return self._masked(value)
+        finally:
+            self._place = outside
+
+    def _masked(self, value: Json) -> Json:
         if value.get("kind") == "Secret" and ("data" in value or "stringData" in value or "metadata" in value):
             return self._secret(value)
         if isinstance(value.get("name"), str) and isinstance(value.get("value"), str) and says_secret(value["name"]):
@@ -213,6 +234,21 @@ class Redactor:
         return masked
 
 
+def _make_room(kept: dict[str, str], capacity: int) -> None:
+    """Forget the oldest where no more is kept."""
+    if len(kept) >= capacity:
+        kept.pop(next(iter(kept)))
+
+
+def _place_of(value: Json) -> str:
+    """Return which object a mapping is, or is about; nothing where it does not say so."""
+    metadata = value.get("metadata")
+    if isinstance(metadata, dict) and isinstance(metadata.get("name"), str):
+        return f"{value.get('kind')}/{metadata.get('namespace')}/{metadata['name']}"
+    said = [one for one in (value.get("object"), value.get("pod"), value.get("container")) if isinstance(one, str)]
+    return "/".join(said)
+
+
 def _literally(text: str, marks: dict[str, str]) -> str:
     for value in sorted(marks, key=len, reverse=True):
         for form in {*_forms(value), *value.splitlines()}:
@@ -238,13 +274,13 @@ def _beginnings(text: str, marks: dict[str, str]) -> str:
     return text
 
 
-def _cut_off(text: str, known: dict[str, str]) -> str:
+def _cut_off(text: str, marks: dict[str, str]) -> str:
     """Return text with a value's beginning masked where the text ends in the midst of it: what is long is cut."""
     end = text.rstrip("….")
-    for mark, value in known.items():
+    for value, mark in marks.items():
         start = end.rfind(value[:_CUT]) if len(value) > _CUT else -1
         if start >= 0 and len(end) - start < len(value) and value.startswith(end[start:]):
-            return f"{end[:start]}«masked:{mark}»"
+            return f"{end[:start]}{mark}"
     return text
 
 

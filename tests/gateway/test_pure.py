@@ -77,6 +77,66 @@ def test_what_a_tool_says_of_itself_is_no_secret(name: str) -> None:
     assert name in caught.value.message
 
 
+def holding(name: str, password: str) -> Json:
+    """A Deployment that writes its password down."""
+    env = [{"name": "DB_PASSWORD", "value": password}]
+    spec = {"template": {"spec": {"containers": [{"name": "app", "env": env, "args": [f"--password={password}"]}]}}}
+    return {"kind": "Deployment", "metadata": {"name": name, "namespace": "shop"}, "spec": spec}
+
+
+def marks(value: Any) -> set[str]:
+    """Return the marks in anything."""
+    return set(MARK.findall(str(value)))
+
+
+def test_a_mark_does_not_tell_that_two_objects_have_the_same_secret() -> None:
+    """In an object it stays the same, whenever that is read; in another one it is another, and both come back."""
+    redactor = Redactor()
+    one, two = (redactor.mask(holding(name, "hunter2-hunter2")) for name in ("web", "cart"))
+    again = redactor.mask({"items": [holding("web", "hunter2-hunter2")]})
+    assert marks(one) == marks(again)
+    assert marks(one)
+    assert not marks(one) & marks(two)
+    assert redactor.resolve(one) == holding("web", "hunter2-hunter2")
+    assert redactor.resolve(two) == holding("cart", "hunter2-hunter2")
+
+
+def test_nor_does_an_object_that_somebody_writes_to_compare_with() -> None:
+    """One that holds a guess under the other's name, inside of itself."""
+    redactor = Redactor()
+    true = redactor.mask(holding("web", "hunter2-hunter2"))
+    bait = {"kind": "Note", "metadata": {"name": "bait"}, "spec": holding("web", "hunter2-hunter2")}
+    assert not marks(true) & marks(redactor.mask(bait))
+
+
+@pytest.mark.parametrize("about", ["object", "pod"])
+def test_nor_do_two_answers_about_objects(about: str) -> None:
+    """What a read says of a container's variables, or its log."""
+    redactor = Redactor()
+    one, two = (redactor.mask({about: name, "text": "password=hunter2-hunter2"}) for name in ("web", "cart"))
+    assert not marks(one) & marks(two)
+
+
+def test_what_is_quoted_of_a_value_has_the_mark_of_no_object() -> None:
+    """An error that quotes it, and the value itself once it was given back, name none of those that have it."""
+    redactor = Redactor()
+    held = redactor.mask(holding("web", "hunter2-hunter2"))
+    quoted = redactor.error("cannot use 'hunter2-hunter2'")
+    assert redactor.resolve(held)
+    assert "hunter2" not in quoted
+    assert not marks(quoted) & marks(held)
+    assert marks(redactor.text("it said hunter2-hunter2")) == marks(quoted)
+    assert redactor.resolve(quoted) == "cannot use 'hunter2-hunter2'"
+
+
+def test_what_is_masked_in_many_places_is_not_forgotten_at_once() -> None:
+    """The oldest marks go first, and a value that is still masked stays known."""
+    redactor = Redactor(capacity=10)
+    kept = [redactor.mask(holding(f"web-{number}", "hunter2-hunter2")) for number in range(30)]
+    assert redactor.resolve(kept[-1]) == holding("web-29", "hunter2-hunter2")
+    assert "hunter2" not in redactor.error("hunter2-hunter2")
+
+
 @pytest.mark.parametrize("said", ["(masked)", "(changed)", "(28 bytes)"])
 def test_our_own_word_for_a_value_is_no_value(said: str) -> None:
     """A reference to it would resolve to the word. The two that stand in a diff are seen in a text as well."""
