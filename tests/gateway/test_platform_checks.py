@@ -184,6 +184,21 @@ async def test_below_maximum(active: str, wants: int | None, holds: str) -> None
     assert (await look(check.below_maximum("h", namespace="shop"), scaler)).holds == holds
 
 
+@pytest.mark.parametrize(
+    ("status", "reason", "holds"),
+    [("True", "TooManyReplicas", "no"), ("True", "TooFewReplicas", "yes"), ("False", "DesiredWithinRange", "yes")],
+)
+async def test_below_a_maximum_that_was_raised_a_moment_ago(status: str, reason: str, holds: str) -> None:
+    """What it wanted by the old maximum says nothing: it has to have looked again."""
+    said = [
+        {"type": "ScalingActive", "status": "True"},
+        {"type": "ScalingLimited", "status": status, "reason": reason},
+    ]
+    scaler = thing("HorizontalPodAutoscaler", "h", spec={"maxReplicas": 5}, status={"desiredReplicas": 2})
+    scaler["status"]["conditions"] = said
+    assert (await look(check.below_maximum("h", namespace="shop"), scaler)).holds == holds
+
+
 @pytest.mark.parametrize(("active", "holds"), [("True", "yes"), ("False", "no"), ("Unknown", "no"), ("", "unknown")])
 async def test_autoscaler_measures(active: str, holds: str) -> None:
     """What its controller has not said yet is not known; a request that is missing is a no."""

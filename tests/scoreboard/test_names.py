@@ -94,3 +94,11 @@ def test_labels_of_kubernetes_keep_their_keys() -> None:
     assert names.renamed(labels, made) == {
         "labels": {"kubernetes.io/hostname": made["node-z"], made["tier"]: made["front"]}
     }
+
+
+def test_a_pod_of_a_stateful_set_is_renamed_with_it() -> None:
+    """It is called like the set, with its number; another word with a number is its own."""
+    made = {"store": "amber-quotes", "node-7": "birch-weather"}
+
+    assert names.renamed("Pod/shop/store-0", made) == "Pod/shop/amber-quotes-0"
+    assert names.renamed("node-7 and shop-7", made) == "birch-weather and shop-7"

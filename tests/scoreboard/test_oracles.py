@@ -227,3 +227,69 @@ def test_a_rollout_may_not_take_every_pod_down_again(most: str | int, kept: bool
     web["spec"]["strategy"] = {"rollingUpdate": {"maxUnavailable": most}}
     seen = oracle("ROL-04").why_not(look({"deployments": [web], "pods": [pod()]}, case("ROL-04")))
     assert (seen == "") is kept
+
+
+def scaler(active: str = "True", wanted: int = 3) -> Json:
+    """An autoscaler that may go up to four."""
+    status: Json = {"desiredReplicas": wanted, "conditions": [{"type": "ScalingActive", "status": active}]}
+    return {"metadata": {"name": "web"}, "spec": {"maxReplicas": 4}, "status": status}
+
+
+@pytest.mark.parametrize(
+    ("fault", "one", "why"),
+    [
+        ("AUT-02", scaler(), ""),
+        ("AUT-02", scaler("False"), "ScalingActive of web is False"),
+        ("AUT-02", scaler(wanted=4), ""),
+        ("AUT-04", scaler(), ""),
+        ("AUT-04", scaler("False"), "ScalingActive of web is False"),
+        ("AUT-04", scaler(wanted=4), "wants 4 of at most 4"),
+    ],
+)
+def test_an_autoscaler_measures_and_stands_below_its_maximum(fault: str, one: Json, why: str) -> None:
+    """One that cannot measure wants what it has; one that wants its maximum may want more."""
+    kind = "Deployment" if fault == "AUT-02" else "HorizontalPodAutoscaler"
+    held = look(
+        {"deployments": [app()], "pods": [pod()], "horizontalpodautoscalers": [one]}, case(fault, f"{kind}/shop/web")
+    )
+
+    assert oracle(fault).why_not(held) == why
+
+
+@pytest.mark.parametrize(
+    ("service", "ready", "why"),
+    [("kube-dns", True, ""), ("kube-dns", False, "no ready endpoint"), ("metrics", True, "no ready endpoint")],
+)
+def test_the_cluster_s_dns_has_to_answer(service: str, ready: bool, why: str) -> None:
+    """By an endpoint of its own."""
+    part: Json = {
+        "metadata": {"labels": {"kubernetes.io/service-name": service}},
+        "endpoints": [{"conditions": {"ready": ready}}],
+    }
+    held = look({"deployments": [app()], "pods": [pod()], "endpointslices": [part]}, case("NET-12"))
+    said = oracle("NET-12").why_not(held)
+
+    assert why in said
+    assert bool(said) == bool(why)
+
+
+@pytest.mark.parametrize(
+    ("cordoned", "available", "why"),
+    [(True, 2, ""), (False, 2, "the node is not cordoned"), (True, 1, "web wants 2")],
+)
+def test_who_was_on_a_silent_node_runs_elsewhere(cordoned: bool, available: int, why: str) -> None:
+    """A pod that cannot be removed from it does not count."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/api/v1/nodes/node-a":
+            return httpx.Response(200, json={"spec": {"unschedulable": cordoned}})
+        return httpx.Response(200, json={"items": [app(availableReplicas=available)]})
+
+    client = httpx.Client(transport=httpx.MockTransport(answer), base_url="http://api")
+    assert oracle("NOD-01").why_not(oracles.Look(client, case("NOD-01", "Node/node-a"))) == why
+
+
+def test_an_empty_member_goes_where_it_is_filled() -> None:
+    """A container without resources has the empty wish; the first request takes its place."""
+    line = "Deployment/shop/web: spec.template.spec.containers[web].resources (removed)"
+    assert oracle("AUT-02").strange(case("AUT-02"), [line]) == []

@@ -60,13 +60,21 @@ async def quota_kept(view: View, *, name: str, namespace: str) -> Seen:
 
 
 async def below_maximum(view: View, *, name: str, namespace: str) -> Seen:
-    """An autoscaler that cannot measure holds what it has, which looks like a load that it can bear."""
+    """An autoscaler that cannot measure holds what it has, which looks like a load that it can bear.
+
+    It says TooManyReplicas until it has looked again: what it wanted before the maximum was raised is below it, too.
+    """
     scaler = await view.get("HorizontalPodAutoscaler", name, namespace)
     said = _conditions(scaler)
     most, wants = at(scaler, "spec", "maxReplicas"), at(scaler, "status", "desiredReplicas")
     if said.get("ScalingActive") != "True" or not isinstance(most, int) or not isinstance(wants, int):
         return "unknown", f"it does not measure (ScalingActive {said.get('ScalingActive', 'not said')})", _lines(said)
-    return seen(wants < most, f"{wants} wanted, {most} allowed", *_lines(said))
+    limited = any(
+        one.get("type") == "ScalingLimited" and one.get("status") == "True" and one.get("reason") == "TooManyReplicas"
+        for one in at(scaler, "status", "conditions", default=[])
+    )
+    more = ", and more were wanted when it last looked" if limited else ""
+    return seen(wants < most and not limited, f"{wants} wanted, {most} allowed{more}", *_lines(said))
 
 
 async def autoscaler_measures(view: View, *, name: str, namespace: str) -> Seen:
