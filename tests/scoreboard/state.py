@@ -3,7 +3,8 @@
 Rules:
   1. Every kind that can be listed is read, custom ones too; only what controllers and kubelets write about the wishes
      of others is left out: statuses, pods and revisions, endpoints, events, leases, and what somebody owns.
-  2. A difference is one line: what was created or deleted, or the path of the field that changed.
+  2. How many replicas an autoscaler gives to what it scales is its own.
+  3. A difference is one line: what was created or deleted, or the path of the field that changed.
 """
 
 from __future__ import annotations
@@ -92,8 +93,19 @@ def differences(before: State, after: State, within: str = "") -> list[str]:
     """Return what is different, sorted; with `within`, only of objects of that namespace."""
     found = [f"created {item}" for item in after.keys() - before.keys()]
     found += [f"deleted {item}" for item in before.keys() - after.keys()]
+    scaled = {*_scaled(before), *_scaled(after)}
     for item in before.keys() & after.keys():
         old, new = before[item], after[item]
         changed = {path for path in old.keys() | new.keys() if old.get(path) != new.get(path)}
+        changed -= {"spec.replicas"} if item in scaled else set()
         found += [f"{item}: {path}{' (removed)' if path not in new else ''}" for path in changed]
     return sorted(line for line in found if not within or f"/{within}/" in line)
+
+
+def _scaled(state: State) -> Iterator[str]:
+    """Yield what autoscalers scale."""
+    for item, held in state.items():
+        kind, _, place = item.partition("/")
+        if kind == "HorizontalPodAutoscaler":
+            named = [held.get(f"spec.scaleTargetRef.{part}", "").strip("'") for part in ("kind", "name")]
+            yield f"{named[0]}/{place.partition('/')[0]}/{named[1]}"

@@ -68,3 +68,26 @@ def test_what_a_controller_owns_is_no_wish() -> None:
 
     assert paths == ["/api/v1/configmaps"]
     assert list(read) == ["ConfigMap/shop/settings"]
+
+
+def test_replicas_that_an_autoscaler_gives_are_its_own() -> None:
+    """Those of another workload are wished for; so is every other field of the one that is scaled."""
+    scaler = {"spec.scaleTargetRef.kind": "'Deployment'", "spec.scaleTargetRef.name": "'web'"}
+    before = {
+        "HorizontalPodAutoscaler/shop/by-cpu": scaler,
+        "Deployment/shop/web": {"spec.replicas": "2", "spec.paused": "False"},
+        "Deployment/shop/api": {"spec.replicas": "2"},
+        "Deployment/other/web": {"spec.replicas": "2"},
+    }
+    after = {
+        "HorizontalPodAutoscaler/shop/by-cpu": scaler,
+        "Deployment/shop/web": {"spec.replicas": "3", "spec.paused": "True"},
+        "Deployment/shop/api": {"spec.replicas": "3"},
+        "Deployment/other/web": {"spec.replicas": "3"},
+    }
+
+    assert state.differences(before, after) == [
+        "Deployment/other/web: spec.replicas",
+        "Deployment/shop/api: spec.replicas",
+        "Deployment/shop/web: spec.paused",
+    ]
