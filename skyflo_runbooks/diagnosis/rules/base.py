@@ -23,6 +23,8 @@ LONGEST = 400
 # The fact that says which field somebody set on purpose, and how sure it is that this is a fault all the same.
 INTENT = "intended"
 INTENDED = 0.5
+# Seconds that a container has to run again, at the least, before its ends are over.
+_UNPROVEN = 10.0
 # The fact of a finding that only repeats what a container says of itself: the HTTP status that it answers its probe.
 ANSWERED = "answered"
 
@@ -85,6 +87,17 @@ def given_up(graph: Graph, pod: Json) -> bool:
     """Return whether the pod is one of a Job that failed for good: its own finding (JOB-01) tells how it ended."""
     owner = graph.owner(pod)
     return owner is not None and owner.get("kind") == "Job" and condition(owner, "Failed").get("status") == "True"
+
+
+def falling(graph: Graph, container: Container) -> bool:
+    """Return whether a container that runs ended more than once, and runs no longer yet than twice its last run.
+
+    Without a readiness probe such a one counts as ready between its ends.
+    """
+    since = seconds_between(str(at(container.status, "state", "running", "startedAt", default="")), graph.snapshot.time)
+    last = next(iter(container.terminations), {})
+    ran = seconds_between(str(last.get("startedAt", "")), str(last.get("finishedAt", "")))
+    return container.restarts > 1 and since is not None and ran is not None and since <= max(2 * ran, _UNPROVEN)
 
 
 def current(graph: Graph, workload: Json) -> Json | None:

@@ -11,6 +11,7 @@ from skyflo_runbooks.diagnosis.capacity import chosen, untolerated, written
 from skyflo_runbooks.diagnosis.graph import Graph, ref, revision
 from skyflo_runbooks.diagnosis.pods import (
     condition,
+    containers,
     created,
     each,
     labels_of,
@@ -31,6 +32,7 @@ from skyflo_runbooks.diagnosis.rules.base import (
     deployed,
     event_time,
     evidence,
+    falling,
     services,
 )
 from skyflo_runbooks.diagnosis.snapshot import seconds_between
@@ -62,7 +64,8 @@ def stuck(graph: Graph) -> Iterator[Finding]:
         if said.get("reason") != "ProgressDeadlineExceeded" or newest is None or at(workload, "spec", "paused"):
             continue
         new = [pod for pod in graph.owned(newest) if not leaving(pod)]
-        if new and all(ready(pod) for pod in new):
+        ends = any(falling(graph, container) for pod in new for container in containers(pod))
+        if new and all(ready(pod) for pod in new) and not ends:
             continue  # the deadline's word outlives the repair
         rolled_out = deployed(graph, workload)
         before = graph.previous(workload)

@@ -27,6 +27,7 @@ from skyflo_runbooks.diagnosis.rules.base import (
     deployed,
     event_time,
     evidence,
+    falling,
     given_up,
     outdated,
     overcome,
@@ -79,14 +80,18 @@ Look = Callable[[Graph, Json, Container], Seen | None]
 def groups(graph: Graph, look: Look, also: Iterable[Json] = ()) -> Iterator[tuple[Json, str, list[Seen]]]:
     """Yield for each workload and container what `look` saw on pods of the present revision.
 
-    Looked at are the pods that are not ready, and `also` others.
+    Looked at are the pods that are not ready, `also` others, and what is ready for a moment between two ends.
     """
     found: dict[tuple[ObjectRef, str], list[Seen]] = defaultdict(list)
-    for pod in (*graph.ailing, *also):
-        for container in containers(pod) if not given_up(graph, pod) else ():
-            seen = look(graph, pod, container)
-            if seen and not outdated(graph, culprit(graph, pod), pod):
-                found[ref(culprit(graph, pod)), container.name].append(seen)
+    pods = (*graph.ailing, *also)
+    known = {id(pod) for pod in pods}
+    looked = [(pod, container) for pod in pods for container in containers(pod)]
+    between = [pod for pod in graph.ended if id(pod) not in known]
+    looked += [(pod, container) for pod in between for container in containers(pod) if falling(graph, container)]
+    for pod, container in looked:
+        seen = look(graph, pod, container) if not given_up(graph, pod) else None
+        if seen and not outdated(graph, culprit(graph, pod), pod):
+            found[ref(culprit(graph, pod)), container.name].append(seen)
     for (owner, name), items in found.items():
         workload = graph.get(owner)
         if workload is not None:
