@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
@@ -22,6 +23,8 @@ from skyflo_runbooks.model.json import Json, at
 
 SCENARIO, NAMESPACE, NAME = "oomkilled-payment", "checkout", "payment-service"
 SPEED = 5.0
+# A write whose answer was lost is settled within half a minute.
+_SETTLED_SECONDS = 40.0
 _DEPLOYMENT = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{NAME}"
 
 
@@ -113,6 +116,15 @@ class Bench:
         """Decide as the operator, and return the proposal's view once nothing is under way."""
         operator.decide(self.as_operator, self.operator, view=view, decision=decision)
         return self.as_operator.proposal(str(view["id"]), wait=20)
+
+    def settled(self, view: Json) -> Json:
+        """Return a proposal's view once its outcome is known: what may be on its way yet is looked for again."""
+        until = time.monotonic() + _SETTLED_SECONDS
+        after = self.kernel.proposal(str(view["id"]), wait=20)
+        while after["state"] == "unknown" and time.monotonic() < until:
+            time.sleep(0.5)
+            after = self.kernel.proposal(str(view["id"]))
+        return after
 
     def judge(self, view: Json, *, wait: float) -> Json:
         """Ask for the verdict over a change."""

@@ -164,7 +164,7 @@ def nothing_lost(bench: Bench) -> Tries:
     before = bench.writes()
     operator.decide(bench.as_operator, bench.operator, view=view, decision="approve")
     bench.kill_and_restart()
-    after = bench.kernel.proposal(str(view["id"]), wait=20)
+    after = bench.settled(view)
     held = after["state"] == "executed" and bench.limit() == "768Mi" and bench.writes() == before + 1
     yield Proof("the gateway is killed (SIGKILL) at the approval", f"{after['state']}, applied once", held=held)
     whole = bench.as_operator.get("/api/v1/ledger/verify")

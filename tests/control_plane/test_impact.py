@@ -20,6 +20,8 @@ from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.request import Rendered
 from tests.control_plane.harness import ControlPlane, Role
 from tests.control_plane.processes import wait_until
+from tests.faults.staging import _definition as definition
+from tests.faults.staging import _serves as serves
 
 pytestmark = pytest.mark.control_plane
 
@@ -174,3 +176,44 @@ def test_what_a_role_may_not_list_is_unknown(plane: ControlPlane) -> None:
     assert "Secret: count secrets in impact" in problems
     assert "Secret of impact could not be read" in problems
     assert scene.counts(EVERYTHING, NS)["Pod"] == 2
+
+
+GATEWAYS, ISTIO = "gateway.networking.k8s.io/v1", "networking.istio.io/v1"
+
+
+@pytest.fixture(scope="module")
+def routed(plane: ControlPlane) -> ControlPlane:
+    """A route to the Service, and a Gateway of either API that has one."""
+    kinds = ((GATEWAYS, "HTTPRoute"), (GATEWAYS, "Gateway"), (ISTIO, "Gateway"))
+    plane.apply(definition(version, kind) for version, kind in kinds)
+    for version, kind in kinds:
+        wait_until(f"{kind} of {version} is served", lambda v=version, k=kind: serves(plane, v, k), within=60)  # type: ignore[misc]
+    spec = {"parentRefs": [{"name": "front"}], "rules": [{"backendRefs": [{"name": "web", "port": 80}]}]}
+    plane.apply(
+        [
+            _made("Gateway", "front", GATEWAYS, spec={"gatewayClassName": "a", "listeners": [{"name": "web"}]}),
+            _made("Gateway", "other", ISTIO, spec={"selector": {"istio": "ingress"}}),
+            _made("HTTPRoute", "shop", GATEWAYS, spec=spec),
+        ]
+    )
+    return plane
+
+
+def test_what_the_gateway_api_sends_to_a_service_that_goes(routed: ControlPlane) -> None:
+    """Of all namespaces, by the kinds that this cluster serves: one of five."""
+    gone = _prepared(routed, "k8s_delete", {"kind": "Service", "namespace": NS, "name": "web"})
+    assert f"HTTPRoute {NS}/shop would send to nothing" in gone.impact.also_touched
+    assert gone.impact.unknown == ()
+
+
+def test_the_gateways_of_another_api_are_not_taken_for_them(routed: ControlPlane) -> None:
+    """Two kinds of that name are served; a route's Gateway is found among the right ones."""
+    patch = {"spec": {"parentRefs": [{"name": "front"}, {"name": "other"}]}}
+    where = {"kind": "HTTPRoute", "namespace": NS, "name": "shop"}
+    moved = _prepared(routed, "k8s_patch", {**where, "patch_type": "merge", "patch": patch})
+    assert f"Gateway {NS}/other does not exist" in moved.impact.also_touched
+    assert f"Gateway {NS}/front does not exist" not in moved.impact.also_touched
+    gone = _prepared(
+        routed, "k8s_delete", {"kind": "gateways.gateway.networking.k8s.io", "namespace": NS, "name": "front"}
+    )
+    assert f"Nothing comes in by it any more: HTTPRoute {NS}/shop" in gone.impact.also_touched
