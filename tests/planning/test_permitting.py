@@ -186,6 +186,19 @@ async def test_the_user_of_the_revision_before_is_set_again() -> None:
     assert [item.tool for item in made.alternatives] == ["k8s_rollout_undo"]
 
 
+async def test_a_user_that_was_all_containers_is_set_for_all_again() -> None:
+    """Where it was lost: beside this container there may be others that had it too."""
+    found = rooted({})
+    whole: Json = {"runAsNonRoot": True}
+    found.objects["ReplicaSet"][1]["spec"]["template"]["spec"]["securityContext"] = {**whole, "runAsUser": 10001}
+    found.objects["Deployment"][0]["spec"]["template"]["spec"]["securityContext"] = whole
+    made = await planned(found)
+
+    path = "/spec/template/spec/securityContext/runAsUser"
+    assert patch_of(made) == [{"op": "add", "path": path, "value": 10001}]
+    assert checks_of(made)["field_equals"]["path"] == path
+
+
 async def test_a_revision_that_ran_as_root_is_no_way_back() -> None:
     """Going back would take runAsNonRoot away, and that is not the fault."""
     assert only_advises(await planned(rooted({})))

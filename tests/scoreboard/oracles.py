@@ -345,7 +345,9 @@ ORACLES: dict[str, Oracle] = {
         (rolled_out, _may_be_evicted),
     ),
     "IMG-02": _of(_POD + r"imagePullSecrets.*", holds=_AS_BEFORE),
-    "CON-13": _of(_CONTAINER + r"securityContext.*", holds=(*_AS_BEFORE, _secured("runAsNonRoot"))),
+    "CON-13": _of(
+        r"spec\.template\.spec\.(.*\.)?securityContext\.runAsUser", holds=(*_AS_BEFORE, _secured("runAsNonRoot"))
+    ),
     "CON-22": _of(
         _POD + r"volumes.*", _CONTAINER + r"volumeMounts.*", holds=(*_AS_BEFORE, _secured("readOnlyRootFilesystem"))
     ),

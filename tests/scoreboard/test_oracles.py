@@ -30,6 +30,7 @@ def case(fault: str, finds: str = "Deployment/shop/web") -> Case:
         ("ADM-10", "created ServiceAccount/shop/runner"),
         ("IMG-02", "Deployment/shop/web: spec.template.spec.imagePullSecrets[keys].name"),
         ("CON-13", "Deployment/shop/web: spec.template.spec.containers[web].securityContext.runAsUser"),
+        ("CON-13", "Deployment/shop/web: spec.template.spec.securityContext.runAsUser"),
         ("CON-22", "Deployment/shop/web: spec.template.spec.containers[web].volumeMounts[scratch].mountPath"),
         ("CON-20", "Deployment/shop/web: spec.template.spec.volumes[spool].emptyDir.sizeLimit"),
         ("ROL-04", "Deployment/shop/web: spec.strategy.rollingUpdate.maxSurge"),
@@ -54,6 +55,7 @@ def test_what_a_repair_may_change(fault: str, line: str) -> None:
         ("DEL-02", "ConfigMap/shop/lease: metadata.finalizers[0] (removed)"),
         ("NET-10", "deleted NetworkPolicy/shop/orders-in"),
         ("CON-22", "Deployment/shop/web: spec.template.spec.containers[web].securityContext.runAsUser"),
+        ("CON-13", "Deployment/shop/web: spec.template.spec.securityContext.runAsNonRoot"),
         ("IMG-02", "Secret/shop/keys: data..dockerconfigjson"),
     ],
 )

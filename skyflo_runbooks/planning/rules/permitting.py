@@ -46,15 +46,25 @@ def run_as(case: Case) -> Repair:
     found, user = template_container(case.workload, container), case.finding.facts.get("user", "")
     if found is None or not user.isdigit():
         return Repair(ways=back, advice=advised(case))
-    path = f"/spec/template/spec/{found[0]}/{found[1]}/securityContext"
+    of_pod = _of_whole_pod(case, int(user))
+    path = f"/spec/template/spec{'' if of_pod else f'/{found[0]}/{found[1]}'}/securityContext"
+    holder = at(case.workload, "spec", "template", "spec", default={}) if of_pod else found[2]
     patch: list[Json] = [{"op": "add", "path": f"{path}/runAsUser", "value": int(user)}]
-    if "securityContext" not in found[2]:
+    if not holder.get("securityContext"):
         patch = [{"op": "add", "path": path, "value": {"runAsUser": int(user)}}]
     held = check_of(case, "field_equals", path=f"{path}/runAsUser", value=int(user))
     arguments: Json = {**named(case), "patch": patch, "patch_type": "json"}
     why = f"The image is known to run as user {user}, and runAsNonRoot stays."
-    way = one(case, "k8s_patch", arguments, f"Run {container} as user {user}", why, checks=(held,))
+    title = f"Run {'all containers' if of_pod else container} as user {user}"
+    way = one(case, "k8s_patch", arguments, title, why, checks=(held,))
     return Repair(ways=(way, *back), advice=advised(case))
+
+
+def _of_whole_pod(case: Case, user: int) -> bool:
+    """Return whether the revision before said this user for all containers of its pods, and this one leaves it open."""
+    before = case.graph.previous(case.workload) if case.workload.get("kind") == "Deployment" else None
+    where = ("spec", "template", "spec", "securityContext", "runAsUser")
+    return before is not None and at(before, *where) == user and at(case.workload, *where) is None
 
 
 def give_scratch(case: Case) -> Repair:
