@@ -11,14 +11,16 @@ Rules:
   5. A cause that lies deeper (`DEEPER`: the cluster's DNS, a webhook that rewrites pods, a kubelet's configuration, a
      priority that drives pods out) speaks for what it explains: other findings of those objects, or those of one
      family, are consequences, in words.
-  6. A symptom that no cause explains stays: it is unknown, not healthy.
+  6. Who fails because a Service does not answer (`asks`) comes after the cause that was found at that Service.
+  7. A symptom that no cause explains stays: it is unknown, not healthy.
 """
 
 from collections.abc import Sequence
 
 import msgspec
 
-from skyflo_runbooks.diagnosis.rules.base import ANSWERED
+from skyflo_runbooks.diagnosis.rules.asking import ASKS
+from skyflo_runbooks.diagnosis.rules.base import ANSWERED, INTENT
 from skyflo_runbooks.diagnosis.symptoms import Symptom
 from skyflo_runbooks.model.finding import Finding
 from skyflo_runbooks.model.objects import ObjectRef
@@ -31,7 +33,7 @@ DEEPER = {"NET-12": "", "NOD-04": "", "ADM-08": "", "SCH-13": "SCH-"}
 
 def collapse(findings: Sequence[Finding], visible: Sequence[Symptom]) -> tuple[list[Finding], list[Symptom]]:
     """Return the causes with their consequences, and the symptoms that none of them explains."""
-    causes = _one_per_place(_spoken_for(_without_last_resorts(findings)))
+    causes = _one_per_place(_spoken_for(_without_last_resorts(_behind_the_asked(findings))))
     explained: set[int] = set()
     complete: list[Finding] = []
     for cause in causes:
@@ -52,8 +54,45 @@ def _explains(cause: Finding, reach: set[ObjectRef], symptom: Symptom) -> bool:
     return cause.object in symptom.touches or (symptom.object.kind == "Pod" and symptom.object in reach)
 
 
+def _behind_the_asked(findings: Sequence[Finding]) -> list[Finding]:
+    """Return the findings without those of who fails because a Service does not answer that has a cause of its own."""
+    above = {id(one): found for one in findings if (found := _asked(one, findings)) is not None}
+    said: dict[int, list[Finding]] = {}
+    kept: list[Finding] = []
+    for one in findings:
+        root, seen = one, {id(one)}
+        while (next_one := above.get(id(root))) is not None and id(next_one) not in seen:
+            root = next_one
+            seen.add(id(root))
+        if root is one or id(root) in above:  # nobody is asked, or they ask one another
+            kept.append(one)
+        else:
+            said.setdefault(id(root), []).append(one)
+    return [_with(one, said[id(one)]) if id(one) in said else one for one in kept]
+
+
+def _asked(one: Finding, findings: Sequence[Finding]) -> Finding | None:
+    """Return the cause at the Service that a finding says was asked: the surest, a last resort after others."""
+    asked = one.facts.get(ASKS)
+    there = [
+        other
+        for other in findings
+        if asked is not None and other.object != one.object and asked in map(str, (other.object, *other.related))
+        if other.facts.get(ASKS) != asked and one.object not in (*other.related, *other.explains)
+    ]
+    return max(there, key=lambda other: (other.fault not in _LAST_RESORT, other.confidence), default=None)
+
+
+def _with(cause: Finding, beneath: Sequence[Finding]) -> Finding:
+    explains = (cause.object, *cause.explains, *(item for one in beneath for item in (one.object, *one.explains)))
+    consequences = (*cause.consequences, *(one.title for one in beneath))
+    return msgspec.structs.replace(cause, explains=tuple(dict.fromkeys(explains)), consequences=consequences)
+
+
 def _without_last_resorts(findings: Sequence[Finding]) -> list[Finding]:
-    told = {item for one in findings if not _last_resort(one) for item in (one.object, *one.explains)}
+    # What somebody set on purpose is no cause by itself: a last resort says what suffers from it.
+    sure = [one for one in findings if not _last_resort(one) and INTENT not in one.facts]
+    told = {item for one in sure for item in (one.object, *one.explains)}
     ranked = sorted(findings, key=lambda item: (item.confidence, item.fault not in _LAST_RESORT))
     first = {one.object: one for one in ranked if _last_resort(one)}
     return [

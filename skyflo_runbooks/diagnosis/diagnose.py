@@ -142,7 +142,7 @@ def _serves_fully(graph: Graph, cause: Finding) -> bool:
     A pod that is ready and crashed minutes ago is between two crashes: that this moment is a good one says nothing.
     """
     found = graph.get(cause.object)
-    if found is None or cause.object.kind == "Service" or available(found) < replicas(found):
+    if found is None or cause.object.kind == "Service" or available(found) < max(1, replicas(found)):
         return False
     return not any(_between_crashes(graph, pod) for pod in graph.pods(found) if ready(pod))
 
@@ -267,7 +267,7 @@ def _healthy(
     graph: Graph, where: Place, findings: Sequence[Finding], unexplained: Sequence[Symptom]
 ) -> tuple[str, ...]:
     """Return what was looked at and is well: the objects that were named, else the workloads of the place."""
-    ill = {item for finding in findings for item in (finding.object, *finding.related)}
+    ill = {item for finding in findings for item in (finding.object, *finding.related, *finding.explains)}
     ill |= {item for symptom in unexplained for item in symptom.touches}
     named = [item for item in where.objects if item not in ill]
     if findings and not named:

@@ -12,6 +12,7 @@ import msgspec
 from skyflo_runbooks.diagnosis.graph import Graph, ref
 from skyflo_runbooks.diagnosis.lines import finds_no_host
 from skyflo_runbooks.diagnosis.pods import Container, containers, each, name_of, namespace_of, template_container
+from skyflo_runbooks.diagnosis.rules.asking import UNREACHED, asks, names, unreached
 from skyflo_runbooks.diagnosis.rules.base import Rule, evidence, short
 from skyflo_runbooks.diagnosis.rules.startup import Look, Seen, finding, groups
 from skyflo_runbooks.model.finding import Finding
@@ -32,10 +33,6 @@ _PATH = re.compile(r"(?<![\w./-])(?:/[\w.-]*\w)+")
 _PORT = re.compile(r":(\d{2,5})\b")
 _URL = re.compile(
     r"(?:(?:[a-z][a-z0-9+.-]*)://)?(?:[^@/\s]*@)?(?P<host>[a-z0-9][a-z0-9.-]*[a-z0-9])(?::(?P<port>\d{1,5}))(?:[/?].*)?$"
-)
-_LOST = re.compile(
-    r"(?i)no such host|could not resolve|name or service not known|connection refused|getaddrinfo|ENOTFOUND"
-    r"|ECONNREFUSED|timed? ?out|unreachable|server misbehaving|name resolution"
 )
 
 
@@ -84,7 +81,8 @@ def crashes(graph: Graph) -> Iterator[Finding]:
             f"{name} of {ref(workload)} crashes with exit code {code}: {told.strip()[:160]}",
             # Whoever does not answer is the cause, and that is not this container.
             confidence=0.5 if finds_no_host(told) else 0.75,
-            facts={"revision": str(at(before, "metadata", "name", default=""))} if before else {},
+            facts=({"revision": str(at(before, "metadata", "name", default=""))} if before else {})
+            | asks(graph, seen[0].pod, unreached(graph.log(seen[0].pod, name))),
             more=more,
             advice="" if before else "No revision before it is known: repair what its log says.",
         )
@@ -184,7 +182,7 @@ def wrong_endpoint(graph: Graph) -> Iterator[Finding]:
     """Yield one finding for each container whose environment names a Service or port that is not there."""
 
     def look(graph: Graph, pod: Json, container: Container) -> Seen | None:
-        said = with_line(_LOST)(graph, pod, container) or _not_ready_line(graph, pod, container)
+        said = with_line(UNREACHED)(graph, pod, container) or _not_ready_line(graph, pod, container)
         return said if said and _asked(graph, pod, container) else None
 
     for workload, name, seen in groups(graph, look):
@@ -228,7 +226,7 @@ def wrong_endpoint(graph: Graph) -> Iterator[Finding]:
 
 def _not_ready_line(graph: Graph, pod: Json, container: Container) -> Seen | None:
     for line in reversed(graph.log(pod, container.name).splitlines()[-40:]):
-        if _LOST.search(line) and not container.ready:
+        if UNREACHED.search(line) and not container.ready:
             return Seen(pod, container, short(line), graph.snapshot.time, f"log of container {container.name}")
     return None
 
@@ -241,19 +239,15 @@ def _asked(graph: Graph, pod: Json, container: Container) -> Endpoint | None:
 
     Where the log names it, it is; where the log names a Service that exists, that one is asked, and not this.
     """
-    lines = [line for line in graph.log(pod, container.name).splitlines()[-40:] if _LOST.search(line)]
+    lines = unreached(graph.log(pod, container.name))
     wrong = list(_endpoints(graph, pod, container.spec))
     for found in wrong:
-        if any(_says(line, found[1].split(".")[0]) or f":{found[2]}" in line for line in lines):
+        if any(names(line, found[1].split(".")[0]) or f":{found[2]}" in line for line in lines):
             return found
     here = [name_of(item) for item in graph.all("Service") if namespace_of(item) == namespace_of(pod)]
-    if any(_says(line, name) for line in lines for name in here):
+    if any(names(line, name) for line in lines for name in here):
         return None
     return wrong[0] if wrong else None
-
-
-def _says(line: str, host: str) -> bool:
-    return re.search(rf"(?<![\w.-]){re.escape(host)}(?![\w-])", line) is not None
 
 
 def _endpoints(graph: Graph, pod: Json, spec: Json) -> Iterator[Endpoint]:

@@ -40,6 +40,7 @@ from skyflo_runbooks.model.finding import Evidence, Finding
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
 
+_DESIRED = "deployment.kubernetes.io/desired-replicas"
 _SCALED = re.compile(r"Scaled down replica set (?P<set>\S+?) (?:from (?P<from>\d+) )?to 0")
 
 
@@ -128,27 +129,40 @@ def scaled_to_zero(graph: Graph) -> Iterator[Finding]:
                 continue
             fronts = [graph.get(front) for front in services(graph, workload)]
             empty = [s for s in fronts if s and not graph.selected(here, texts(s, "spec", "selector"))]
-            last = last_scale(graph, workload)
-            if empty and last:  # without a trace of more it may be meant so
-                yield _zero(graph, workload, empty, last)
+            if empty:
+                yield _zero(graph, workload, empty, last_scale(graph, workload))
 
 
-def _zero(graph: Graph, workload: Json, fronts: list[Json], last: tuple[int, Evidence]) -> Finding:
+def _zero(graph: Graph, workload: Json, fronts: list[Json], last: tuple[int, Evidence] | None) -> Finding:
+    """Return the finding; without an event that says how many there were, it may be meant so."""
+    before = last or _wanted_before(graph, workload)
     fronts_named = ", ".join(str(ref(front)) for front in fronts[:3])
     return Finding(
         fault="ROL-03",
         title=f"{ref(workload)} is scaled to 0, and {fronts_named} sends its requests there",
         object=ref(workload),
-        confidence=0.93,
+        confidence=0.93 if last else INTENDED,
         evidence=(
             evidence(workload, "spec.replicas", graph.snapshot.time, "0"),
-            last[1],
+            *((before[1],) if before else ()),
             *(evidence(front, "EndpointSlices", graph.snapshot.time, "no endpoints") for front in fronts[:3]),
         ),
-        facts={"replicas": str(last[0])},
+        facts=({"replicas": str(before[0])} if before else {}) | ({} if last else {INTENT: "spec.replicas"}),
         related=tuple(ref(front) for front in fronts),
         explains=(ref(workload), *(ref(front) for front in fronts)),
+        advice="" if last else "Nothing tells who scaled it, and when: ask whether it is to run before it is scaled.",
     )
+
+
+def _wanted_before(graph: Graph, workload: Json) -> tuple[int, Evidence] | None:
+    """Return how many replicas were wanted of an earlier revision, by the controller's own note on it."""
+    for replica_set in graph.revisions(workload)[1:] if workload.get("kind") == "Deployment" else ():
+        written = texts(replica_set, "metadata", "annotations").get(_DESIRED, "")
+        if written.isdigit() and int(written) > 0:
+            return int(written), evidence(
+                replica_set, "metadata.annotations", created(replica_set), f"{written} wanted"
+            )
+    return None
 
 
 def last_scale(graph: Graph, workload: Json) -> tuple[int, Evidence] | None:

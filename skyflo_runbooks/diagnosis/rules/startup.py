@@ -20,6 +20,7 @@ from skyflo_runbooks.diagnosis.pods import (
     namespace_of,
     template_container,
 )
+from skyflo_runbooks.diagnosis.rules.asking import asks, unreached
 from skyflo_runbooks.diagnosis.rules.base import (
     Rule,
     changeable,
@@ -358,6 +359,7 @@ def init_crashes(graph: Graph) -> Iterator[Finding]:
         last = f": {lines[-1]}" if lines else ""
         yield finding(
             graph, workload, seen, "CON-11", f"The init container {name} of {ref(workload)} fails{last}", more=more,
+            facts=asks(graph, seen[0].pod, unreached(graph.log(seen[0].pod, name))),
             advice="Repair what its log says, its command, or what it depends on.",
         )  # fmt: skip
 
@@ -386,7 +388,7 @@ def init_hangs(graph: Graph) -> Iterator[Finding]:
             f"The init container {name} of {ref(workload)} waits"
             + (f" for {host}, which does not exist" if host else ""),
             confidence=0.92 if host else 0.8,
-            facts={"host": host},
+            facts={"host": host} | ({} if host else asks(graph, seen[0].pod, _hosts(seen[0]))),
             more=more,
             advice="Create or repair what it waits for" + (f" ({host})" if host else "") + ", not the wait.",
         )
@@ -394,11 +396,14 @@ def init_hangs(graph: Graph) -> Iterator[Finding]:
 
 def _waited_for(graph: Graph, seen: Seen) -> str:
     """Return the host in the container's command or environment that is no Service, where Services of it were read."""
+    return next((host for host in _hosts(seen) if _missing(graph, host, namespace_of(seen.pod))), "")
+
+
+def _hosts(seen: Seen) -> list[str]:
     spec = seen.container.spec
     words = [str(part) for part in [*(spec.get("command") or []), *(spec.get("args") or [])]]
     words += [str(item.get("value", "")) for item in each(spec, "env")]
-    hosts = (str(host) for text in words for host in _NAMED.findall(text))
-    return next((host for host in hosts if _missing(graph, host, namespace_of(seen.pod))), "")
+    return [str(host) for text in words for host in _NAMED.findall(text)]
 
 
 def _missing(graph: Graph, host: str, here: str) -> bool:

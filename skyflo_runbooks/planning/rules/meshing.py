@@ -52,7 +52,10 @@ def admit_identity(case: Case) -> Repair:
         add = {"op": "add", "path": "/spec/rules", "value": [rule]}
     arguments: Json = {**named(case), "patch": [add], "patch_type": "json"}
     why = f"{facts['client']} needs {facts['service']}, and no policy admits it; nobody else is admitted by this."
-    way = one(case, "k8s_patch", arguments, f"Admit {facts['principal']}", why)
+    # The rule is the last of the list: it stands there only if it was added.
+    last = f"/spec/rules/{len(each(case.workload, 'spec', 'rules'))}/from/0/source/principals/0"
+    held = (check_of(case, "field_equals", path=last, value=facts["principal"]),)
+    way = one(case, "k8s_patch", arguments, f"Admit {facts['principal']}", why, checks=held)
     return Repair(ways=(way,), advice=advised(case))
 
 

@@ -1,6 +1,6 @@
 """Ways that are one patch, one scale or one other call, and the checks that go with them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from skyflo_runbooks.diagnosis.pods import each
 from skyflo_runbooks.model.check import Check, build
@@ -26,10 +26,11 @@ def one(
     checks: tuple[Check, ...] = (),
     parameters: tuple[Parameter, ...] = (),
     subject: ObjectRef | None = None,
+    kinds: tuple[str, ...] = EDITABLE,
 ) -> Way:
-    """Return the way that is one call of a tool, verified on what suffers as well as by the given checks."""
+    """Return the way that is one call of a tool, verified on what suffers (of `kinds`) and by the given checks."""
     change = ChangeStep(id=_step(tool), tool=tool, arguments=arguments, why=why)
-    held = well_again(case, subject)
+    held = well_again(case, subject, kinds)
     window = (settle(),) if any("window" in check.arguments for check in held) else ()
     return Way(title=title, change=change, checks=(*held, *checks), parameters=(*parameters, *window), reasons=(why,))
 
@@ -43,6 +44,7 @@ def start_again(case: Case, asked: str) -> Way:
         {"kind": subject.kind, "namespace": subject.namespace, "name": subject.name, "replicas": param("replicas")},
         f"Scale {subject} to 1",
         f"Nothing answers for {asked}, because it has no pods.",
+        checks=waiting_for(case),
         parameters=(Parameter("replicas", "int", 1, f"pods that answer for {asked}"),),
     )
 
@@ -56,26 +58,46 @@ def merge(case: Case, patch: Json, title: str, why: str, *, checks: tuple[Check,
     return one(case, "k8s_patch", {**named(case), "patch": patch, "patch_type": "merge"}, title, why, checks=checks)
 
 
-def replace(case: Case, values: dict[str, Json | str | int], title: str, why: str) -> Way:
+def replace(
+    case: Case, values: dict[str, Json | str | int], title: str, why: str, *, checks: tuple[Check, ...] = ()
+) -> Way:
     """Return the way that replaces fields of the finding's object: JSON Pointers and their new values."""
     patch: list[Json] = [{"op": "replace", "path": path, "value": value} for path, value in values.items()]
-    held = tuple(
-        check_of(case, "field_equals", path=path, value=value)
-        for path, value in values.items()
-        if isinstance(value, str | int)
-    )
+    held = tuple(check_of(case, "field_equals", path=path, value=value) for path, value in _leaves(values))
     arguments: Json = {**named(case), "patch": patch, "patch_type": "json"}
-    return one(case, "k8s_patch", arguments, title, why, checks=held)
+    return one(case, "k8s_patch", arguments, title, why, checks=(*held, *checks))
 
 
-def well_again(case: Case, subject: ObjectRef | None = None) -> tuple[Check, ...]:
+def _leaves(values: Mapping[str, object]) -> Iterator[tuple[str, str | int]]:
+    """Yield the texts and numbers among new values, those that stand one level deeper included."""
+    for path, value in values.items():
+        if isinstance(value, str | int):
+            yield path, value
+        elif isinstance(value, dict):
+            yield from ((f"{path}/{key}", item) for key, item in value.items() if isinstance(item, str | int))
+
+
+def there(case: Case, item: ObjectRef) -> object:
+    """Return the namespace of what a check looks at: the plan's own, or another that is said outright."""
+    return param("namespace") if item.namespace == case.finding.namespace else item.namespace
+
+
+def waiting_for(case: Case) -> tuple[Check, ...]:
+    """Return the checks that those have their pods again who suffer and are not what is repaired."""
+    suffering = [item for item in case.finding.explains if item.kind in EDITABLE and item != case.finding.object]
+    return tuple(
+        build("pods_ready", [item.kind, item.name], {"namespace": there(case, item)}) for item in suffering[:3]
+    )
+
+
+def well_again(case: Case, subject: ObjectRef | None = None, kinds: tuple[str, ...] = EDITABLE) -> tuple[Check, ...]:
     """Return the checks that what suffers is well: the workload that the finding is of, or those that it explains."""
     if subject is None and case.finding.object.kind in EDITABLE:
         return (*steady(case), *web_checks(case, window=param("settle")))
-    sufferers = [subject] if subject else [item for item in case.finding.explains if item.kind in EDITABLE]
+    sufferers = [subject] if subject else [item for item in case.finding.explains if item.kind in kinds]
     found: list[Check] = []
     for item in sufferers[:3]:
-        where: dict[str, object] = {"namespace": param("namespace")}
+        where: dict[str, object] = {"namespace": there(case, item)}
         found.append(build("pods_ready", [item.kind, item.name], where))
         found.append(build("no_restarts", [item.kind, item.name], {**where, "window": param("settle")}))
     return (*found, *web_checks(case, window=param("settle"))) if found else ()
@@ -110,4 +132,4 @@ def _walk(value: object, path: str, kind: str, name: str, key: str) -> Iterator[
             yield from _walk(item, here, kind, name, key)
 
 
-__all__ = ["EDITABLE", "merge", "one", "place", "references", "replace", "well_again"]
+__all__ = ["EDITABLE", "merge", "one", "place", "references", "replace", "start_again", "waiting_for", "well_again"]

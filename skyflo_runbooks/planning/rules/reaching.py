@@ -6,7 +6,7 @@ from skyflo_runbooks.model.check import build
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.objects import ObjectRef
 from skyflo_runbooks.model.plan import Parameter, param
-from skyflo_runbooks.planning.rules.patches import merge, one, replace
+from skyflo_runbooks.planning.rules.patches import merge, one, replace, waiting_for
 from skyflo_runbooks.planning.rules.placing import back_only
 from skyflo_runbooks.planning.way import Case, Repair, advised, check_of, named
 
@@ -79,7 +79,7 @@ def answer_again(case: Case) -> Repair:
         f"Scale {case.finding.object} to {count}",
         f"It is scaled to 0, and no name of the cluster is found without it; {count} ran before, or at least one must.",
         parameters=(Parameter("replicas", "int", count, "pods that answer for names"),),
-        checks=(build("endpoints_ready", ["kube-dns"], {"namespace": param("namespace")}),),
+        checks=(build("endpoints_ready", ["kube-dns"], {"namespace": param("namespace")}), *waiting_for(case)),
     )
     return Repair(ways=(way,), advice=advised(case))
 

@@ -136,7 +136,14 @@ def grant_exactly(case: Case) -> Repair:
     arguments: Json = {**named(case), "patch": [add], "patch_type": "json"}
     right = f"{facts['verb']} {facts['resource']}"
     why = f"{facts['account']} asks to {right}, and its Role does not say it."
-    return Repair(ways=(one(case, "k8s_patch", arguments, f"Let the Role say: {right}", why),), advice=advised(case))
+    # The rule is the last of the list: it stands there only if it was added.
+    last = f"/rules/{len(each(case.workload, 'rules'))}"
+    held = (
+        check_of(case, "field_equals", path=f"{last}/resources/0", value=facts["resource"]),
+        check_of(case, "field_equals", path=f"{last}/verbs/0", value=facts["verb"]),
+    )
+    way = one(case, "k8s_patch", arguments, f"Let the Role say: {right}", why, checks=held)
+    return Repair(ways=(way,), advice=advised(case))
 
 
 def request_of_use(case: Case) -> Repair:

@@ -3,6 +3,7 @@
 import math
 from decimal import Decimal
 
+from skyflo_runbooks.diagnosis.capacity import holds, rooms
 from skyflo_runbooks.diagnosis.graph import carries, selector
 from skyflo_runbooks.diagnosis.pods import (
     EDITABLE,
@@ -10,11 +11,13 @@ from skyflo_runbooks.diagnosis.pods import (
     labels_of,
     name_of,
     namespace_of,
+    pod_request,
     pod_spec,
     quantity,
     replicas,
     surge,
     template,
+    texts,
     whole,
 )
 from skyflo_runbooks.diagnosis.rules.routing import selects
@@ -24,9 +27,9 @@ from skyflo_runbooks.model.objects import ObjectRef
 from skyflo_runbooks.model.plan import Parameter, param
 from skyflo_runbooks.model.quantity import format_cpu, format_memory
 from skyflo_runbooks.planning.rules.common import roll_back
-from skyflo_runbooks.planning.rules.patches import merge, one, replace, start_again
+from skyflo_runbooks.planning.rules.patches import merge, one, replace, start_again, waiting_for
 from skyflo_runbooks.planning.rules.placing import back_only
-from skyflo_runbooks.planning.way import Case, Repair, Way, advised, check_of, named
+from skyflo_runbooks.planning.way import Case, Repair, Way, advised, check_of, named, web_checks
 
 _MORE = 1.5
 # What a rolling update may take away and add at a time where nobody says otherwise.
@@ -46,6 +49,8 @@ def resume(case: Case) -> Repair:
 
 def scale_back_up(case: Case) -> Repair:
     """Scale to as many replicas as there were before."""
+    if "replicas" not in case.finding.facts:
+        return Repair(advice=advised(case))
     before = int(case.finding.facts["replicas"])
     way = one(
         case,
@@ -54,6 +59,7 @@ def scale_back_up(case: Case) -> Repair:
         f"Scale to {before} again",
         f"It had {before} replicas before it was scaled to 0.",
         parameters=(Parameter("replicas", "int", before, "how many pods it had before"),),
+        checks=waiting_for(case),
     )
     return Repair(ways=(way,), advice=advised(case))
 
@@ -130,14 +136,21 @@ def room_in_quota(case: Case) -> Repair:
     facts, workload = case.finding.facts, case.workload
     missing = replicas(workload) + surge(workload) - len(case.graph.pods(workload))
     hard: dict[str, str] = {}
-    used = _pairs(facts["used"])
+    quota = ObjectRef("ResourceQuota", facts["quota"], namespace_of(workload))
+    held = case.graph.get(quota)
+    # The event tells of the moment of the refusal; where the quota was read, it tells of now.
+    used, present = _pairs(facts["used"]) | texts(held, "status", "used"), texts(held, "spec", "hard")
     for key, asked in _pairs(facts["asked"]).items():
         each_one, taken = quantity(asked), quantity(used.get(key, "0"))
         if each_one is None or taken is None:
             return Repair(advice=advised(case))
-        hard[key] = _written(key, taken + each_one * max(1, missing))
+        size = taken + each_one * max(1, missing)
+        if size > (quantity(present.get(key, "0")) or 0):
+            hard[key] = _written(key, size)
+    if not hard:
+        raised = f"Quota {quota.name} has room by now; its controller tries again by itself, later and later."
+        return Repair(ways=back_only(case).ways, advice=(raised,))
     words = ", ".join(f"{key} {value}" for key, value in hard.items())
-    quota = ObjectRef("ResourceQuota", facts["quota"], namespace_of(workload))
     arguments: Json = {
         "kind": "ResourceQuota",
         "namespace": param("namespace"),
@@ -220,12 +233,18 @@ def send_to_declared(case: Case) -> Repair:
     """Send to the port that the pods declare."""
     facts, meant = case.finding.facts, case.finding.facts.get("meant")
     ports = each(case.workload, "spec", "ports")
-    index = next((i for i, p in enumerate(ports) if str(p.get("port")) == facts["port"]), None)
+    said = facts["port"], facts["target"]
+    index = next(
+        (i for i, p in enumerate(ports) if (str(p.get("port")), str(p.get("targetPort", p.get("port")))) == said), None
+    )
     if meant is None or index is None:
         return Repair(advice=advised(case))
     value: str | int = int(meant) if meant.isdigit() else meant
     why = f"The pods declare {meant}, and nothing declares {facts['target']}."
-    return Repair(ways=(replace(case, {f"/spec/ports/{index}/targetPort": value}, f"Send to port {meant}", why),))
+    reached = build("endpoints_ready", [case.finding.object.name], {"namespace": param("namespace")})
+    path = f"/spec/ports/{index}/targetPort"
+    title = f"Send to port {meant}"
+    return Repair(ways=(replace(case, {path: value}, title, why, checks=(reached, *web_checks(case))),))
 
 
 def class_that_exists(case: Case) -> Repair:
@@ -254,7 +273,9 @@ def backend_that_exists(case: Case) -> Repair:
             values[f"{path}/port"] = {"number": int(meant)}
     what = f"Service {meant}" if facts["wrong"] == "service" else f"port {meant} of {facts['service']}"
     why = f"{facts['service']}:{facts['port']} does not exist; {what} does."
-    return Repair(ways=(replace(case, values, f"Send to {what}", why),))
+    behind = meant if facts["wrong"] == "service" else facts["service"]
+    reached = build("endpoints_ready", [behind], {"namespace": param("namespace")})
+    return Repair(ways=(replace(case, values, f"Send to {what}", why, checks=(reached,)),))
 
 
 def _backend_paths(ingress: Json) -> list[tuple[str, Json]]:
@@ -402,8 +423,15 @@ def raise_maximum(case: Case) -> Repair:
     facts = case.finding.facts
     now, wanted = int(facts["maximum"]), int(facts.get("wanted", "0"))
     most = max(now + 1, math.ceil(now * _MORE), min(wanted + 1, _AT_MOST * now))
+    room = _room_for_more(case)
+    if room == 0:
+        return Repair(advice=("The nodes have no room for one more of its pods.", *advised(case)))
+    most = most if room is None else min(most, now + room)
     asks = f"the measured load asks for {wanted}" if wanted else "it wants more"
-    why = f"It stands at {now}, and {asks}. Whether nodes and quota have room is on the card."
+    known = "Whether nodes and quota have room is on the card."
+    if room is not None:
+        known = f"The nodes have room for {room} more; whether the quota has it is on the card."
+    why = f"It stands at {now}, and {asks}. {known}"
     below = build("below_maximum", [case.finding.object.name], {"namespace": param("namespace")})
     way = one(
         case,
@@ -415,6 +443,18 @@ def raise_maximum(case: Case) -> Repair:
         parameters=(Parameter("maximum", "int", most, "replicas that the autoscaler may go up to"),),
     )
     return Repair(ways=(way,), advice=advised(case))
+
+
+def _room_for_more(case: Case) -> int | None:
+    """Return how many more pods of an autoscaler's target find a node; None where it is not known."""
+    named = texts(case.workload, "spec", "scaleTargetRef")
+    target = case.graph.get(ObjectRef(named.get("kind", ""), named.get("name", ""), namespace_of(case.workload)))
+    spec = pod_spec(target) if target is not None else {}
+    found = rooms(case.graph, spec) if spec else None
+    if found is None or target is None:
+        return None
+    waiting = sum(1 for pod in case.graph.pods(target) if not at(pod, "spec", "nodeName"))
+    return max(0, holds(found, cpu=pod_request(spec, "cpu"), memory=pod_request(spec, "memory")) - waiting)
 
 
 def run_again(case: Case) -> Repair:
@@ -434,7 +474,8 @@ def keep_away(case: Case) -> Repair:
     why = "It does not answer; what runs there is replaced elsewhere, and nothing new should come."
     name = case.finding.object.name
     held = (check_of(case, "field_equals", path="/spec/unschedulable", value=True),)
-    way = one(case, "k8s_cordon", {"name": name}, f"Cordon {name}", why, checks=held)
+    # Pods of other kinds stay with their node until somebody knows that it is dead.
+    way = one(case, "k8s_cordon", {"name": name}, f"Cordon {name}", why, checks=held, kinds=("Deployment",))
     return Repair(ways=(way,), advice=advised(case))
 
 
