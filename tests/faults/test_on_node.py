@@ -17,7 +17,7 @@ from tests.faults.repairing import Outcome, judge, outcome
 from tests.faults.staging import Case
 from tests.real_node import node
 
-pytestmark = [pytest.mark.real_node, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.real_node, pytest.mark.timeout(900)]
 FAMILY = kubelets.load(kubelets.families())
 CASES = list(FAMILY.cases)
 _AT_ONCE = 6
