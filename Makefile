@@ -10,7 +10,7 @@ HEADLESS ?=
 STRICT ?=
 TESTS ?= tests
 # So many processes share the tests; 0 is this one alone. tests/conftest.py says what stays together.
-WORKERS ?= 0
+WORKERS ?= 2
 
 # Whatever the shell says: without compiled modules every start of a process compiles its libraries anew, for seconds.
 unexport PYTHONDONTWRITEBYTECODE

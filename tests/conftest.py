@@ -24,6 +24,8 @@ _ONE_BY_ONE = (
 )
 
 
+# Before xdist's own, which reads the groups once.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Where workers share the tests: one has everything that needs the machine to itself, the others share the files.
 
@@ -34,6 +36,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         item.add_marker(pytest.mark.xdist_group("one by one" if _alone(item) else str(item.path)))
     items.sort(key=_turn)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Say so where the groups are not kept: without them two clusters run beside each other, and nobody is told.
+
+    pytest-xdist 3.8 does not keep them with pytest 9.2: https://github.com/pytest-dev/pytest-xdist/issues/1386
+    """
+    if hasattr(session.config, "workerinput") and not all("@" in item.nodeid for item in session.items):
+        raise pytest.UsageError("this pytest and this pytest-xdist do not group tests: take those of constraints.txt")
 
 
 def _alone(item: pytest.Item) -> bool:
