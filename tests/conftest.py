@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not hasattr(config, "workerinput"):
         return
     for item in items:
-        item.add_marker(pytest.mark.xdist_group("one by one" if _alone(item) else str(item.path)))
+        item.add_marker(pytest.mark.xdist_group("one by one" if _alone(item) else item.path.stem))
     items.sort(key=_turn)
 
 

@@ -44,7 +44,7 @@ _EXPECTED = {
     "node_drained": "cordoned, only pods of DaemonSets left, and no pod waits for a node since",
     "quota_kept": "nothing is used beyond the quota",
     "below_maximum": "fewer replicas wanted than the maximum",
-    "autoscaler_measures": "it gets the figures that it scales by",
+    "condition_true": "{condition} is True",
     "claim_bound": "bound, with the size that is asked for",
     "eviction_allowed": "one pod may be evicted",
     "certificate_valid": "valid now and for {days} more days",

@@ -126,9 +126,9 @@ def below_maximum(name: str, *, namespace: str) -> Check:
     return Check("below_maximum", {"name": name, "namespace": namespace})
 
 
-def autoscaler_measures(name: str, *, namespace: str) -> Check:
-    """Eventually: the HorizontalPodAutoscaler gets the figures that it scales by."""
-    return Check("autoscaler_measures", {"name": name, "namespace": namespace})
+def condition_true(kind: str, name: str, *, namespace: str, condition: str) -> Check:
+    """Eventually: the object's controller says that this condition is True, of the object as it is now."""
+    return Check("condition_true", {"kind": kind, "name": name, "namespace": namespace, "condition": condition})
 
 
 def claim_bound(name: str, *, namespace: str) -> Check:
@@ -164,7 +164,7 @@ CATALOGUE: dict[str, Callable[..., Check]] = {
         node_drained,
         quota_kept,
         below_maximum,
-        autoscaler_measures,
+        condition_true,
         claim_bound,
         eviction_allowed,
         certificate_valid,

@@ -13,6 +13,7 @@ from skyflo_runbooks.model.json import Json
 from tests.curated.certificates import pem, secret
 from tests.tools.apiserver import DISCOVERY, Asked, Reply, Scripted, status
 
+MEASURES = check.condition_true("HorizontalPodAutoscaler", "h", namespace="shop", condition="ScalingActive")
 NOW = datetime(2026, 11, 24, 3, 0, 0, 500_000, tzinfo=UTC)
 
 
@@ -200,10 +201,20 @@ async def test_below_a_maximum_that_was_raised_a_moment_ago(status: str, reason:
 
 
 @pytest.mark.parametrize(("active", "holds"), [("True", "yes"), ("False", "no"), ("Unknown", "no"), ("", "unknown")])
-async def test_autoscaler_measures(active: str, holds: str) -> None:
+async def test_what_a_controller_says(active: str, holds: str) -> None:
     """What its controller has not said yet is not known; a request that is missing is a no."""
     scaler = thing("HorizontalPodAutoscaler", "h", conditions={"ScalingActive": active} if active else {})
-    assert (await look(check.autoscaler_measures("h", namespace="shop"), scaler)).holds == holds
+    assert (await look(MEASURES, scaler)).holds == holds
+
+
+@pytest.mark.parametrize(("place", "of", "holds"), [("said", 2, "no"), ("status", 2, "no"), ("said", 3, "yes")])
+async def test_what_was_said_of_an_older_generation_is_not_said_of_this_one(place: str, of: int, holds: str) -> None:
+    """A True of before the repair is no outcome of it, be it the condition or the whole status that says so."""
+    scaler = thing("HorizontalPodAutoscaler", "h", conditions={"ScalingActive": "True"})
+    scaler["metadata"]["generation"] = 3
+    where = scaler["status"] if place == "status" else scaler["status"]["conditions"][0]
+    where["observedGeneration"] = of
+    assert (await look(MEASURES, scaler)).holds == holds
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,9 @@ CHECKS: dict[str, Check] = {
     "node_drained": check.node_drained("node-a"),
     "quota_kept": check.quota_kept("checkout-quota", namespace=NS),
     "below_maximum": check.below_maximum("payment-service", namespace=NS),
-    "autoscaler_measures": check.autoscaler_measures("payment-service", namespace=NS),
+    "condition_true": check.condition_true(
+        "HorizontalPodAutoscaler", "payment-service", namespace=NS, condition="ScalingActive"
+    ),
     "claim_bound": check.claim_bound("ledger", namespace=NS),
     "eviction_allowed": check.eviction_allowed("payment-service", namespace=NS),
     "certificate_valid": check.certificate_valid("payment-gateway", namespace=NS),

@@ -76,7 +76,8 @@ async def test_an_autoscaler_has_to_get_its_figures_again() -> None:
     made = await planned(msgspec.structs.replace(found, usage=(used,)), incident=incident)
 
     assert value_of(made, "request") == "90m"
-    assert checks_of(made)["autoscaler_measures"] == {"name": "web", "namespace": param("namespace")}
+    measured = {"kind": "HorizontalPodAutoscaler", "name": "web", "namespace": param("namespace")}
+    assert checks_of(made)["condition_true"] == {**measured, "condition": "ScalingActive"}
 
 
 def usage(name: str, *, cpu: float) -> Usage:

@@ -206,3 +206,30 @@ def quota(hard: str) -> Snapshot:
         "status": {"hard": {"pods": hard}, "used": {"pods": "4"}},
     }
     return world.snapshot([*made, said, held, world.service(NAMES)])
+
+
+# AUT-03, API-01 -------------------------------------------------------------------------------------------------------
+
+
+async def test_an_autoscaler_has_to_reach_its_new_target() -> None:
+    """That the field says so is what was approved; that there is such a workload to scale, its controller says."""
+    said = {"type": "AbleToScale", "status": "False", "reason": "FailedGetScale", "message": "not found"}
+    scaler: Json = {
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": world.meta("scaler", HERE),
+        "spec": {"scaleTargetRef": {"kind": "Deployment", "name": f"{NAMES.workload}s"}, "maxReplicas": 4},
+        "status": {"conditions": [said]},
+    }
+    made = await planned(world.snapshot([*scenes.serving(NAMES), scaler]))
+
+    (found,) = looks(made, "condition_true")
+    assert (found["kind"], found["name"], found["condition"]) == ("HorizontalPodAutoscaler", "scaler", "AbleToScale")
+
+
+async def test_an_api_has_to_be_available_again() -> None:
+    """A ready pod behind it may still not answer for the API; the object is of no namespace."""
+    made = await planned(scenes.SCENES["API-01"][0](NAMES))
+
+    (found,) = looks(made, "condition_true")
+    held = {"kind": "APIService", "name": "v1.reports.example.com", "namespace": "", "condition": "Available"}
+    assert found == held

@@ -77,13 +77,21 @@ async def below_maximum(view: View, *, name: str, namespace: str) -> Seen:
     return seen(wants < most and not limited, f"{wants} wanted, {most} allowed{more}", *_lines(said))
 
 
-async def autoscaler_measures(view: View, *, name: str, namespace: str) -> Seen:
-    """Its controller says so in ScalingActive, with the reason where it does not."""
-    scaler = await view.get("HorizontalPodAutoscaler", name, namespace)
-    said = _conditions(scaler)
-    if "ScalingActive" not in said:
-        return "unknown", f"autoscaler {name} has not said whether it measures", ()
-    return seen(said["ScalingActive"] == "True", f"ScalingActive {said['ScalingActive']}", *_lines(said))
+async def condition_true(view: View, *, kind: str, name: str, namespace: str, condition: str) -> Seen:
+    """What was said of an older generation, where that is written down, is not said of the object as it is now.
+
+    https://github.com/kubernetes/enhancements/tree/master/keps/sig-api-machinery/1623-standardize-conditions
+    """
+    found = await view.get(kind, name, namespace)
+    said = next((one for one in at(found, "status", "conditions", default=[]) if one.get("type") == condition), None)
+    if said is None:
+        return "unknown", f"nothing has said yet whether {kind} {name} is {condition}", ()
+    generation = at(found, "metadata", "generation")
+    of = said.get("observedGeneration", at(found, "status", "observedGeneration", default=generation))
+    if of != generation:
+        return seen(False, f"{condition} {said.get('status')}, of an older generation")
+    why = ": ".join(str(said[part]) for part in ("reason", "message") if said.get(part))
+    return seen(said.get("status") == "True", f"{condition} {said.get('status')}{f' ({why})' if why else ''}")
 
 
 async def claim_bound(view: View, *, name: str, namespace: str) -> Seen:
@@ -128,7 +136,7 @@ OBSERVERS: dict[str, Callable[..., Awaitable[Seen]]] = {
         node_drained,
         quota_kept,
         below_maximum,
-        autoscaler_measures,
+        condition_true,
         claim_bound,
         eviction_allowed,
         certificate_valid,

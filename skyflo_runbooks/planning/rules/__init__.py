@@ -15,6 +15,7 @@ from skyflo_runbooks.planning.rules import (
     placing,
     reaching,
     renewing,
+    scaling,
     scheduling,
     starting,
     steering,
@@ -33,6 +34,7 @@ REPAIRS: dict[str, Callable[[Case], Repair]] = {
     **reaching.REPAIRS,
     **keeping.REPAIRS,
     **renewing.REPAIRS,
+    **scaling.REPAIRS,
     **meshing.REPAIRS,
 }
 

@@ -5,7 +5,7 @@ from skyflo_runbooks.model.check import build
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
 from skyflo_runbooks.model.plan import Parameter, param
-from skyflo_runbooks.planning.rules.patches import merge, one, place, start_again
+from skyflo_runbooks.planning.rules.patches import merge, one, place, related_hold, start_again
 from skyflo_runbooks.planning.way import Case, Repair, Way, advised, check_of, named
 
 _JOB = "/spec/jobTemplate/spec/template/spec"
@@ -108,7 +108,8 @@ def helper_that_ends(case: Case) -> Repair:
 
 def server_of_the_api(case: Case) -> Repair:
     """Start what answers for the API again."""
-    ways = (start_again(case, "the API"),) if "stopped" in case.finding.facts else ()
+    held = related_hold(case, "APIService", "Available")
+    ways = (start_again(case, "the API", checks=held),) if "stopped" in case.finding.facts else ()
     return Repair(ways=ways, advice=advised(case))
 
 

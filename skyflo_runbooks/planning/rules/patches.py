@@ -35,7 +35,7 @@ def one(
     return Way(title=title, change=change, checks=(*held, *checks), parameters=(*parameters, *window), reasons=(why,))
 
 
-def start_again(case: Case, asked: str) -> Way:
+def start_again(case: Case, asked: str, *, checks: tuple[Check, ...] = ()) -> Way:
     """Return the way that gives a workload without pods one again, because nothing answers for what `asked` names."""
     subject = case.finding.object
     return one(
@@ -44,8 +44,17 @@ def start_again(case: Case, asked: str) -> Way:
         {"kind": subject.kind, "namespace": subject.namespace, "name": subject.name, "replicas": param("replicas")},
         f"Scale {subject} to 1",
         f"Nothing answers for {asked}, because it has no pods.",
-        checks=waiting_for(case),
+        checks=(*waiting_for(case), *checks),
         parameters=(Parameter("replicas", "int", 1, f"pods that answer for {asked}"),),
+    )
+
+
+def related_hold(case: Case, kind: str, condition: str) -> tuple[Check, ...]:
+    """Return the checks that this condition is True of each related object of the kind: its controller looks again."""
+    return tuple(
+        build("condition_true", [kind, other.name], {"namespace": there(case, other), "condition": condition})
+        for other in case.finding.related
+        if other.kind == kind
     )
 
 

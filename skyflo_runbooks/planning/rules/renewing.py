@@ -1,6 +1,6 @@
-"""Repairs that give what is lacking, by what was read: a restart, CPU, disk, a certificate, a right, a request.
+"""Repairs that give what is lacking, by what was read: a restart, CPU, disk, a certificate, a right.
 
-CON-18, CON-19, CON-20, CON-21, NET-08, NET-09, ADM-11, AUT-02, ROL-07.
+CON-18, CON-19, CON-20, CON-21, NET-08, NET-09, ADM-11, ROL-07.
 """
 
 from decimal import Decimal
@@ -15,9 +15,6 @@ from skyflo_runbooks.planning.rules.common import roll_back
 from skyflo_runbooks.planning.rules.patches import merge, one, place, replace
 from skyflo_runbooks.planning.way import Case, Repair, advised, check_of, named
 
-# What a container asks for stands this far above the most that it was measured to use.
-_MARGIN = Decimal("1.5")
-_LEAST = {"cpu": Decimal("0.01"), "memory": Decimal(16 * 2**20)}
 _ALIKE = 70.0
 # For so many days another certificate has to be valid still.
 _LASTS = 7
@@ -146,41 +143,6 @@ def grant_exactly(case: Case) -> Repair:
     return Repair(ways=(way,), advice=advised(case))
 
 
-def request_of_use(case: Case) -> Repair:
-    """Give the container a request: what it was measured to use, and half as much again."""
-    facts, graph = case.finding.facts, case.graph
-    target = graph.get(case.finding.object)
-    resource = "memory" if facts.get("resource") == "memory" else "cpu"
-    containers = each(pod_spec(target or {}), "containers")
-    lacking = [str(c.get("name")) for c in containers if at(c, "resources", "requests", resource) is None]
-    uses = [
-        Decimal(str(used))
-        for pod in graph.pods(target or {})
-        for use in graph.usage(pod)
-        if [use.container] == lacking and (used := use.memory if resource == "memory" else use.cpu)
-    ]
-    if len(lacking) != 1 or not uses:
-        return Repair(advice=advised(case))
-    grain = _LEAST[resource]
-    size = -(-(max(uses) * _MARGIN) // grain) * grain
-    written = format_memory(size) if resource == "memory" else format_cpu(size)
-    way = one(
-        case,
-        "k8s_set_resources",
-        {**named(case), "container": lacking[0], "requests": {resource: param("request")}},
-        f"Let {lacking[0]} request {written} of {resource}",
-        f"{lacking[0]} has no {resource} request; it was measured to use at most "
-        f"{format_memory(max(uses)) if resource == 'memory' else format_cpu(max(uses))}.",
-        parameters=(Parameter("request", "str", written, f"{resource} request of {lacking[0]}"),),
-        checks=tuple(
-            build("autoscaler_measures", [scaler.name], {"namespace": param("namespace")})
-            for scaler in case.finding.related
-            if scaler.kind == "HorizontalPodAutoscaler"
-        ),
-    )
-    return Repair(ways=(way,), advice=advised(case))
-
-
 def onto_every_node(case: Case) -> Repair:
     """Tolerate the one taint that keeps the DaemonSet away, or select what nodes carry."""
     from rapidfuzz import fuzz
@@ -210,7 +172,6 @@ REPAIRS = {
     "NET-08": serve_another,
     "NET-09": serve_another,
     "ADM-11": grant_exactly,
-    "AUT-02": request_of_use,
     "ROL-07": onto_every_node,
 }
 

@@ -3,7 +3,6 @@
 import math
 from decimal import Decimal
 
-from skyflo_runbooks.diagnosis.capacity import holds, rooms
 from skyflo_runbooks.diagnosis.graph import carries, selector
 from skyflo_runbooks.diagnosis.pods import (
     EDITABLE,
@@ -11,7 +10,6 @@ from skyflo_runbooks.diagnosis.pods import (
     labels_of,
     name_of,
     namespace_of,
-    pod_request,
     pod_spec,
     quantity,
     replicas,
@@ -31,11 +29,8 @@ from skyflo_runbooks.planning.rules.patches import merge, one, replace, start_ag
 from skyflo_runbooks.planning.rules.placing import back_only
 from skyflo_runbooks.planning.way import Case, Repair, Way, advised, check_of, named, web_checks
 
-_MORE = 1.5
 # What a rolling update may take away and add at a time where nobody says otherwise.
 _SHARE = "25%"
-# More than so many times the old maximum at once is no repair of a maximum: something else is wrong with the measure.
-_AT_MOST = 3
 
 
 # Rollouts -------------------------------------------------------------------------------------------------------------
@@ -390,7 +385,7 @@ def missing_service(case: Case) -> Repair:
     return Repair(ways=(one(case, "k8s_expose", arguments, f"Make {case.finding.object}", why),), advice=advised(case))
 
 
-# Storage, autoscaling, Jobs, nodes ------------------------------------------------------------------------------------
+# Storage, Jobs, nodes -------------------------------------------------------------------------------------------------
 
 
 def mark_default(case: Case) -> Repair:
@@ -407,54 +402,6 @@ def mark_default(case: Case) -> Repair:
     return Repair(
         ways=(one(case, "k8s_annotate", arguments, f"Make {classes} the default", why),), advice=advised(case)
     )
-
-
-def target_that_exists(case: Case) -> Repair:
-    """Scale the workload that exists."""
-    meant = case.finding.facts.get("meant")
-    if meant is None:
-        return Repair(advice=advised(case))
-    why = f"{case.finding.facts['target']} does not exist; {meant} does."
-    return Repair(ways=(replace(case, {"/spec/scaleTargetRef/name": meant}, f"Scale {meant}", why),))
-
-
-def raise_maximum(case: Case) -> Repair:
-    """Allow half as many replicas again, or one more than the load asks for now, within three times as many."""
-    facts = case.finding.facts
-    now, wanted = int(facts["maximum"]), int(facts.get("wanted", "0"))
-    most = max(now + 1, math.ceil(now * _MORE), min(wanted + 1, _AT_MOST * now))
-    room = _room_for_more(case)
-    if room == 0:
-        return Repair(advice=("The nodes have no room for one more of its pods.", *advised(case)))
-    most = most if room is None else min(most, now + room)
-    asks = f"the measured load asks for {wanted}" if wanted else "it wants more"
-    known = "Whether nodes and quota have room is on the card."
-    if room is not None:
-        known = f"The nodes have room for {room} more; whether the quota has it is on the card."
-    why = f"It stands at {now}, and {asks}. {known}"
-    below = build("below_maximum", [case.finding.object.name], {"namespace": param("namespace")})
-    way = one(
-        case,
-        "k8s_patch",
-        {**named(case), "patch": {"spec": {"maxReplicas": param("maximum")}}, "patch_type": "merge"},
-        f"Raise the maximum to {most}",
-        why,
-        checks=(check_of(case, "field_equals", path="/spec/maxReplicas", value=param("maximum")), below),
-        parameters=(Parameter("maximum", "int", most, "replicas that the autoscaler may go up to"),),
-    )
-    return Repair(ways=(way,), advice=advised(case))
-
-
-def _room_for_more(case: Case) -> int | None:
-    """Return how many more pods of an autoscaler's target find a node; None where it is not known."""
-    named = texts(case.workload, "spec", "scaleTargetRef")
-    target = case.graph.get(ObjectRef(named.get("kind", ""), named.get("name", ""), namespace_of(case.workload)))
-    spec = pod_spec(target) if target is not None else {}
-    found = rooms(case.graph, spec) if spec else None
-    if found is None or target is None:
-        return None
-    waiting = sum(1 for pod in case.graph.pods(target) if not at(pod, "spec", "nodeName"))
-    return max(0, holds(found, cpu=pod_request(spec, "cpu"), memory=pod_request(spec, "memory")) - waiting)
 
 
 def run_again(case: Case) -> Repair:
@@ -500,8 +447,6 @@ REPAIRS = {
     "NET-10": admit_client,
     "NET-13": cluster_names,
     "STO-02": mark_default,
-    "AUT-03": target_that_exists,
-    "AUT-04": raise_maximum,
     "JOB-02": run_again,
     "NOD-01": keep_away,
 }

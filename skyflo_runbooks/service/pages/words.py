@@ -94,7 +94,7 @@ _CHECKS: dict[str, Callable[[Json], str]] = {
     "node_drained": lambda values: f"node {values.get('name')} empty, and its pods have places",
     "quota_kept": lambda values: f"nothing used beyond quota {values.get('name')}",
     "below_maximum": lambda values: f"autoscaler {values.get('name')} measures, and stays below its maximum",
-    "autoscaler_measures": lambda values: f"autoscaler {values.get('name')} gets its figures",
+    "condition_true": lambda values: f"{values.get('kind')} {values.get('name')} is {values.get('condition')}",
     "claim_bound": lambda values: f"claim {values.get('name')} is bound",
     "eviction_allowed": lambda values: f"budget {values.get('name')} lets a pod be evicted",
     "certificate_valid": lambda values: (
