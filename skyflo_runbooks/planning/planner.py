@@ -33,6 +33,7 @@ from skyflo_runbooks.model.plan import (
     bind,
 )
 from skyflo_runbooks.notebook.text import markdown
+from skyflo_runbooks.planning.ordered import made_anew
 from skyflo_runbooks.planning.reads import evidence_reads, overview_reads
 from skyflo_runbooks.planning.rules import REPAIRS
 from skyflo_runbooks.planning.way import Case, DryRun, DryRunner, Probe, Repair, Way, advised
@@ -88,7 +89,7 @@ async def plan(
         *_notes(diagnosis),
         *evidence_reads(graph, finding),
         _reasons(diagnosis, repair, tried),
-        *_change(chosen),
+        *_change(case, chosen),
         RecordStep("record"),
     ]
     return Plan(
@@ -133,11 +134,12 @@ def _namespace(name: str) -> Parameter:
     return Parameter("namespace", "str", name, "namespace that the incident concerns")
 
 
-def _change(way: Way | None) -> tuple[Step, ...]:
+def _change(case: Case, way: Way | None) -> tuple[Step, ...]:
     if way is None:
         return ()
-    verify = VerifyStep(VERIFY, way.checks, after=(way.change.id,), within=WITHIN)
-    return way.change, verify, RollbackStep(f"roll_back_{way.change.id}", way.change.id)
+    changes = (way.change, *made_anew(case, way))
+    verify = VerifyStep(VERIFY, way.checks, after=tuple(change.id for change in changes), within=WITHIN)
+    return *changes, verify, RollbackStep(f"roll_back_{way.change.id}", way.change.id)
 
 
 # Prose ----------------------------------------------------------------------------------------------------------------

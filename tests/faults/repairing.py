@@ -70,7 +70,7 @@ def judge(case: Case, seen: Outcome) -> None:
     assert seen.found.unknown == ()
     assert seen.made is not None
     changes = changes_of(seen.made)
-    assert len(changes) == (0 if case.repair == "advice" else 1)
+    assert bool(changes) == (case.repair != "advice")
     assert changes or "Advice" in prose_of(seen.made)
     if changes:
         assert next(step for step in seen.made.steps if isinstance(step, VerifyStep)).checks

@@ -132,11 +132,11 @@ async def repair(bench: Bench, looked: Looked) -> None:
         return
     checks = checks_of(made)
     trial.bites = await bites(bench, case, checks)
-    changed, id_ = await approved(bench, case, changes[0], made, checks)
-    if id_ is None:
+    changed, ids = await approved(bench, case, changes, made, checks)
+    if len(ids) < len(changes):
         trial.durable, trial.why_not = False, "the gateway did not execute it"
         return
-    asked = asyncio.create_task(judged(bench, case, id_, checks))
+    asked = asyncio.create_task(judged(bench, case, ids, checks))
     why = await asyncio.to_thread(steadily, oracles.Look(bench.client, case))
     trial.verdict, trial.reasons = await asked
     trial.strange = tuple(oracles.oracle(case.fault).strange(case, changed))
@@ -160,28 +160,32 @@ async def bites(bench: Bench, case: Case, checks: tuple[Check, ...]) -> bool:
 
 
 async def approved(
-    bench: Bench, case: Case, change: ChangeStep, made: Plan, checks: tuple[Check, ...]
-) -> tuple[list[str], str | None]:
-    """Propose, sign and execute the change; return what it changed in the whole cluster, and the proposal's id."""
-    gated = bench.gated
-    arguments = bind(change.arguments, {**defaults(made), "settle": SETTLE})
-    assert isinstance(arguments, dict)  # the arguments of a tool are an object
-    verification = Verification(step="recovered", checks=checks, within=WITHIN, after=(change.id,))
-    origin = Origin(requester=str(KERNEL), runbook=f"rb-{case.namespace}", step=change.id, run="run-1")
+    bench: Bench, case: Case, changes: list[ChangeStep], made: Plan, checks: tuple[Check, ...]
+) -> tuple[list[str], tuple[str, ...]]:
+    """Propose, sign and execute the changes; return what they changed in the whole cluster, and whose were executed."""
+    gated, ids = bench.gated, []
+    verification = Verification("recovered", checks, within=WITHIN, after=tuple(change.id for change in changes))
     async with bench.one_at_a_time:
         before = await asyncio.to_thread(state.read, bench.client, bench.paths)
         try:
-            row = await gated.gateway.propose(Wish(change.tool, dict(arguments), origin, change.why, verification))
-            done = await gated.approve(row)
+            for change in changes:
+                arguments = bind(change.arguments, {**defaults(made), "settle": SETTLE})
+                assert isinstance(arguments, dict)  # the arguments of a tool are an object
+                origin = Origin(requester=str(KERNEL), runbook=f"rb-{case.namespace}", step=change.id, run="run-1")
+                row = await gated.gateway.propose(Wish(change.tool, dict(arguments), origin, change.why, verification))
+                done = await gated.approve(row)
+                ids += [row.proposal.id] if done.state == "executed" else []
         except SkyfloError as error:
-            return [error.message], None
+            return [error.message], tuple(ids)
         after = await asyncio.to_thread(state.read, bench.client, bench.paths)
-    return state.differences(before, after), row.proposal.id if done.state == "executed" else None
+    return state.differences(before, after), tuple(ids)
 
 
-async def judged(bench: Bench, case: Case, id_: str, checks: tuple[Check, ...]) -> tuple[str, tuple[str, ...]]:
-    """Return the gateway's own verdict on the executed change, and what kept it from VERIFIED."""
-    task = Task("recovered", (id_,), checks, WITHIN, f"rb-{case.namespace}", "run-1")
+async def judged(
+    bench: Bench, case: Case, ids: tuple[str, ...], checks: tuple[Check, ...]
+) -> tuple[str, tuple[str, ...]]:
+    """Return the gateway's own verdict on the executed changes, and what kept it from VERIFIED."""
+    task = Task("recovered", ids, checks, WITHIN, f"rb-{case.namespace}", "run-1")
     judgement, final = await bench.gated.gateway.verify(task, (), 300)
     return (judgement.verdict, judgement.reasons) if final else ("none in time", ())
 

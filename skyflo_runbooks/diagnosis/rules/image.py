@@ -20,8 +20,10 @@ from skyflo_runbooks.diagnosis.pods import (
     containers,
     created,
     each,
+    leaving,
     name_of,
     namespace_of,
+    ready,
     template_container,
 )
 from skyflo_runbooks.diagnosis.rules.base import (
@@ -135,8 +137,8 @@ def _evidence(graph: Graph, workload: Json, pulls: list[Pull], good: Evidence | 
 def good_image(graph: Graph, workload: Json, container: str, broken: str) -> Evidence | None:
     """Return an image that is known to exist, as evidence whose text begins with it; None where none is known.
 
-    First the revision that ran before, or another earlier one, with another image; then what the nodes hold of the same
-    repository, the highest tag that is not a digest.
+    First the revision that ran before, or another earlier one, with another image; then what a ready pod of the
+    workload still runs; then what the nodes hold of the same repository, the highest tag that is not a digest.
     """
     before = graph.previous(workload) if workload.get("kind") == "Deployment" else None
     for replica_set in (before, *graph.revisions(workload)[1:]) if before is not None else ():
@@ -145,6 +147,10 @@ def good_image(graph: Graph, workload: Json, container: str, broken: str) -> Evi
         if image and image != broken:
             text = f"{image} is the image of revision {revision(replica_set)}, which was deployed before"
             return evidence(replica_set, "template", created(replica_set), text)
+    for pod, image in _serving(graph, workload, container):
+        if image != broken and repository(image) == repository(broken):
+            text = f"{image} is what {ref(pod)} runs, which keeps the template of before and is ready"
+            return evidence(pod, "spec.containers", created(pod), text)
     held = [
         (str(name), node)
         for node in graph.all("Node")
@@ -157,6 +163,14 @@ def good_image(graph: Graph, workload: Json, container: str, broken: str) -> Evi
     # Several nodes hold the same image as a rule; then the first by name tells.
     name, node = max(sorted(held, key=lambda item: (item[0], name_of(item[1]))), key=lambda item: _version(item[0]))
     return evidence(node, "status.images", graph.snapshot.time, f"{name} is held by this node")
+
+
+def _serving(graph: Graph, workload: Json, container: str) -> Iterator[tuple[Json, str]]:
+    """Yield the ready pods of a workload with the image that they run in a container."""
+    for pod in graph.pods(workload):
+        for spec in each(pod, "spec", "containers") if ready(pod) and not leaving(pod) else ():
+            if spec.get("name") == container:
+                yield pod, str(spec.get("image", ""))
 
 
 def _as_facts(graph: Graph, pod: Json, good: Evidence | None) -> dict[str, str]:

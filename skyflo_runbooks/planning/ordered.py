@@ -1,0 +1,45 @@
+"""What a StatefulSet needs beside a right template.
+
+One that makes its pods in order waits for a pod that is not ready before it makes any other anew, that pod included: it
+stays with the old template until somebody deletes it.
+Source: https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#forced-rollback
+"""
+
+from skyflo_runbooks.diagnosis.pods import leaving, name_of, ready
+from skyflo_runbooks.model.json import Json, at
+from skyflo_runbooks.model.plan import ChangeStep, param
+from skyflo_runbooks.planning.way import Case, Way
+
+_OF_THE_TEMPLATE = ("k8s_set_image", "k8s_set_env", "k8s_set_resources", "k8s_rollout_undo")
+
+
+def made_anew(case: Case, way: Way) -> tuple[ChangeStep, ...]:
+    """Return the change that has to follow a way: the pod that keeps the old template is deleted, if there is one."""
+    subject = case.finding.object
+    if subject.kind != "StatefulSet" or not _changes_template(way.change):
+        return ()
+    if at(case.workload, "spec", "podManagementPolicy") == "Parallel":
+        return ()
+    if at(case.workload, "spec", "updateStrategy", "type") == "OnDelete":
+        return ()
+    broken = sorted((pod for pod in case.graph.pods(case.workload) if not ready(pod) and not leaving(pod)), key=_place)
+    if not broken:
+        return ()
+    name = name_of(broken[0])
+    arguments: Json = {"kind": "Pod", "namespace": param("namespace"), "name": name}
+    why = f"{subject} makes its pods in order and waits for {name}, which keeps the old template until it is deleted."
+    return (ChangeStep(id=f"delete_{_place(broken[0])}", tool="k8s_delete", arguments=arguments, why=why),)
+
+
+def _changes_template(change: ChangeStep) -> bool:
+    if change.arguments.get("kind") != "StatefulSet":
+        return False
+    return change.tool in _OF_THE_TEMPLATE or (
+        change.tool == "k8s_patch" and "template" in str(change.arguments.get("patch"))
+    )
+
+
+def _place(pod: Json) -> int:
+    """Return the ordinal of a StatefulSet's pod: https://kubernetes.io/docs/reference/labels-annotations-taints/."""
+    ordinal = name_of(pod).rpartition("-")[2]
+    return int(ordinal) if ordinal.isdigit() else 0
