@@ -379,3 +379,36 @@ def test_an_init_container_that_works_for_a_minute_works() -> None:
     """Nothing says that it waits for anything."""
     assert faults(waits_for("./migrate", since="2026-05-04T10:21:10Z")) == []
     assert NOW == "2026-05-04T10:22:00Z"
+
+
+# DEL-02, SCH-01 -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("finalizer", "since", "wanted"), [
+    ("foregroundDeletion", "10:18", []),
+    ("service.kubernetes.io/load-balancer-cleanup", "10:18", []),
+    ("foregroundDeletion", "10:05", ["DEL-02"]),
+    ("example.com/archive", "10:18", ["DEL-02"]),
+])  # fmt: skip
+def test_a_deletion_that_a_controller_of_the_cluster_works_on_is_none(
+    finalizer: str, since: str, wanted: list[str]
+) -> None:
+    """Dependents and load balancers take their minutes; nothing is known to take away another's finalizer in time."""
+    service = world.service(NAMES)
+    service["metadata"] |= {"deletionTimestamp": f"{world.NOW[:11]}{since}:00Z", "finalizers": [finalizer]}
+    assert faults(world.snapshot([*scenes.serving(NAMES), service])) == wanted
+
+
+@pytest.mark.parametrize(("key", "meant"), [("kubernetes.io/arch", False), ("example.com/pool", True)])
+def test_a_node_of_another_machine_is_not_meant(key: str, meant: bool) -> None:
+    """The words are alike, and the image does not run there; of other labels one that reads like it is."""
+    found = world.no_room()
+    pod = found.objects["Pod"][3]
+    pod["spec"]["nodeSelector"] = {key: "arm64"}
+    refused = "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector."
+    pod["status"]["conditions"][0]["message"] = refused
+    for node in found.objects["Node"]:
+        node["metadata"]["labels"] = {key: "amd64"}
+    (finding,) = findings(found)
+    assert finding.fault == "SCH-01"
+    assert ("meant" in finding.facts) == meant

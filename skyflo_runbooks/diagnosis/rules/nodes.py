@@ -31,6 +31,9 @@ _EVICTED = re.compile(
 # The defaults evict below 100Mi of memory and 10 to 15 % of a disk.
 _SANE = Decimal("0.4")
 _GRACE = 30
+# Controllers that every cluster has take these away when they are done: dependents, a cloud's load balancer.
+_IN_TIME = {"foregroundDeletion", "orphan", "service.kubernetes.io/load-balancer-cleanup"}
+_AT_WORK = 600.0
 
 
 def node_not_ready(graph: Graph) -> Iterator[Finding]:
@@ -216,6 +219,8 @@ def finalizer_stuck(graph: Graph) -> Iterator[Finding]:
             when = str(at(item, "metadata", "deletionTimestamp"))
             if names == ["kubernetes.io/pvc-protection"]:
                 continue  # in use by a pod: it goes with the pod
+            if _age(graph, item) < _AT_WORK and set(names) <= _IN_TIME:
+                continue
             yield Finding(
                 fault="DEL-02",
                 title=f"{ref(item)} is not deleted: it waits for the finalizer {', '.join(names)}",

@@ -23,6 +23,9 @@ from skyflo_runbooks.diagnosis.rules.scheduling.waiting import (
 from skyflo_runbooks.model.finding import Evidence, Finding
 from skyflo_runbooks.model.json import Json, at
 
+# What a machine is, and not where it stands: https://kubernetes.io/docs/reference/labels-annotations-taints/
+_MACHINE = {f"{prefix}kubernetes.io/{name}" for prefix in ("", "beta.") for name in ("arch", "os")}
+
 # SCH-01 ---------------------------------------------------------------------------------------------------------------
 
 
@@ -76,6 +79,8 @@ def _meant(graph: Graph, spec: Json, key: str) -> dict[str, str]:
     from rapidfuzz import fuzz
 
     wanted = texts(spec, "nodeSelector").get(key)
+    if key in _MACHINE:
+        return {}  # another machine does not run the image, however alike the words are
     values = Counter(value for node in graph.all("Node") if (value := labels_of(node).get(key)) is not None)
     if wanted is None or not values:
         return {}
