@@ -28,6 +28,7 @@ from skyflo_runbooks.diagnosis.pods import (
     labels_of,
     leaving,
     namespace_of,
+    pod_spec,
     ready,
     texts,
 )
@@ -219,8 +220,8 @@ def _moved(before: Json | None, after: Json) -> str:
             parts.append(f"container {name} {'added' if name in new else 'removed'}")
         else:
             parts += _differences(name, old[name], new[name])
-    if not parts and at(before, "spec", "template", "spec") != at(after, "spec", "template", "spec"):
-        one, other = (at(item, "spec", "template", "spec", default={}) for item in (before, after))
+    one, other = pod_spec(before), pod_spec(after)
+    if not parts and one != other:
         parts = [f"{key} changed" for key in sorted({*one, *other}) if one.get(key) != other.get(key)]
     return "; ".join(parts) or "annotations or labels of its pods (a restart)"
 
@@ -300,7 +301,7 @@ def _node(this: ObjectRef, node: Json) -> Iterator[Change]:
 def _happened(graph: Graph, this: ObjectRef, held: Json) -> Iterator[Change]:
     rolled_out = graph.revisions(held) if this.kind == "Deployment" else []
     for event in graph.events(held):
-        if event.get("reason") in _DONE:
+        if str(event.get("reason")) in _DONE:
             teller = str(at(event, "source", "component", default="") or event.get("reportingComponent") or "")
             text = short(f"{event.get('reason')}: {event.get('message') or ''}")
             when = str(event.get("firstTimestamp") or event_time(event))
