@@ -12,7 +12,8 @@ Rules:
      priority that drives pods out) speaks for what it explains: other findings of those objects, or those of one
      family, are consequences, in words.
   6. Who fails because a Service does not answer (`asks`) comes after the cause that was found at that Service.
-  7. A symptom that no cause explains stays: it is unknown, not healthy.
+  7. That a workload was scaled to zero, perhaps on purpose, is told by the cause that misses it, if any does.
+  8. A symptom that no cause explains stays: it is unknown, not healthy.
 """
 
 from collections.abc import Sequence
@@ -33,7 +34,7 @@ DEEPER = {"NET-12": "", "NOD-04": "", "ADM-08": "", "SCH-13": "SCH-"}
 
 def collapse(findings: Sequence[Finding], visible: Sequence[Symptom]) -> tuple[list[Finding], list[Symptom]]:
     """Return the causes with their consequences, and the symptoms that none of them explains."""
-    causes = _one_per_place(_spoken_for(_without_last_resorts(_behind_the_asked(findings))))
+    causes = _one_per_place(_spoken_for(_without_last_resorts(_behind_the_asked(_missed(findings)))))
     explained: set[int] = set()
     complete: list[Finding] = []
     for cause in causes:
@@ -52,6 +53,24 @@ def _explains(cause: Finding, reach: set[ObjectRef], symptom: Symptom) -> bool:
         # A Service that chooses no pod says nothing about the health of the pods it was meant for.
         return cause.object == symptom.object
     return cause.object in symptom.touches or (symptom.object.kind == "Pod" and symptom.object in reach)
+
+
+def _missed(findings: Sequence[Finding]) -> list[Finding]:
+    """Return the findings without those by rule 7; who misses the workload names them as consequences."""
+    stopped = [one for one in findings if one.fault == "ROL-03" and INTENT in one.facts]
+    missing = {one.object: other for one in stopped for other in findings if _misses(other, one)}
+    return [
+        msgspec.structs.replace(
+            one,
+            consequences=(*one.consequences, *(zero.title for zero in stopped if missing.get(zero.object) is one)),
+        )
+        for one in findings
+        if not any(one is zero and zero.object in missing for zero in stopped)
+    ]
+
+
+def _misses(other: Finding, stopped: Finding) -> bool:
+    return other.object == stopped.object and INTENT not in other.facts
 
 
 def _behind_the_asked(findings: Sequence[Finding]) -> list[Finding]:

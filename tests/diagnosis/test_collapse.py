@@ -94,3 +94,16 @@ def test_what_a_container_answers_its_probe_yields_to_any_cause() -> None:
     for order in ([answered, stuck], [stuck, answered]):
         assert [item.fault for item in collapse(order, [])[0]] == ["CON-10"]
     assert [item.fault for item in collapse([answered, cause(CART)], [])[0]] == ["CON-07", "CON-10"]
+
+
+def test_what_is_scaled_to_zero_is_told_by_the_cause_that_misses_it() -> None:
+    """A webhook or an API whose server somebody stopped is one incident; without such a cause the zero is named."""
+    zero = cause(fault="ROL-03", confidence=0.6, intended="spec.replicas")
+    (found,), _ = collapse([zero, cause(fault="ADM-05")], [])
+
+    assert found.fault == "ADM-05"
+    assert found.consequences == ("ROL-03 of Deployment/web/shop",)
+    assert [one.fault for one in collapse([zero], [])[0]] == ["ROL-03"]
+    assert {one.fault for one in collapse([zero, cause(CART, fault="ADM-05")], [])[0]} == {"ROL-03", "ADM-05"}
+    known = cause(fault="ROL-03", confidence=0.93)
+    assert {one.fault for one in collapse([known, cause(fault="CON-07")], [])[0]} == {"ROL-03", "CON-07"}
