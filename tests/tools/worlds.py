@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import httpx
 from skyflo_mcp.kubernetes import Cluster
 
-from skyflo_runbooks.model.json import Json
+from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
 from skyflo_runbooks.model.request import Request
 from skyflo_runbooks.practice import PracticeCluster
@@ -119,7 +119,9 @@ async def _fill(world: World) -> World:
         await world.create(manifest)
 
     async def pods() -> bool:
-        return len((await world.cluster.list("Pod", world.namespace)).items) == 2
+        web = await world.get("Deployment", "web")
+        made = len((await world.cluster.list("Pod", world.namespace)).items)
+        return made == 2 and at(web, "status", "updatedReplicas") == 2
 
-    await world.until("two pods", pods)
+    await world.until("two pods, and the Deployment says so", pods)
     return world
