@@ -125,10 +125,12 @@ class Verifier:
         start: datetime | None = None
         disturbed: tuple[str, ...] = ()
         late = False
+        last: datetime | None = None
         patience = asyncio.get_running_loop().time() + parse_duration(task.within) + watch.PATIENCE
         while True:
-            now = await self._now()
-            if now is not None:
+            told = await self._now()
+            if told is not None:
+                now = last = watch.after(told, last)
                 start = start or now
                 held = watch.settled(series)
                 disturbed = await self._round(series, rows, now, start)

@@ -70,6 +70,14 @@ def window(one: Series) -> str:
     return format_duration(one.window)
 
 
+def after(told: datetime, last: datetime | None) -> datetime:
+    """Return the time of a round: later than the one before it, which the cluster's clock tells to the second alone.
+
+    Else what was seen in the second in which the window begins would count, although it was seen before it began.
+    """
+    return told if last is None or told > last else last + timedelta(microseconds=1)
+
+
 def gap(window: float) -> float:
     """Return the longest time between two observations that still counts as watching: a third, at least 10 s."""
     return max(10.0, window / 3)

@@ -196,3 +196,18 @@ def test_a_window_is_never_one_look(build: Callable[..., Check], asked: str | No
 def test_an_eventual_check_has_no_window() -> None:
     """It holds, or it does not yet."""
     assert series(EVENTUAL).window == 0
+
+
+def test_what_was_seen_in_the_second_in_which_the_window_begins_is_not_in_it() -> None:
+    """The cluster's clock tells seconds: without an order of its own the look before would count, too."""
+    rounds: list[datetime] = []
+    for _ in range(3):
+        rounds.append(watch.after(START, rounds[-1] if rounds else None))
+    looks = [(rounds[0], ("old-1/app=0",)), *((at, ("new-1/app=0",)) for at in rounds[1:])]
+    looks += [(watch.after(START + timedelta(seconds=n), rounds[-1]), ("new-1/app=0",)) for n in range(2, 10, 2)]
+    one = Series(check.no_restarts("Deployment", "app", namespace="shop", window="5s"))
+    one.seen = [Observation("yes", "0 restarts", at, evidence) for at, evidence in looks]
+
+    assert rounds == sorted(set(rounds))
+    assert result(one, rounds[1]) == "PASS"
+    assert result(one, rounds[0]) == "FAIL"
