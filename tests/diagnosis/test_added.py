@@ -212,6 +212,35 @@ def test_a_rollout_that_was_paused_as_a_whole_is_named() -> None:
     assert findings(found)[0].facts == {"paused": "true"}
 
 
+def test_that_a_rollout_was_paused_as_a_whole_rests_on_the_field_that_is_cited() -> None:
+    """Its status says "Paused" at a step of its own as well: without the field there is no finding."""
+    found = added.degraded(NAMES)
+    rollout = found.objects["Rollout"][0]
+    found.objects["AnalysisRun"] = []
+    rollout["spec"]["paused"] = True
+    rollout["status"] = {"phase": "Paused", "message": "manually paused"}
+    finding = findings(found)[0]
+    assert [piece.source for piece in finding.evidence] == [f"{finding.object} spec.paused"]
+
+    del rollout["spec"]["paused"]
+    assert faults(found) == []
+
+
+@pytest.mark.parametrize("paused", [False, True], ids=["going", "paused"])
+def test_an_aborted_rollout_rests_on_its_status(paused: bool) -> None:
+    """Whether it is paused or not, what its controller says of the abort is cited."""
+    found = added.degraded(NAMES)
+    rollout = found.objects["Rollout"][0]
+    rollout["spec"]["paused"] = paused
+    finding = findings(found)[0]
+    assert finding.evidence[0].source == f"{finding.object} status"
+    assert "abort True" in finding.evidence[0].text
+
+    rollout["status"] = {"phase": "Healthy"}
+    left = [piece.source for one in findings(found) for piece in one.evidence]
+    assert f"{finding.object} status" not in left
+
+
 # MES-01, MES-02 -------------------------------------------------------------------------------------------------------
 
 

@@ -106,17 +106,21 @@ def rollout_degraded(graph: Graph) -> Iterator[Finding]:
             continue
         failed = [run for run in graph.owned(rollout) if at(run, "status", "phase") in ("Failed", "Error")]
         message = str(at(rollout, "status", "message", default="") or phase)
-        why = "somebody paused it" if paused and phase != "Degraded" else message
+        # The field alone says that somebody paused it: the phase is "Paused" at a step of its own as well.
+        held = paused and phase != "Degraded"
+        why = "somebody paused it" if held else message
+        said = evidence(rollout, "status", graph.snapshot.time, f"phase {phase}, abort {aborted}: {message}")
         yield Finding(
             fault="DLV-02",
             title=f"{ref(rollout)} is {phase or 'Paused'}: {why}",
             object=ref(rollout),
             confidence=0.92,
             evidence=(
-                evidence(rollout, "status", graph.snapshot.time, f"phase {phase}, abort {aborted}: {message}"),
+                *((evidence(rollout, "spec.paused", graph.snapshot.time, "true"),) if held else ()),
+                *(() if held and not aborted else (said,)),
                 *(_analysis(graph, run) for run in failed[:2]),
             ),
-            facts=_facts(graph, rollout, paused=paused and phase != "Degraded"),
+            facts=_facts(graph, rollout, paused=held),
             related=(
                 *(ref(run) for run in failed),
                 *(ref(pod) for pod in graph.pods(rollout)),
@@ -124,7 +128,7 @@ def rollout_degraded(graph: Graph) -> Iterator[Finding]:
             ),
             explains=(ref(rollout),),
             advice="Look why it was paused before it goes on."
-            if paused and phase != "Degraded"
+            if held
             else "Repair what the analysis measured, and retry; or go back to what is stable.",
         )
 
