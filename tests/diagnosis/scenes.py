@@ -374,10 +374,11 @@ def failed_job(names: Names) -> Snapshot:
     return world.snapshot(made, logs=(log,))
 
 
-def evicted(names: Names, said: str, *, size: str = "4Mi") -> Snapshot:
+def evicted(names: Names, said: str, *, size: str = "4Mi", share: str = "10Mi") -> Snapshot:
     """A pod was evicted because of its own disk, ten minutes ago, and another is in its place."""
     volumes = [{"name": "spool", "emptyDir": {"sizeLimit": size}}]
-    made = serving(names, 1, volumeMounts=[{"name": "spool", "mountPath": "/var/spool/app"}])
+    limits = {"limits": {"ephemeral-storage": share}}
+    made = serving(names, 1, volumeMounts=[{"name": "spool", "mountPath": "/var/spool/app"}], resources=limits)
     gone = copy.deepcopy(made[2])
     for item in (made[0]["spec"]["template"], made[1]["spec"]["template"], made[2], gone):
         item["spec"]["volumes"] = copy.deepcopy(volumes)
@@ -385,6 +386,15 @@ def evicted(names: Names, said: str, *, size: str = "4Mi") -> Snapshot:
     condition = {"type": "DisruptionTarget", "status": "True", "lastTransitionTime": "2026-05-04T10:12:00Z"}
     gone["status"] = {"phase": "Failed", "reason": "Evicted", "message": said, "conditions": [condition]}
     return world.snapshot([*made, gone, world.service(names)])
+
+
+def evicted_and_well(snapshot: Snapshot) -> Snapshot:
+    """The same, where the process ended well on the kubelet's signal: the event alone tells of the eviction."""
+    (gone,) = (pod for pod in snapshot.objects["Pod"] if pod["status"].get("reason") == "Evicted")
+    when = gone["status"]["conditions"][0]["lastTransitionTime"]
+    told = event(gone, "Evicted", message=gone["status"]["message"], when=when)
+    gone["status"] = {"phase": "Succeeded", "containerStatuses": [{"name": gone["spec"]["containers"][0]["name"]}]}
+    return world.snapshot([*(one for held in snapshot.objects.values() for one in held), told])
 
 
 def waits_for_cpu(names: Names, *, throttled: int = 900, cpu: float = 0.19) -> Snapshot:

@@ -52,7 +52,7 @@ def status(workload: Json, pods: Sequence[Json], sets: Sequence[Json] = ()) -> R
     `pods` are the pods of the namespace. `sets` are its ReplicaSets for a Deployment, its ControllerRevisions for a
     DaemonSet, and are not looked at for a StatefulSet, whose status names the new revision.
     """
-    new, old = _split(workload, pods, sets)
+    new, old = split(workload, pods, sets)
     counts = _counts(workload)
     state, message = _judge(workload, counts, old)
     return Rollout(
@@ -121,8 +121,11 @@ def _counts(workload: Json) -> _Counts:
     )
 
 
-def _split(workload: Json, pods: Sequence[Json], sets: Sequence[Json]) -> tuple[list[Json], list[Json]]:
-    """Return the pods of the present template and those of older ones; pods that ended do not count."""
+def split(workload: Json, pods: Sequence[Json], sets: Sequence[Json]) -> tuple[list[Json], list[Json]]:
+    """Return the pods of the present template and those of older ones; pods that ended do not count.
+
+    The arguments are those of `status`.
+    """
     if workload.get("kind") == "Deployment":
         mine = owned(sets, {uid(workload)})
         revision = at(workload, "metadata", "annotations", REVISION, default="")

@@ -13,6 +13,7 @@ from decimal import Decimal
 from skyflo_runbooks.diagnosis.graph import Graph, ref
 from skyflo_runbooks.diagnosis.pods import condition, containers, leaving, name_of, namespace_of, quantity, ready
 from skyflo_runbooks.diagnosis.rules.base import Rule, culprit, event_time, evidence, overcome, services
+from skyflo_runbooks.diagnosis.rules.evictions import Eviction, evictions
 from skyflo_runbooks.diagnosis.rules.scheduling.waiting import for_node
 from skyflo_runbooks.diagnosis.snapshot import seconds_between
 from skyflo_runbooks.model.finding import Finding
@@ -70,20 +71,19 @@ def node_not_ready(graph: Graph) -> Iterator[Finding]:
 
 def pressure(graph: Graph) -> Iterator[Finding]:
     """Yield one finding for each node under pressure that evicts pods, or that keeps them away."""
-    evicted: dict[str, list[Json]] = defaultdict(list)
-    for pod in graph.all("Pod"):
-        if at(pod, "status", "reason") == "Evicted":
-            evicted[str(at(pod, "spec", "nodeName", default=""))].append(pod)
+    evicted: dict[str, list[Eviction]] = defaultdict(list)
+    for eviction in evictions(graph):
+        evicted[str(at(eviction.pod, "spec", "nodeName", default=""))].append(eviction)
     for node in graph.all("Node"):
         held = [kind for kind in _PRESSURES if condition(node, kind).get("status") == "True"]
         if not held:
             continue
-        pods = evicted.get(name_of(node), [])
-        owners = {ref(culprit(graph, pod)): None for pod in pods}
+        gone = evicted.get(name_of(node), [])
+        owners = {ref(culprit(graph, eviction.pod)): None for eviction in gone}
         owners |= {ref(workload): None for workload in for_node(graph, node)}
         yield Finding(
             fault="NOD-02",
-            title=f"{ref(node)} is under {', '.join(held)}" + (f" and evicted {len(pods)} pods" if pods else ""),
+            title=f"{ref(node)} is under {', '.join(held)}" + (f" and evicted {len(gone)} pods" if gone else ""),
             object=ref(node),
             confidence=0.9,
             evidence=(
@@ -93,12 +93,9 @@ def pressure(graph: Graph) -> Iterator[Finding]:
                     )
                     for kind in held
                 ),
-                *(
-                    evidence(pod, "status", graph.snapshot.time, str(at(pod, "status", "message", default="Evicted")))
-                    for pod in pods[:3]
-                ),
+                *(eviction.cited() for eviction in gone[:3]),
             ),
-            related=tuple(ref(pod) for pod in pods),
+            related=tuple(ref(eviction.pod) for eviction in gone),
             explains=(ref(node), *owners),
             advice="Give the pods on it requests and limits that reflect what they use, or clear space on the node.",
         )
@@ -129,10 +126,8 @@ def no_sandbox(graph: Graph) -> Iterator[Finding]:
 def evicts_too_soon(graph: Graph) -> Iterator[Finding]:
     """Yield one finding for each node whose kubelet evicts pods while much of what it watches is free."""
     nodes, told = {name_of(node): node for node in graph.all("Node")}, set()
-    for pod in graph.all("Pod"):
-        if at(pod, "status", "reason") != "Evicted":
-            continue
-        said = _EVICTED.search(str(at(pod, "status", "message", default="")))
+    for eviction in evictions(graph):
+        pod, said = eviction.pod, _EVICTED.search(eviction.said)
         node = nodes.get(str(at(pod, "spec", "nodeName", default="")))
         if said is None or node is None or name_of(node) in told:
             continue
@@ -148,7 +143,7 @@ def evicts_too_soon(graph: Graph) -> Iterator[Finding]:
             object=ref(node),
             confidence=0.93,
             evidence=(
-                evidence(pod, "status.message", graph.snapshot.time, said.group(0)),
+                eviction.cited(said.group(0)),
                 evidence(node, "status.capacity", graph.snapshot.time, f"{said['resource']} {whole}, {left} were free"),
             ),
             related=(ref(pod),),

@@ -12,11 +12,13 @@ has a limit is there something to raise.
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from decimal import Decimal
 
 from skyflo_runbooks.diagnosis.graph import Graph, ref
-from skyflo_runbooks.diagnosis.pods import Container, condition, containers, each, pod_spec
-from skyflo_runbooks.diagnosis.rules.base import Rule, culprit, deployed, evidence, outdated, services
+from skyflo_runbooks.diagnosis.pods import Container, containers, each, pod_spec, quantity
+from skyflo_runbooks.diagnosis.rules.base import Rule, culprit, deployed, outdated, services
 from skyflo_runbooks.diagnosis.rules.crash import with_line
+from skyflo_runbooks.diagnosis.rules.evictions import Eviction, evictions
 from skyflo_runbooks.diagnosis.rules.startup import finding, groups
 from skyflo_runbooks.diagnosis.snapshot import seconds_between
 from skyflo_runbooks.model.finding import Finding
@@ -69,34 +71,48 @@ def _written_to(pod: Json, container: Container, line: str) -> Json | None:
 
 def evicted(graph: Graph) -> Iterator[Finding]:
     """Yield one finding for each workload whose pods are evicted because they use more disk than they were given."""
-    found: dict[ObjectRef, list[tuple[Json, re.Match[str]]]] = defaultdict(list)
-    for pod in graph.ailing:
-        said = _OWN_LIMIT.search(str(at(pod, "status", "message", default="")))
-        if said is None or at(pod, "status", "reason") != "Evicted" or outdated(graph, culprit(graph, pod), pod):
+    found: dict[ObjectRef, list[tuple[Eviction, re.Match[str]]]] = defaultdict(list)
+    for eviction in evictions(graph):
+        said = _OWN_LIMIT.search(eviction.said)
+        owner = culprit(graph, eviction.pod)
+        if said is None or outdated(graph, owner, eviction.pod) or not _asks_still(owner, said):
             continue
-        passed = seconds_between(_when(pod), graph.snapshot.time)
+        passed = seconds_between(eviction.when, graph.snapshot.time)
         if passed is None or passed <= _RECENT:
-            found[ref(culprit(graph, pod))].append((pod, said))
-    for owner, seen in found.items():
-        workload = graph.get(owner)
-        if workload is not None and _asks_still(workload, seen[-1][1]):
+            found[ref(owner)].append((eviction, said))
+    for object_, seen in found.items():
+        workload = graph.get(object_)
+        if workload is not None:
             yield _evicted(graph, workload, seen)
 
 
-def _when(pod: Json) -> str:
-    return str(condition(pod, "DisruptionTarget").get("lastTransitionTime", ""))
-
-
 def _asks_still(workload: Json, said: re.Match[str]) -> bool:
-    """Return whether the volume that was full has the limit still: if not, a repair is under way."""
-    if said["volume"] is None or workload.get("kind") == "Pod":
+    """Return whether the limit that was passed is the template's still: if not, a repair is under way."""
+    if workload.get("kind") == "Pod":
         return True
-    volumes = each(pod_spec(workload), "volumes")
-    return any(v.get("name") == said["volume"] and at(v, "emptyDir", "sizeLimit") == said["size"] for v in volumes)
+    spec = pod_spec(workload)
+    if said["volume"] is not None:
+        return any(
+            volume.get("name") == said["volume"] and _same(at(volume, "emptyDir", "sizeLimit"), said["size"])
+            for volume in each(spec, "volumes")
+        )
+    if said["container"] is not None:
+        held = (*each(spec, "containers"), *each(spec, "initContainers"))
+        return any(one.get("name") == said["container"] and _same(_share(one), said["share"]) for one in held)
+    shares = [quantity(_share(one)) for one in each(spec, "containers")]
+    return sum((share for share in shares if share is not None), Decimal()) == quantity(said["all"])
 
 
-def _evicted(graph: Graph, workload: Json, seen: list[tuple[Json, re.Match[str]]]) -> Finding:
-    pod, said = max(seen, key=lambda item: _when(item[0]))
+def _share(container: Json) -> object:
+    return at(container, "resources", "limits", "ephemeral-storage")
+
+
+def _same(given: object, said: str) -> bool:
+    return given is not None and quantity(given) == quantity(said)
+
+
+def _evicted(graph: Graph, workload: Json, seen: list[tuple[Eviction, re.Match[str]]]) -> Finding:
+    latest, said = max(seen, key=lambda item: item[0].when)
     what, facts = "more disk than its containers may", {}
     if said["volume"]:
         what = f"more than the {said['size']} of the emptyDir {said['volume']}"
@@ -110,11 +126,11 @@ def _evicted(graph: Graph, workload: Json, seen: list[tuple[Json, re.Match[str]]
         object=ref(workload),
         confidence=0.93,
         evidence=(
-            *(evidence(one, "status.message", _when(one), match.group(0)) for one, match in seen[:3]),
+            *(eviction.cited(match.group(0)) for eviction, match in seen[:3]),
             *((rolled_out,) if rolled_out else ()),
         ),
-        facts={"container": said["container"] or _user(pod, said["volume"]), **facts, "evicted": str(len(seen))},
-        related=(*(ref(one) for one, _ in seen), *services(graph, workload)),
+        facts={"container": said["container"] or _user(latest.pod, said["volume"]), **facts, "evicted": str(len(seen))},
+        related=(*(ref(eviction.pod) for eviction, _ in seen), *services(graph, workload)),
         explains=(ref(workload),),
         advice=_ADVICE,
     )

@@ -6,9 +6,11 @@ from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
+from skyflo_mcp.kubernetes import rollout
 from skyflo_mcp.kubernetes.client import Cluster
 from skyflo_mcp.kubernetes.proxying import ProxyAnswer
 from skyflo_mcp.kubernetes.usage import Usage
+from skyflo_mcp.kubernetes.workload import owned, uid
 
 from skyflo_runbooks.model.errors import Unknown
 from skyflo_runbooks.model.json import Json, at
@@ -17,6 +19,8 @@ from skyflo_runbooks.model.objects import ObjectRef
 Holds = Literal["yes", "no", "unknown"]
 # What one look at a check shows: whether it holds, in words, and the evidence.
 Seen = tuple[Holds, str, tuple[str, ...]]
+# What has templates one after the other, and the kind that tells which one a pod is of; a StatefulSet's status says it.
+_SETS = {"Deployment": "ReplicaSet", "DaemonSet": "ControllerRevision", "StatefulSet": ""}
 
 
 class Observation(msgspec.Struct, frozen=True):
@@ -50,15 +54,19 @@ class View:
         return items
 
     async def pods(self, kind: str, name: str, namespace: str) -> "Pods":
-        """Return the pods of a workload, those of its current template apart from older ones."""
+        """Return the pods of a workload, those of its current template apart from older ones.
+
+        Until the controller has seen the latest change, each pod there is of an older one.
+        """
         workload = await self.get(kind, name, namespace)
         pods = await self.list("Pod", namespace)
-        if kind == "Deployment":
-            return _of_deployment(workload, await self.list("ReplicaSet", namespace), pods)
-        own = [pod for pod in pods if _owner(pod) == at(workload, "metadata", "uid")]
-        wanted = at(workload, "status", "updateRevision", default="") if kind == "StatefulSet" else ""
-        new = [p for p in own if not wanted or at(p, "metadata", "labels", "controller-revision-hash") == wanted]
-        return Pods(workload, tuple(new), tuple(pod for pod in own if pod not in new))
+        if kind not in _SETS:
+            return Pods(workload, tuple(owned(pods, {uid(workload)})), ())
+        sets = await self.list(_SETS[kind], namespace) if _SETS[kind] else ()
+        new, old = rollout.split(workload, pods, sets)
+        if at(workload, "status", "observedGeneration", default=0) < at(workload, "metadata", "generation", default=0):
+            return Pods(workload, (), (*new, *old))
+        return Pods(workload, tuple(new), tuple(old))
 
     async def usage(self, pods: tuple[Json, ...]) -> Usage:
         """Return what the containers use now."""
@@ -87,7 +95,7 @@ class View:
 
 
 class Pods(msgspec.Struct, frozen=True):
-    """A workload with its pods: `new` of the current template, `old` of earlier ones. Finished pods are left out."""
+    """A workload with its pods: `new` of the current template, `old` of earlier ones."""
 
     workload: Json
     new: tuple[Json, ...]
@@ -99,26 +107,6 @@ class Pods(msgspec.Struct, frozen=True):
         if self.workload.get("kind") == "DaemonSet":
             return int(at(self.workload, "status", "desiredNumberScheduled", default=0))
         return int(at(self.workload, "spec", "replicas", default=1))
-
-
-def _of_deployment(workload: Json, replica_sets: tuple[Json, ...], pods: tuple[Json, ...]) -> Pods:
-    revision = "deployment.kubernetes.io/revision"
-    uid = at(workload, "metadata", "uid")
-    current = at(workload, "metadata", "annotations", revision)
-    owned = [one for one in replica_sets if _owner(one) == uid]
-    newest = {at(one, "metadata", "uid") for one in owned if at(one, "metadata", "annotations", revision) == current}
-    all_ = {at(one, "metadata", "uid") for one in owned}
-    alive = [pod for pod in pods if at(pod, "status", "phase") not in ("Succeeded", "Failed")]
-    return Pods(
-        workload,
-        tuple(pod for pod in alive if _owner(pod) in newest),
-        tuple(pod for pod in alive if _owner(pod) in all_ - newest),
-    )
-
-
-def _owner(manifest: Json) -> str:
-    owners = at(manifest, "metadata", "ownerReferences", default=[])
-    return next((str(owner.get("uid")) for owner in owners if owner.get("controller")), "")
 
 
 def containers(pod: Json) -> list[Json]:
