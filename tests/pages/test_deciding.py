@@ -4,7 +4,7 @@ import asyncio
 import json
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from tests.pages.conftest import Site
 from tests.pages.views import DIGEST, ID, judgement, receipt, view
@@ -125,6 +125,24 @@ async def test_a_deletion_asks_for_the_name(site: Site) -> None:
     await expect(approve).to_be_disabled()
     await site.page.get_by_label("to approve").press_sequentially("e")
     await expect(approve).to_be_enabled()
+
+
+async def test_what_is_typed_before_the_script_is_there_counts(site: Site) -> None:
+    """On a slow connection the field can be filled before the page's script has come."""
+    site.gateway.add(view(tool="k8s_delete", title="Delete payment-service"))
+    typed = asyncio.Event()
+
+    async def late(route: Route) -> None:
+        await typed.wait()
+        await route.continue_()
+
+    await site.sign_in()
+    await site.page.route("**/card.js*", late)
+    await site.page.goto(f"{site.url}/proposals/{ID}", wait_until="commit")
+    await site.page.get_by_label("to approve").fill("payment-service")
+    typed.set()
+    await site.page.get_by_role("button", name="Approve").click()
+    await expect(site.page.get_by_role("heading", name="Applied")).to_be_visible()
 
 
 async def test_a_click_by_script_decides_nothing(site: Site) -> None:

@@ -91,11 +91,13 @@ function armFrame() {
   });
 }
 
+/** What was typed while the page was still loading counts as well. */
 function armTyped() {
   const typed = byId("typed");
   if (!typed) return;
-  stands("typed", true);
-  typed.addEventListener("input", () => stands("typed", card.confirm === "" || typed.value !== card.confirm));
+  const look = () => stands("typed", card.confirm === "" || typed.value !== card.confirm);
+  typed.addEventListener("input", look);
+  look();
 }
 
 /** A value is never typed inside a frame: the page around it could lay its own field over this one. */
