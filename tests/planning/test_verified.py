@@ -190,8 +190,19 @@ async def test_a_quota_is_not_lowered_by_an_old_event() -> None:
     assert change_of(await planned(quota("4"))).arguments["patch"] == {"spec": {"hard": {"pods": "7"}}}
 
 
-def quota(hard: str) -> Snapshot:
+async def test_a_quota_is_raised_in_all_that_the_pods_to_come_ask_for() -> None:
+    """The API server names what is used up; the next pod would be refused for what is nearly so."""
+    nearly = {"requests.cpu": "1200m", "limits.memory": "10Gi", "services": "1", "requests.nvidia.com/gpu": "1"}
+
+    made = await planned(quota("4", nearly, {"requests.cpu": "1100m", "limits.memory": "1Gi", "services": "1"}))
+
+    asked = change_of(made).arguments["patch"]["spec"]["hard"]
+    assert asked == {"pods": "7", "requests.cpu": "1400m"}
+
+
+def quota(hard: str, more: dict[str, str] | None = None, used: dict[str, str] | None = None) -> Snapshot:
     """Pods were refused because a quota of 4 Pods was used up; now it is of `hard`."""
+    more, used = more or {}, used or {}
     made = scenes.serving(NAMES, 1)
     made[0]["spec"]["replicas"] = made[1]["spec"]["replicas"] = 3
     said = event(
@@ -202,8 +213,8 @@ def quota(hard: str) -> Snapshot:
     held: Json = {
         "kind": "ResourceQuota",
         "metadata": world.meta("few", HERE),
-        "spec": {"hard": {"pods": hard}},
-        "status": {"hard": {"pods": hard}, "used": {"pods": "4"}},
+        "spec": {"hard": {"pods": hard, **more}},
+        "status": {"hard": {"pods": hard, **more}, "used": {"pods": "4", **used}},
     }
     return world.snapshot([*made, said, held, world.service(NAMES)])
 

@@ -1,15 +1,19 @@
 """Repairs of families D to I: rollouts, admission, routing, storage, autoscaling, Jobs and nodes."""
 
 import math
+from collections.abc import Iterable
 from decimal import Decimal
 
 from skyflo_runbooks.diagnosis.graph import carries, selector
 from skyflo_runbooks.diagnosis.pods import (
     EDITABLE,
+    Resource,
+    amount,
     each,
     labels_of,
     name_of,
     namespace_of,
+    pod_request,
     pod_spec,
     quantity,
     replicas,
@@ -135,7 +139,7 @@ def room_in_quota(case: Case) -> Repair:
     held = case.graph.get(quota)
     # The event tells of the moment of the refusal; where the quota was read, it tells of now.
     used, present = _pairs(facts["used"]) | texts(held, "status", "used"), texts(held, "spec", "hard")
-    for key, asked in _pairs(facts["asked"]).items():
+    for key, asked in (_asked(case.workload, present) | _pairs(facts["asked"])).items():
         each_one, taken = quantity(asked), quantity(used.get(key, "0"))
         if each_one is None or taken is None:
             return Repair(advice=advised(case))
@@ -156,6 +160,18 @@ def room_in_quota(case: Case) -> Repair:
     why = f"{facts['used']} is used, and {max(1, missing)} pods with {facts['asked']} each are to come."
     way = one(case, "k8s_patch", arguments, f"Raise quota {quota.name} to {words}", why, subject=case.finding.object)
     return Repair(ways=(way, *back_only(case).ways), advice=advised(case))
+
+
+def _asked(workload: Json, quota: Iterable[str]) -> dict[str, str]:
+    """Return how much of each resource of a quota one pod asks for: the refusal names only what was used up first."""
+    spec = pod_spec(workload)
+    resources: tuple[Resource, ...] = ("cpu", "memory")
+    asked = {"pods": Decimal(1), "count/pods": Decimal(1)}
+    for resource in resources:
+        asked[resource] = asked[f"requests.{resource}"] = pod_request(spec, resource)
+        limits = [amount(one, "limits", resource) for one in each(spec, "containers")]
+        asked[f"limits.{resource}"] = sum((one for one in limits if one is not None), Decimal())
+    return {key: str(asked[key]) for key in quota if key in asked}
 
 
 def _pairs(text: str) -> dict[str, str]:
