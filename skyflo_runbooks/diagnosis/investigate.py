@@ -36,9 +36,9 @@ async def investigate(reader: Reader, incident: Incident, *, deadline: float = D
     wanted = incident.namespaces or called(incident.text, known or ())[0]
     if not wanted and (hint := await _hint(reader, incident, known or (), deadline)):
         return hint
-    snapshot = await take(reader, wanted, deadline=deadline)
+    snapshot = await take(reader, wanted, deadline=deadline, words=incident.text)
     if wanted and not incident.namespaces and _missed(snapshot, incident):
-        snapshot = await take(reader, (), deadline=deadline)
+        snapshot = await take(reader, (), deadline=deadline, words=incident.text)
     found = diagnose(snapshot, incident)
     if incident.namespaces and not located(Graph(snapshot), incident).objects:
         found = msgspec.structs.replace(found, notes=(*await _elsewhere(reader, incident, deadline), *found.notes))
@@ -66,7 +66,7 @@ async def _hint(reader: Reader, incident: Incident, known: tuple[str, ...], dead
     names = hinted(incident.text, known)
     if not names:
         return None
-    snapshot = await take(reader, names, deadline=deadline)
+    snapshot = await take(reader, names, deadline=deadline, words=incident.text)
     diagnosis = diagnose(snapshot, incident)
     return (snapshot, diagnosis) if diagnosis.findings else None
 

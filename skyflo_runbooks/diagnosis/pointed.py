@@ -2,8 +2,9 @@
 
 secrets     names and times of change of Secrets and ConfigMaps, where a running container reads one as it starts;
             of Secrets also where a pod waits that mounts one or pulls with one, which may be missing or misspelt, and
-            where Helm made something here, because its releases are Secrets; types and public
-            certificates of those that an Ingress or a Gateway serves, and of others that could serve in their place
+            where Helm made something here or the incident's words are about it, because its releases are Secrets;
+            types and public certificates of those that an Ingress or a Gateway serves, and of others that could
+            serve in their place
 stale       the running containers that started before what they read as they start was changed: their logs tell
 undone      the containers that ended badly in the last pod of a Job that failed for good: their logs tell why
 throttled   how often containers wait for CPU, where one uses nearly all of its limit
@@ -160,8 +161,11 @@ def undone(objects: dict[str, list[Json]]) -> list[tuple[Json, Container]]:
 # Secrets --------------------------------------------------------------------------------------------------------------
 
 
-async def secrets(taker: Taker, objects: dict[str, list[Json]]) -> None:
-    """Read names, times and certificates, by the rules above, into `objects`."""
+async def secrets(taker: Taker, objects: dict[str, list[Json]], told: Sequence[str]) -> None:
+    """Read names, times and certificates, by the rules above, into `objects`.
+
+    `told` are the namespaces that words about Helm were said of, all of them where one is empty.
+    """
     wanted = {
         source[:2]
         for pod in objects.get("Pod", [])
@@ -169,13 +173,14 @@ async def secrets(taker: Taker, objects: dict[str, list[Json]]) -> None:
         for container in containers(pod)
         for source, _ in sources(pod, container)
     }
-    wanted |= {("Secret", space) for space in _made_by_helm(objects) | _waited_for(objects)}
+    wanted |= {("Secret", space) for space in {*told} | _made_by_helm(objects) | _waited_for(objects)}
     served = serves(objects)
     # Whatever its type is, it exists: not everybody who makes a certificate says that it is one.
     needed = wanted | {("Secret", space) for space, _ in served}
     lists = [
         (kind, space) for kind in ("ConfigMap", "Secret") for space in _spaces({s for k, s in needed if k == kind})
     ]
+    asked = _spaces({space for kind, space in wanted if kind == "Secret"})
     names, typed = await asyncio.gather(
         asyncio.gather(*(_metadata(taker, kind, space) for kind, space in lists)), _typed(taker, served)
     )
@@ -187,7 +192,6 @@ async def secrets(taker: Taker, objects: dict[str, list[Json]]) -> None:
     there = {key[1:]: item for key, item in held.items() if key[0] == "Secret"}
     certificates = await _certificates(taker, served & (there.keys() | typed), typed)
     seen = {(namespace_of(item), name_of(item)) for item in certificates}
-    asked = _spaces({space for kind, space in wanted if kind == "Secret"})
     others = [
         item for key, item in there.items() if key not in seen and (key in served or key[0] in asked or "" in asked)
     ]
@@ -196,7 +200,7 @@ async def secrets(taker: Taker, objects: dict[str, list[Json]]) -> None:
 
 
 def _spaces(names: set[str]) -> list[str]:
-    return sorted(names) if len(names) <= SINGLE else [""]
+    return sorted(names) if len(names) <= SINGLE and "" not in names else [""]
 
 
 def _made_by_helm(objects: dict[str, list[Json]]) -> set[str]:

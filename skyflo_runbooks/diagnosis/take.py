@@ -14,6 +14,7 @@ Rules:
 """
 
 import asyncio
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
@@ -87,6 +88,8 @@ ADDED = {
 _WIDE = ("GatewayClass", "MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding")
 # What is read of a namespace that a failing webhook's Service lives in.
 _BEHIND = ("Service", "EndpointSlice", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Pod")
+# Words of incidents that are about a release of Helm.
+_OF_HELM = re.compile(r"(?i)\bhelm\b|\bcharts?\b|pending-(?:install|upgrade|rollback)|another operation \(install")
 DEADLINE = 20.0
 LOGS = 20
 LOGS_PER_WORKLOAD = 2
@@ -95,8 +98,10 @@ LATE = 20.0
 TAIL = 60
 
 
-async def take(reader: Reader, namespaces: Sequence[str] = (), *, deadline: float = DEADLINE) -> Snapshot:
-    """Read `namespaces` (none: all of them) and return the snapshot.
+async def take(
+    reader: Reader, namespaces: Sequence[str] = (), *, deadline: float = DEADLINE, words: str = ""
+) -> Snapshot:
+    """Read `namespaces` (none: all of them) and return the snapshot; `words` are the incident's.
 
     `deadline` bounds each of its two phases, in seconds. Raises `Unreachable` or `NotAllowed` where the cluster does
     not answer or does not accept the credential.
@@ -106,7 +111,8 @@ async def take(reader: Reader, namespaces: Sequence[str] = (), *, deadline: floa
         started = await reader.now()
     time = started.strftime("%Y-%m-%dT%H:%M:%SZ")
     objects = await _lists(taker, tuple(namespaces))
-    await asyncio.gather(_behind_webhooks(taker, objects, namespaces), pointed.secrets(taker, objects))
+    told = (tuple(namespaces) or ("",)) if _OF_HELM.search(words) else ()
+    await asyncio.gather(_behind_webhooks(taker, objects, namespaces), pointed.secrets(taker, objects, told))
     pods = objects.get("Pod", [])
     logs, usage, elsewhere = await asyncio.gather(
         _logs(taker, failing(pods, time), [*pointed.stale(objects), *pointed.undone(objects)]),

@@ -153,6 +153,22 @@ async def test_no_list_of_secrets_is_read() -> None:
     assert not [asked for asked in other.asked if "Secret" in asked[0] or asked[0] == "certificate"]
 
 
+@pytest.mark.parametrize(("words", "asked"), [
+    ("helm upgrade says that another operation is in progress", True),
+    ("it is broken since the chart was upgraded", True),
+    ("the release of this morning is broken", False),
+])  # fmt: skip
+async def test_names_of_secrets_are_read_where_the_words_are_about_helm(words: str, asked: bool) -> None:
+    """A release that made nothing, or labels nothing, leaves no other trace; a refusal is a gap then."""
+    given, everywhere = Memory(world.healthy()), Memory(world.healthy())
+
+    await take(given, ["checkout"], words=words)
+    await take(everywhere, words=words)
+
+    assert [one for one in given.asked if "Secret" in one[0]] == [("names of Secret", "checkout")] * asked
+    assert [one for one in everywhere.asked if "Secret" in one[0]] == [("names of Secret", None)] * asked
+
+
 @pytest.mark.parametrize(
     "named",
     [{"imagePullSecrets": [{"name": "keys"}]}, {"volumes": [{"name": "a", "secret": {"secretName": "access"}}]}],

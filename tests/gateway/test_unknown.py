@@ -16,6 +16,7 @@ from skyflo_runbooks.gateway.verifier import Task
 from skyflo_runbooks.model import check
 from skyflo_runbooks.model.check import Check
 from skyflo_runbooks.practice import PracticeCluster
+from skyflo_runbooks.practice.kinds import QUOTA
 from tests.gateway.test_drift import somebody_changes
 from tests.gateway.world import RAISE, world
 
@@ -163,3 +164,24 @@ def _operator() -> Any:
     from tests.gateway.world import OPERATOR
 
     return OPERATOR
+
+
+@pytest.mark.parametrize(("limits", "holds"), [(None, "unknown"), ({"memory": "256Mi"}, "yes")])
+async def test_memory_is_measured_where_there_is_a_limit(limits: dict[str, str] | None, holds: str) -> None:
+    """A container without one beside it has none to stay below; where no container has one nothing is known."""
+    practice = PracticeCluster("healthy")
+    async with Cluster(
+        httpx.AsyncClient(transport=httpx.ASGITransport(practice.app), base_url="http://practice")
+    ) as cluster:
+        beside = {"name": "beside", "image": "storefront:v5.1.0", "resources": {"requests": {"cpu": "10m"}}}
+        own = {"name": "payment-service", "image": "payment-svc:v2.4.0", "resources": {"limits": limits or {}}}
+        # Its quota would have every container say a limit.
+        practice.store.remove(QUOTA, NS, "checkout-quota")
+        await somebody_changes(cluster, {"spec": {"template": {"spec": {"containers": [own, beside]}}}})
+        await practice.advance(60)
+        now = await cluster.now()
+        view = View(cluster, now=now, since=now)
+        found = await observe(CHECKS["memory_below"], view)
+        assert found.holds == holds, found
+        assert ("beside: no memory limit" in found.observed) == (holds == "unknown")
+        await view.close()

@@ -189,8 +189,11 @@ def _oom_advice(workload: Json, limit: object) -> str:
 _VARIABLE = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b|\b[A-Z]{4,}\b")
 _MISSING = re.compile(
     r"(?i)\b(missing|not set|unset|undefined|required|must be set|not defined|not found|no such|is empty|invalid"
-    r"|KeyError|cannot find|could not find|environment|env var)"
+    r"|KeyError|cannot find|could not find|could not resolve placeholder|(?:cannot|must not) be null|environment"
+    r"|env var)"
 )
+# How a configuration library spells a variable's name: `Jwt:Key` is Jwt__Key (.NET), `db.url` is DB_URL (Spring).
+_SEPARATOR = re.compile(r"[_:.-]+")
 # What a line says where a single word in capitals is a variable's name.
 _OF_THE_ENVIRONMENT = re.compile(
     r"(?i)\b(missing|not set|unset|undefined|required|must be set|not defined|is empty|KeyError|environment|env var)"
@@ -216,10 +219,12 @@ def missing_variable(graph: Graph) -> Iterator[Finding]:
         workload = graph.get(owner)
         if workload is None:
             continue
-        told = next(((end, line) for end in ends for line in _lines(graph, end)), None)
+        has = _environment(graph, ends[0].container.spec, namespace_of(workload))
+        taken = [name for name in _previous_environment(graph, workload, container) if name not in has]
+        told = next(((end, line) for end in ends for line in _lines(graph, end, taken)), None)
         if told is None and any(_ERROR.search(graph.log(end.pod, end.container.name)) for end in ends):
             continue  # it says why it ends, and names no variable
-        absent = _absent(graph, workload, container, ends[0].container.spec, told[1] if told else "")
+        absent = _absent(has, taken, told[1] if told else "")
         if absent is not None:
             yield _variable_finding(graph, workload, ends, absent, told)
 
@@ -234,11 +239,21 @@ def _crashed(end: Ended) -> bool:
     return end.termination.get("reason") == "Error" and code != 0 and code not in _KILLED
 
 
-def _lines(graph: Graph, end: Ended) -> Iterator[str]:
-    """Yield the lines of a crashed container's log that say that a variable is missing, the last first."""
+def _lines(graph: Graph, end: Ended, taken: Iterable[str]) -> Iterator[str]:
+    """Yield the lines of a crashed container's log that say that a variable is missing, the last first.
+
+    One that was `taken` away since the previous revision is known by other spellings as well.
+    """
     for line in reversed(graph.log(end.pod, end.container.name).splitlines()[-50:]):
-        if _MISSING.search(line) and _names(line):
+        if _MISSING.search(line) and (_names(line) or any(_spells(line, name) for name in taken)):
             yield line
+
+
+def _spells(line: str, name: str) -> bool:
+    """Return whether a line names a variable: as it is, or, where it has several words, by a library's own spelling."""
+    words = [re.escape(word) for word in _SEPARATOR.split(name) if word]
+    spelling = rf"(?i:{'[_:.-]{1,2}'.join(words)})" if len(words) > 1 else re.escape(name)
+    return re.search(rf"(?<![\w.:-]){spelling}(?!\w)", line) is not None
 
 
 def _names(line: str) -> list[str]:
@@ -248,17 +263,14 @@ def _names(line: str) -> list[str]:
     return [name for name in named if about or "_" in name]
 
 
-def _absent(graph: Graph, workload: Json, container: str, spec: Json, line: str) -> str | None:
+def _absent(has: set[str], taken: list[str], line: str) -> str | None:
     """Return the variable that is missing: one that the log names and the environment lacks.
 
     One that the previous revision had comes before one that only the log knows; without a log line only a single
     variable that was taken away between the revisions counts.
     """
-    has = _environment(graph, spec, namespace_of(workload))
-    before = _previous_environment(graph, workload, container)
-    taken = [name for name in before if name not in has]
+    both = [name for name in taken if _spells(line, name)]
     named = [name for name in _names(line) if name not in has]
-    both = [name for name in named if name in taken]
     if both or named:
         return (both or named)[0]
     return taken[0] if len(taken) == 1 and not line else None

@@ -138,7 +138,8 @@ def good_image(graph: Graph, workload: Json, container: str, broken: str) -> Evi
     """Return an image that is known to exist, as evidence whose text begins with it; None where none is known.
 
     First the revision that ran before, or another earlier one, with another image; then what a ready pod of the
-    workload still runs; then what the nodes hold of the same repository, the highest tag that is not a digest.
+    workload still runs; then what the nodes hold of the same repository: the tag that reads the same, then what runs
+    in this namespace, then the highest tag that is not a digest.
     """
     before = graph.previous(workload) if workload.get("kind") == "Deployment" else None
     for replica_set in (before, *graph.revisions(workload)[1:]) if before is not None else ():
@@ -160,9 +161,29 @@ def good_image(graph: Graph, workload: Json, container: str, broken: str) -> Evi
     ]
     if not held:
         return None
+    here = {
+        (repository(one), _tag(one))
+        for pod in graph.all("Pod")
+        if ready(pod) and namespace_of(pod) == namespace_of(workload)
+        for one in (str(spec.get("image", "")) for spec in each(pod, "spec", "containers"))
+    }
+
+    def rank(item: tuple[str, Json]) -> tuple[bool, bool, tuple[int, ...]]:
+        image = item[0]
+        slip = _as_read(_tag(image)) == _as_read(_tag(broken))
+        return slip, (repository(image), _tag(image)) in here, _version(image)
+
     # Several nodes hold the same image as a rule; then the first by name tells.
-    name, node = max(sorted(held, key=lambda item: (item[0], name_of(item[1]))), key=lambda item: _version(item[0]))
+    name, node = max(sorted(held, key=lambda item: (item[0], name_of(item[1]))), key=rank)
     return evidence(node, "status.images", graph.snapshot.time, f"{name} is held by this node")
+
+
+def _as_read(tag: str) -> str:
+    """Return a tag without what the eye takes for the same: O and 0, l, I and 1, dashes, and a leading v."""
+    return re.sub(r"[_+]", "-", tag).translate(_LOOKS).lower().removeprefix("v")
+
+
+_LOOKS = str.maketrans({"O": "0", "o": "0", "l": "1", "I": "1"})
 
 
 def _serving(graph: Graph, workload: Json, container: str) -> Iterator[tuple[Json, str]]:

@@ -40,6 +40,8 @@ DOMAIN = "cluster.local"
 _CACHE = "node-local-dns"
 _PORT = 53
 _URL = re.compile(r"^[a-z][a-z0-9+.-]*://(?:[^@/\s]*@)?(?P<host>[a-z0-9][a-z0-9.-]*)(?::\d+)?(?:[/?].*)?$")
+_ALONE = re.compile(r"(?P<host>[a-z0-9][a-z0-9.-]*)(?P<port>:\d+)?")
+_ADDRESS = re.compile(r"(?i)host|addr|server|endpoint|service|url|uri|broker|bootstrap|upstream")
 _UNKNOWN = re.compile(r"Unknown directive '(?P<word>[^']+)'")
 # The plugins that CoreDNS is built with: https://github.com/coredns/coredns/blob/master/plugin.cfg
 _PLUGINS = (
@@ -161,16 +163,29 @@ def _is_resolver(graph: Graph, peer: Json, policy: Json) -> bool:
 
 
 def _asks(graph: Graph, workload: Json) -> Evidence | None:
-    """Return a variable of a workload that holds the URL of a host by its name, which only a resolver knows."""
+    """Return a variable of a workload that holds a host by its name, which only a resolver knows: in a URL, or alone.
+
+    Alone, with or without a port, it has to be the name of a Service; a bare word also where the variable says so.
+    """
     known = {str(name) for alias in each(pod_spec(workload), "hostAliases") for name in alias.get("hostnames") or []}
     for container in each(pod_spec(workload), "containers"):
         for variable in each(container, "env"):
-            found = _URL.match(str(variable.get("value") or ""))
-            host = found["host"] if found else ""
+            host = _host(graph, namespace_of(workload), str(variable.get("name")), str(variable.get("value") or ""))
             if host and host not in {"localhost", *known} and not host.replace(".", "").isdigit():
                 text = f"{variable.get('name')} names the host {host}"
                 return evidence(workload, f"template of container {container.get('name')}", graph.snapshot.time, text)
     return None
+
+
+def _host(graph: Graph, here: str, name: str, value: str) -> str:
+    if found := _URL.match(value):
+        return found["host"]
+    alone = _ALONE.fullmatch(value)
+    if alone is None or not (alone["port"] or "." in alone["host"] or _ADDRESS.search(name)):
+        return ""
+    first, _, rest = alone["host"].partition(".")
+    space = rest.partition(".")[0] or here
+    return alone["host"] if graph.get(ObjectRef("Service", first, space)) is not None else ""
 
 
 def _lost(graph: Graph, workload: Json, under: str = "") -> Evidence | None:

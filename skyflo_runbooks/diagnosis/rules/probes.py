@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from skyflo_runbooks.diagnosis.graph import Graph, ref
-from skyflo_runbooks.diagnosis.pods import Container, containers, each, ready
+from skyflo_runbooks.diagnosis.pods import Container, containers, each, ready, template_container
 from skyflo_runbooks.diagnosis.rules.base import ANSWERED, Rule, event_time, evidence
 from skyflo_runbooks.diagnosis.rules.startup import Seen, finding, groups
 from skyflo_runbooks.diagnosis.snapshot import seconds_between
@@ -47,7 +47,9 @@ def liveness(graph: Graph) -> Iterator[Finding]:
                 fault,
                 f"{name} of {ref(workload)} is killed by its {_WORDS[probe].lower()}: {why}",
                 confidence=_certainty(wrong, 0.85),
-                facts={"probe": probe, **_points(first.container.spec, probe), **_meant(first.container.spec, probe)}
+                facts={"probe": probe, **_points(first.container.spec, probe)}
+                | _meant(first.container.spec, probe)
+                | _as_before(graph, workload, first.container.spec, probe)
                 | _answered(wrong, first.text),
                 more=(_declared(graph, workload, first.container, probe),),
                 advice="Let the probe ask where the container answers; do not take it away."
@@ -90,6 +92,7 @@ def readiness(graph: Graph) -> Iterator[Finding]:
                 "probe": "readinessProbe",
                 **_points(first.container.spec, "readinessProbe"),
                 **_meant(first.container.spec, "readinessProbe"),
+                **_as_before(graph, workload, first.container.spec, "readinessProbe"),
             }
             | _answered(wrong, first.text),
             more=(_declared(graph, workload, first.container, "readinessProbe"),),
@@ -200,6 +203,17 @@ def _meant(spec: Json, probe: str) -> dict[str, str]:
     if other[1] and other[1] != path:
         found["meant_path"] = other[1]
     return found
+
+
+def _as_before(graph: Graph, workload: Json, spec: Json, probe: str) -> dict[str, str]:
+    """Return where the revision before asked the same image, which comes before what its other probe asks."""
+    before = graph.previous(workload) if workload.get("kind") == "Deployment" else None
+    found = template_container(before, str(spec.get("name"))) if before is not None else None
+    if found is None or found[2].get("image") != spec.get("image"):
+        return {}
+    (port, path), (old_port, old_path) = _asked(spec, probe), _asked(found[2], probe)
+    moved = {"meant_port": old_port} if old_port and old_port != port else {}
+    return moved | ({"meant_path": old_path} if old_path and old_path != path else {})
 
 
 def _declared(graph: Graph, workload: Json, container: Container, probe: str) -> Evidence:

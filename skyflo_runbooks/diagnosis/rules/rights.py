@@ -19,6 +19,8 @@ _FORBIDDEN = re.compile(
     r'(?:is forbidden: )?User "system:serviceaccount:(?P<namespace>[^:"]+):(?P<account>[^"]+)" cannot (?P<verb>\w+) '
     r'resource "(?P<resource>[^"]+)" in API group "(?P<group>[^"]*)"(?: in the namespace "(?P<where>[^"]+)")?'
 )
+# Structured logs (klog, zap) quote the API server's words inside quotes of their own.
+_ESCAPED = re.compile(r'\\+"')
 # A log is what a program chose to write: a right that it names is one to give only if it is one of these.
 _VERBS = {"get", "list", "watch", "create", "update", "patch", "delete"}
 _RESOURCE = re.compile(r"[a-z]{1,63}")
@@ -46,7 +48,7 @@ def forbidden(graph: Graph) -> Iterator[Finding]:
     for pod in graph.heard:
         for container in containers(pod):
             for line in reversed(graph.log(pod, container.name).splitlines()[-60:]):
-                found = _FORBIDDEN.search(line)
+                found = _FORBIDDEN.search(_ESCAPED.sub('"', line))
                 key = found.groups() if found else ()
                 if found is None or key in seen or (found["namespace"], found["account"]) != _identity(pod):
                     continue

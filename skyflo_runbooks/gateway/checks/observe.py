@@ -89,25 +89,33 @@ async def no_oom_kills(view: View, *, kind: str, name: str, namespace: str, wind
 
 
 async def memory_below(view: View, *, kind: str, name: str, namespace: str, percent: int, window: str) -> Seen:
-    """The measured working set of each container against its limit; a missing figure is unknown."""
+    """The measured working set of each container against its limit; a missing figure is unknown.
+
+    A container without a limit has none to stay below, and says nothing where another one has; where none has, that is
+    unknown.
+    """
     pods = await view.pods(kind, name, namespace)
     if not pods.new:
         return "unknown", "there is no pod of the current template", ()
     usage = await view.usage(pods.new)
-    lines, worst, missing = [], (0.0, ""), []
+    worst = (0.0, "")
+    lines: list[str] = []
+    missing: list[str] = []
+    free: list[str] = []
     for pod in pods.new:
         for container in at(pod, "spec", "containers", default=[]):
             limit = _limit_of(pod, container["name"])
             sample = usage.of(namespace, name_of(pod), container["name"])
             used = None if sample is None else sample.memory
             if not limit or used is None:
-                missing.append(f"{name_of(pod)}/{container['name']}: {'no figure' if limit else 'no memory limit'}")
+                (missing if limit else free).append(f"{name_of(pod)}/{container['name']}")
                 continue
             share = 100 * used / float(parse_quantity(limit))
             lines.append(f"{name_of(pod)}/{container['name']}: {_mebi(used)} of {limit}")
             worst = max(worst, (share, f"{_mebi(used)} of {limit} ({share:.0f} %)"))
-    if missing:
-        return "unknown", "memory use is not known: " + "; ".join((*missing, *usage.gaps))[:400], tuple(lines)
+    if missing or not lines:
+        told = (*(f"{one}: no figure" for one in missing), *(f"{one}: no memory limit" for one in free))
+        return "unknown", "memory use is not known: " + "; ".join((*told, *usage.gaps))[:400], tuple(lines)
     return seen(worst[0] < percent, worst[1], *lines)
 
 

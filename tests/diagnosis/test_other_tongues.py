@@ -1,0 +1,180 @@
+"""What libraries and people write in their own way: quotes in quotes, names with other separators, slips of a tag."""
+
+import copy
+
+import msgspec
+import pytest
+
+from skyflo_runbooks.diagnosis import Snapshot, diagnose
+from skyflo_runbooks.diagnosis.snapshot import Log
+from skyflo_runbooks.model.finding import Finding
+from skyflo_runbooks.model.incident import Incident
+from skyflo_runbooks.model.json import Json
+from tests.diagnosis import scenes, world
+from tests.diagnosis.world import Names
+
+NAMES = Names()
+HERE = NAMES.namespace
+
+
+def findings(found: Snapshot) -> list[Finding]:
+    """What a diagnosis finds."""
+    return list(diagnose(found, Incident("payment-service does not work")).findings)
+
+
+# ADM-11: structured logs ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("quote", ['"', '\\"', '\\\\\\"'], ids=["plain", "klog and zap", "a log in a log"])
+def test_a_refused_right_is_read_inside_of_quotes(quote: str) -> None:
+    """What a structured log quotes is what the API server said."""
+    made = scenes.serving(NAMES, serviceAccountName="lead")
+    said = (
+        f"pods is forbidden: User {quote}system:serviceaccount:{HERE}:lead{quote} cannot list resource {quote}pods"
+        f"{quote} in API group {quote}{quote} in the namespace {quote}{HERE}{quote}"
+    )
+    for item in made[2:]:
+        item["spec"]["serviceAccountName"] = "lead"
+    line = f'E0504 10:21:00.1 1 reflector.go:204] "Failed to watch" err="failed to list *v1.Pod: {said}"'
+    logs = (Log(HERE, made[2]["metadata"]["name"], NAMES.container, False, line),)
+
+    (finding,) = findings(world.snapshot([*made, world.service(NAMES)], logs=logs))
+
+    assert finding.fault == "ADM-11"
+    assert "ServiceAccount lead may not list pods" in finding.title
+
+
+# CON-04: names of variables as libraries spell them -------------------------------------------------------------------
+
+
+def crashed_without(variable: str, line: str) -> Snapshot:
+    """The revision before set a variable from a Secret; the present one crashes with this line."""
+    before: Json = {"name": variable, "valueFrom": {"secretKeyRef": {"name": "keys", "key": "signing"}}}
+    found = world.missing_variable(before=before)
+    logs = tuple(
+        Log(log.namespace, log.pod, log.container, True, f"info: up\n{line}\n   at Main()") for log in found.logs
+    )
+    return msgspec.structs.replace(found, logs=logs)
+
+
+@pytest.mark.parametrize(
+    ("variable", "line"),
+    [
+        ("Jwt__SigningKey", "System.ArgumentNullException: Value cannot be null. (Parameter 'Jwt:SigningKey')"),
+        ("Jwt__SigningKey", "InvalidOperationException: required setting Jwt__SigningKey is missing"),
+        (
+            "SPRING_DATASOURCE_URL",
+            "IllegalArgumentException: Could not resolve placeholder 'spring.datasource.url' in value",
+        ),
+        ("ledger-url", "error: ledger-url is required"),
+    ],
+)
+def test_a_variable_that_was_taken_away_is_known_by_its_librarys_spelling(variable: str, line: str) -> None:
+    """The log and the revision before tell of one and the same."""
+    (finding,) = findings(crashed_without(variable, line))
+
+    assert (finding.fault, finding.facts["variable"]) == ("CON-04", variable)
+    assert finding.facts["source"] == "secret"
+    assert finding.confidence == pytest.approx(0.95)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Unhandled exception: Value cannot be null. (Parameter 'Jwt:SigningKeys')",
+        "Unhandled exception: Value cannot be null. (Parameter 'My.Jwt:SigningKey')",
+        "System.IO.IOException: error while reading Jwt:SigningKey",
+    ],
+)
+def test_another_name_or_another_trouble_is_not_it(line: str) -> None:
+    """A part of a longer name is another one, and a line that misses nothing tells of no missing variable."""
+    assert [one.fault for one in findings(crashed_without("Jwt__SigningKey", line))] == ["CON-05"]
+
+
+def test_a_variable_of_one_word_is_no_word_of_a_sentence() -> None:
+    """`port` stands in many lines; as PORT alone it would be the variable."""
+    assert findings(crashed_without("PORT", "Error: no such port"))[0].fault == "CON-05"
+    assert findings(crashed_without("PORT", "Error: PORT is not set"))[0].facts["variable"] == "PORT"
+
+
+# IMG-01: which image was meant ----------------------------------------------------------------------------------------
+
+
+def held(broken: str, *images: str, beside: str = "") -> Finding:
+    """The finding of an image that is not there, where a node holds others and perhaps another workload runs one."""
+    found = copy.deepcopy(world.wrong_image())
+    found.objects["ReplicaSet"] = found.objects["ReplicaSet"][1:]
+    found.objects["Pod"] = found.objects["Pod"][3:]
+    found = msgspec.json.decode(
+        msgspec.json.encode(found).replace(b"payment-svc:v2.4.9", f"payment-svc:{broken}".encode()), type=Snapshot
+    )
+    found.objects["Node"] = [world.node(images=[f"payment-svc:{tag}" for tag in images])]
+    if beside:
+        spec = world.container(NAMES, f"payment-svc:{beside}")
+        found.objects["Pod"].append(world.pod(scenes.beside(NAMES, "other"), spec, world.running(), serves=True))
+    return findings(found)[0]
+
+
+@pytest.mark.parametrize(
+    ("broken", "meant"), [("1.0.O", "1.0.0"), ("v1.0.0", "1.0.0"), ("1.0.l", "1.0.1"), ("1.0_0", "1.0-0")]
+)
+def test_a_tag_that_reads_the_same_is_the_one_that_was_meant(broken: str, meant: str) -> None:
+    """It comes before a higher one that a node happens to hold."""
+    assert held(broken, meant, "1.9.0").facts["good_image"] == f"payment-svc:{meant}"
+
+
+def test_what_runs_in_the_namespace_comes_before_what_a_node_holds() -> None:
+    """A higher tag may be somebody else's; without either it is the highest."""
+    assert held("2.5.0", "1.0.0", "1.9.0", beside="1.0.0").facts["good_image"] == "payment-svc:1.0.0"
+    assert held("2.5.0", "1.0.0", "1.9.0").facts["good_image"] == "payment-svc:1.9.0"
+
+
+# NET-11: a host without a URL -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "wanted"),
+    [
+        ("DB_HOST", "payment-service", ["NET-11"]),
+        ("CACHE", "payment-service:6379", ["NET-11"]),
+        ("CACHE", "payment-service.checkout.svc.cluster.local", ["NET-11"]),
+        ("CACHE", "payment-service", []),
+        ("DB_HOST", "elsewhere", []),
+        ("DB_HOST", "10.0.0.7:5432", []),
+    ],
+)
+def test_a_service_that_a_variable_names_is_looked_up(variable: str, value: str, wanted: list[str]) -> None:
+    """By its name alone where the variable is an address by its own; a word that no Service has is any word."""
+    found = scenes.names_denied(NAMES)
+    for item in found.objects["Deployment"]:
+        if item["metadata"]["name"] == "shopfront":
+            item["spec"]["template"]["spec"]["containers"][0]["env"] = [{"name": variable, "value": value}]
+
+    assert [one.fault for one in findings(found)] == wanted
+
+
+# CON-08: where the probe asked before ---------------------------------------------------------------------------------
+
+
+def asked_elsewhere(*, image: str = "payment-svc:v2.4.0") -> Finding:
+    """The liveness probe asks a page that is not there; the revision before asked another, and so does readiness."""
+    ready: Json = {"readinessProbe": {"httpGet": {"path": "/readyz", "port": 8080}}}
+    old = world.container(NAMES, image, livenessProbe={"httpGet": {"path": "/livez", "port": 8080}}, **ready)
+    new = world.container(
+        NAMES, "payment-svc:v2.4.0", livenessProbe={"httpGet": {"path": "/alive", "port": 8080}}, **ready
+    )
+    pod = world.pod(NAMES, new, world.ended(0, "Completed", restarts=4))
+    sets = [world.replica_set(NAMES, old, 1, replicas=0), world.replica_set(NAMES, new, 2, replicas=1)]
+    found = world.snapshot([world.deployment(NAMES, new, replicas=1), *sets, pod])
+    found.objects["Event"] = [
+        scenes.event(pod, "Unhealthy", "Liveness probe failed: HTTP probe failed with statuscode: 404"),
+        scenes.event(pod, "Killing", f"Container {NAMES.container} failed liveness probe, will be restarted"),
+    ]
+    (finding,) = findings(found)
+    return finding
+
+
+def test_a_probe_was_meant_to_ask_what_it_asked_before() -> None:
+    """The revision before ran the same image; that its other probe asks somewhere says less."""
+    assert asked_elsewhere().facts["meant_path"] == "/livez"
+    assert asked_elsewhere(image="payment-svc:v2.3.0").facts["meant_path"] == "/readyz"
