@@ -18,6 +18,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from skyflo_runbooks.diagnosis import dependencies
 from skyflo_runbooks.diagnosis.certainty import weighed
 from skyflo_runbooks.diagnosis.collapse import collapse
 from skyflo_runbooks.diagnosis.graph import Graph, ref
@@ -46,7 +47,7 @@ def diagnose(snapshot: Snapshot, incident: Incident, *, rules: Sequence[Rule] = 
     graph = Graph(snapshot)
     where = located(graph, incident)
     causes, unexplained = collapse([found for rule in rules for found in rule.find(graph)], list(symptoms(graph)))
-    causes = weighed(graph, rules, causes)
+    causes = dependencies.felt(graph, weighed(graph, rules, causes))
     felt = [cause for cause in causes if _felt_here(where, cause)]
     meant = [cause for cause in felt if _as_meant(where, incident, cause)]
     here = [cause for cause in felt if cause not in meant]

@@ -5,7 +5,8 @@ Rules:
   2. A namespace in the words is read alone; where what the words name is not in it, all namespaces are read.
   3. A namespace whose name only stands among the words is read first; where nothing is wrong in it, all are read.
   4. Without any of these, all namespaces are read.
-  5. Where a given namespace holds nothing that the words name, it is looked up by its name elsewhere, and that is said.
+  5. Where a given namespace holds nothing that the words name, it is looked up by its name elsewhere, and that is said;
+     where something is wrong in it, only words that are written like names are.
 """
 
 import asyncio
@@ -40,7 +41,8 @@ async def investigate(reader: Reader, incident: Incident, *, deadline: float = D
     if wanted and not incident.namespaces and _missed(snapshot, incident):
         snapshot = await take(reader, (), deadline=deadline, words=incident.text)
     found = diagnose(snapshot, incident)
-    if incident.namespaces and not located(Graph(snapshot), incident).objects:
+    asked = not found.findings or name_like(incident.text)
+    if incident.namespaces and asked and not located(Graph(snapshot), incident).objects:
         found = msgspec.structs.replace(found, notes=(*await _elsewhere(reader, incident, deadline), *found.notes))
     return snapshot, found
 

@@ -7,10 +7,12 @@ Rules:
      other namespaces reserve. What a kubelet writes in the place of a log that it lost is no log.
   3. What only some incidents need is read where something points to it (`pointed`): the cluster's DNS, webhooks'
      homes, times of change, certificates, throttling.
-  4. Every read ends by the deadline. What was refused, failed or late is a `Gap`; it is never an empty list.
-  5. Of Secrets no value is read: their names, times of change, types and public certificates (`Reader.metadata`,
+  4. Where a workload asks a Service of another namespace that is not well, that namespace is read as well
+     (`dependencies`).
+  5. Every read ends by the deadline. What was refused, failed or late is a `Gap`; it is never an empty list.
+  6. Of Secrets no value is read: their names, times of change, types and public certificates (`Reader.metadata`,
      `Reader.certificate`).
-  6. A cluster that does not answer at all, or does not know us, is an error and no snapshot.
+  7. A cluster that does not answer at all, or does not know us, is an error and no snapshot.
 """
 
 import asyncio
@@ -18,7 +20,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from skyflo_runbooks.diagnosis import pointed
+from skyflo_runbooks.diagnosis import dependencies, pointed
 from skyflo_runbooks.diagnosis.graph import reserved
 from skyflo_runbooks.diagnosis.pods import (
     Container,
@@ -112,12 +114,14 @@ async def take(
     time = started.strftime("%Y-%m-%dT%H:%M:%SZ")
     objects = await _lists(taker, tuple(namespaces))
     told = (tuple(namespaces) or ("",)) if _OF_HELM.search(words) else ()
-    await asyncio.gather(_behind_webhooks(taker, objects, namespaces), pointed.secrets(taker, objects, told))
+    homes, _ = await asyncio.gather(_behind_webhooks(taker, objects, namespaces), pointed.secrets(taker, objects, told))
+    # After the webhooks' homes: a namespace is read once.
+    asked = await dependencies.read_what_is_asked(taker, objects, namespaces, NAMESPACED, besides=homes)
     pods = objects.get("Pod", [])
     logs, usage, elsewhere = await asyncio.gather(
         _logs(taker, failing(pods, time), [*pointed.stale(objects), *pointed.undone(objects)]),
         _usage(taker, pods),
-        _elsewhere(taker, pods, frozenset(namespaces)),
+        _elsewhere(taker, pods, frozenset(namespaces) | homes | asked if namespaces else frozenset()),
     )
     throttled, resolver = await asyncio.gather(
         pointed.throttled(taker, pods, usage), pointed.resolver(taker, objects, logs, namespaces)
@@ -157,13 +161,13 @@ async def _added(taker: Taker, kind: str, namespaces: tuple[str, ...]) -> list[J
     return [item for answer in answers for item in answer or []]
 
 
-async def _behind_webhooks(taker: Taker, objects: dict[str, list[Json]], read: Sequence[str]) -> None:
-    """Read also where the webhooks live that refuse pods here: their trouble is this incident's cause."""
+async def _behind_webhooks(taker: Taker, objects: dict[str, list[Json]], read: Sequence[str]) -> frozenset[str]:
+    """Read also where the webhooks live that refuse pods here: their trouble is this incident's cause. Return where."""
     said = " ".join(
         str(event.get("message", "")) for event in objects["Event"] if event.get("reason") == "FailedCreate"
     )
     if not read or "failed calling webhook" not in said:
-        return
+        return frozenset()
     homes = {
         str(at(hook, "clientConfig", "service", "namespace", default=""))
         for kind in ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
@@ -171,10 +175,12 @@ async def _behind_webhooks(taker: Taker, objects: dict[str, list[Json]], read: S
         for hook in each(held, "webhooks")
         if f'"{hook.get("name")}"' in said
     }
-    wanted = [(kind, home) for home in sorted(homes - {"", *read}) for kind in _BEHIND]
+    others = homes - {"", *read}
+    wanted = [(kind, home) for home in sorted(others) for kind in _BEHIND]
     answers = await asyncio.gather(*(listed(taker, kind, home) for kind, home in wanted))
     for (kind, _), answer in zip(wanted, answers, strict=True):
         objects[kind] = [*objects.get(kind, []), *(answer or [])]
+    return frozenset(others)
 
 
 # Logs -----------------------------------------------------------------------------------------------------------------

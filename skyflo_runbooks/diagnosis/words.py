@@ -179,7 +179,8 @@ def _misspelt(
             if by_name[name][0] in near:
                 continue  # the same name, met again in a pair of words
             near += by_name[name]
-            notes.append(f"There is no {word!r}; {name!r} was taken.")
+            if word != f"{name}s":  # several of its pods
+                notes.append(f"There is no {word!r}; {name!r} was taken.")
     return tuple(dict.fromkeys(near)), tuple(dict.fromkeys(notes))
 
 

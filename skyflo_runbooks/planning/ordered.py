@@ -5,12 +5,16 @@ stays with the old template until somebody deletes it.
 Source: https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#forced-rollback
 """
 
-from skyflo_runbooks.diagnosis.pods import leaving, name_of, ready
+from skyflo_runbooks.diagnosis.pods import containers, leaving, name_of, ready
+from skyflo_runbooks.diagnosis.rules.base import falling
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.plan import ChangeStep, param
 from skyflo_runbooks.planning.way import Case, Way
 
-_OF_THE_TEMPLATE = ("k8s_set_image", "k8s_set_env", "k8s_set_resources", "k8s_rollout_undo")
+_OF_THE_TEMPLATE = (
+    "k8s_set_image", "k8s_set_env", "k8s_set_resources", "k8s_set_command", "k8s_set_probe", "k8s_tolerate",
+    "k8s_rollout_undo", "k8s_rollout_restart",
+)  # fmt: skip
 
 
 def made_anew(case: Case, way: Way) -> tuple[ChangeStep, ...]:
@@ -22,13 +26,19 @@ def made_anew(case: Case, way: Way) -> tuple[ChangeStep, ...]:
         return ()
     if at(case.workload, "spec", "updateStrategy", "type") == "OnDelete":
         return ()
-    broken = sorted((pod for pod in case.graph.pods(case.workload) if not ready(pod) and not leaving(pod)), key=_place)
+    broken = sorted((pod for pod in case.graph.pods(case.workload) if _broken(case, pod)), key=_place)
     if not broken:
         return ()
     name = name_of(broken[0])
     arguments: Json = {"kind": "Pod", "namespace": param("namespace"), "name": name}
     why = f"{subject} makes its pods in order and waits for {name}, which keeps the old template until it is deleted."
     return (ChangeStep(id=f"delete_{_place(broken[0])}", tool="k8s_delete", arguments=arguments, why=why),)
+
+
+def _broken(case: Case, pod: Json) -> bool:
+    """Return whether a pod stands in the way: not ready, or only between two ends of a container that falls."""
+    falls = any(falling(case.graph, container) for container in containers(pod) if not container.init)
+    return not leaving(pod) and (falls or not ready(pod))
 
 
 def _changes_template(change: ChangeStep) -> bool:

@@ -64,3 +64,66 @@ async def test_the_first_of_several_is_the_one_that_is_waited_for() -> None:
         pod["status"]["conditions"] = [{"type": "Ready", "status": "False"}]
 
     assert changes(await planned(found))[1].arguments["name"] == f"{NAMES.workload}-2"
+
+
+def of_revisions(*, current: str, update: str, **pods: str) -> Snapshot:
+    """A StatefulSet whose pods crash, each of a revision of its own."""
+    spec = world.container(NAMES, f"{NAMES.image}:v1", command=["/no/such"])
+    above = world.deployment(NAMES, world.container(NAMES, f"{NAMES.image}:v1"), replicas=len(pods))
+    above |= {"kind": "StatefulSet"}
+    above["status"] |= {"currentRevision": current, "updateRevision": update}
+    said = {"exitCode": 128, "reason": "StartError", "message": "exec: /no/such: no such file or directory"}
+    state: Json = {"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": {"terminated": said}}
+    made = []
+    for place, held in enumerate(pods.values()):
+        pod = world.pod(NAMES, spec, state | {"restartCount": 3}, index=place)
+        pod["metadata"] |= {
+            "name": f"{NAMES.workload}-{place}",
+            "ownerReferences": world.owned("StatefulSet", NAMES.workload),
+            "labels": {NAMES.label: NAMES.workload, "controller-revision-hash": held},
+        }
+        made.append(pod)
+    return world.snapshot([above, *made])
+
+
+@pytest.mark.parametrize("current", ["good", "broken"])
+async def test_a_template_that_is_right_again_needs_nothing_but_the_deletion(current: str) -> None:
+    """Its pods still have the broken one, also where the set says that it is back at its current revision."""
+    made = await planned(of_revisions(current=current, update="good", first="broken", second="broken"))
+
+    assert [one.fault for one in made.findings] == ["ROL-05"]
+    (change,) = changes(made)
+    assert (change.tool, change.arguments["name"]) == ("k8s_delete", f"{NAMES.workload}-0")
+
+
+@pytest.mark.parametrize("strategy", [{"type": "OnDelete"}, {"rollingUpdate": {"partition": 1}}])
+async def test_pods_that_the_update_leaves_alone_fail_by_their_own_template(strategy: Json) -> None:
+    """Nobody makes them anew, so what ails them is told."""
+    found = of_revisions(current="broken", update="good", first="broken")
+    found.objects["StatefulSet"][0]["spec"]["updateStrategy"] = strategy
+    made = await planned(found)
+
+    assert "CON-03" in [one.fault for one in made.findings]
+
+
+async def test_a_command_or_a_probe_is_of_the_template_too() -> None:
+    """The pod that has the wrong one is deleted after it was set right."""
+    found = of_revisions(current="good", update="broken", first="broken")
+    found.objects["StatefulSet"][0]["spec"]["template"]["spec"]["containers"][0]["command"] = ["/no/such"]
+    made = await planned(found)
+
+    assert [one.tool for one in changes(made)] == ["k8s_set_command", "k8s_delete"]
+
+
+async def test_a_pod_that_is_ready_between_two_ends_stands_in_the_way() -> None:
+    """Without a readiness probe it counts as ready for a moment after each start."""
+    found = of_revisions(current="good", update="broken", first="broken")
+    found.objects["StatefulSet"][0]["spec"]["template"]["spec"]["containers"][0]["command"] = ["/no/such"]
+    pod = found.objects["Pod"][0]
+    pod["status"]["conditions"] = [{"type": "Ready", "status": "True"}]
+    (status,) = pod["status"]["containerStatuses"]
+    status["state"] = {"running": {"startedAt": world.NOW}}
+    status["lastState"]["terminated"] |= {"startedAt": "2026-05-04T10:21:58Z", "finishedAt": "2026-05-04T10:21:59Z"}
+    made = await planned(found)
+
+    assert [one.tool for one in changes(made)] == ["k8s_set_command", "k8s_delete"]

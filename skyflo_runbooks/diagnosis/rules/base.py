@@ -106,9 +106,23 @@ def current(graph: Graph, workload: Json) -> Json | None:
 
 
 def outdated(graph: Graph, workload: Json, pod: Json) -> bool:
-    """Return whether the pod belongs to an older revision, so that its template is not the one to repair."""
+    """Return whether the pod belongs to an older revision, so that its template is not the one to repair.
+
+    Of a StatefulSet's pods those that its update would make anew: none where a person does that, or a partition keeps
+    them.
+    """
+    if workload.get("kind") == "StatefulSet":
+        update = at(workload, "spec", "updateStrategy", default={}) or {}
+        kept = at(update, "type") == "OnDelete" or at(update, "rollingUpdate", "partition")
+        return not kept and of_older_template(workload, pod)
     newest = current(graph, workload)
     return newest is not None and graph.owner(pod) is not newest
+
+
+def of_older_template(workload: Json, pod: Json) -> bool:
+    """Return whether a StatefulSet's pod says that it was made from another template than the one to be rolled out."""
+    held, update = texts(pod, "metadata", "labels").get("controller-revision-hash"), at(workload, "status")
+    return held is not None and held != at(update, "updateRevision", default=held)
 
 
 def deployed(graph: Graph, workload: Json) -> Evidence | None:

@@ -33,6 +33,7 @@ from skyflo_runbooks.diagnosis.rules.base import (
     event_time,
     evidence,
     falling,
+    of_older_template,
     services,
 )
 from skyflo_runbooks.diagnosis.snapshot import seconds_between
@@ -227,7 +228,10 @@ def set_blocked(graph: Graph) -> Iterator[Finding]:
     for workload in graph.all("StatefulSet"):
         status = at(workload, "status", default={})
         update = str(at(status, "updateRevision", default=""))
-        if not update or at(status, "currentRevision") == update or replicas(workload) == 0:
+        if not update or replicas(workload) == 0:
+            continue
+        # One that went back to the template of before says of itself that nothing is to do; its pods tell otherwise.
+        if at(status, "currentRevision") == update and not any(_left(workload, pod) for pod in graph.pods(workload)):
             continue
         held = _holds(graph, workload, update)
         if held:
@@ -244,6 +248,10 @@ def set_blocked(graph: Graph) -> Iterator[Finding]:
                 facts=facts,
                 related=(*_pods(graph, workload), *services(graph, workload)),
             )
+
+
+def _left(workload: Json, pod: Json) -> bool:
+    return of_older_template(workload, pod) and not ready(pod) and not leaving(pod)
 
 
 def _revisions(workload: Json) -> str:
