@@ -10,7 +10,8 @@ Rules:
      A finding that such a read could have changed is less sure (`certainty`).
   5. Each piece of evidence has an id, e1, e2 … in the order of the findings.
   6. What somebody set on purpose (a CronJob that is suspended, a canary's partition) and nothing suffers from is a
-     finding where the words name it, or its namespace was given; elsewhere a note. It comes after faults.
+     finding where the words name it, or its namespace was given; elsewhere a note. It comes after faults. So is what
+     waits for a controller that lets it go in its turn.
 """
 
 import re
@@ -24,7 +25,7 @@ from skyflo_runbooks.diagnosis.collapse import collapse
 from skyflo_runbooks.diagnosis.graph import Graph, ref
 from skyflo_runbooks.diagnosis.pods import containers, name_of, ready, replicas
 from skyflo_runbooks.diagnosis.rules import RULES, Rule
-from skyflo_runbooks.diagnosis.rules.base import INTENT
+from skyflo_runbooks.diagnosis.rules.base import HELD, INTENT
 from skyflo_runbooks.diagnosis.snapshot import Gap, Snapshot, seconds_between
 from skyflo_runbooks.diagnosis.symptoms import NEEDS, Symptom, available, symptoms
 from skyflo_runbooks.diagnosis.timeline import timeline, with_changes
@@ -70,7 +71,7 @@ def diagnose(snapshot: Snapshot, incident: Incident, *, rules: Sequence[Rule] = 
             *_strangers(graph, incident, where),
             *_nothing_there(graph, where, findings),
             *asides,
-            *(f"Somebody set this, and nothing suffers from it that can be seen: {cause.title}." for cause in meant),
+            *(_noted(cause) for cause in meant),
             *not_read,
         ),
         timeline=line,
@@ -113,13 +114,20 @@ def _felt_here(where: Place, cause: Finding) -> bool:
 
 def _as_meant(where: Place, incident: Incident, cause: Finding) -> bool:
     """Return whether a cause is what somebody set on purpose, and nobody asked about it (rule 6)."""
-    if INTENT not in cause.facts or cause.consequences:
+    if INTENT not in cause.facts or (cause.consequences and HELD not in cause.facts):
         return False
     if cause.object.name in tokens(incident.text) or cause.namespace in incident.namespaces:
         return False
     if where.objects:
         return not {cause.object, *cause.related, *cause.explains} & set(where.objects)
     return cause.namespace not in where.namespaces
+
+
+def _noted(cause: Finding) -> str:
+    """Return what somebody set on purpose as a note."""
+    if HELD in cause.facts:
+        return f"This waits for its turn: {cause.title}."
+    return f"Somebody set this, and nothing suffers from it that can be seen: {cause.title}."
 
 
 def _effect(where: Place, cause: Finding) -> tuple[bool, bool, bool, bool, float, int]:

@@ -240,6 +240,13 @@ QUESTIONS: dict[str, tuple[Decider, ...]] = {
             "it is a canary, or the update is made by hand",
         ),
     ),
+    "ROL-06": (
+        Decider(
+            "who asks for pods of {object} by name, as in {name}-0.{service}",
+            "somebody does: those names are not found",
+            "nobody does: the Service is not missed",
+        ),
+    ),
     "ROL-07": (
         Decider(
             "which nodes {object} is meant for",
@@ -266,6 +273,13 @@ QUESTIONS: dict[str, tuple[Decider, ...]] = {
             "helm history and helm status of {release}",
             "it failed, and what it left behind is what ails",
             "it failed before it changed anything: what ails has another cause",
+        ),
+    ),
+    "DLV-02": (
+        Decider(
+            _WHO_SET,
+            "it was forgotten, or set by mistake",
+            "somebody paused it, and is at work on it",
         ),
     ),
     "DEL-02": (
@@ -330,6 +344,13 @@ QUESTIONS: dict[str, tuple[Decider, ...]] = {
             "the pods of all namespaces on each node, against status.allocatable.pods",
             "each runs as many as it may",
             "one has places left: another reason keeps the pod away",
+        ),
+    ),
+    "SCH-10": (
+        Decider(
+            "who sets the gate {gates}, and whether that controller runs",
+            "it does not run, or its turn for these pods never comes",
+            "it runs, and lets them go in their turn",
         ),
     ),
     "SCH-13": (

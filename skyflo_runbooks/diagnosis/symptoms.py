@@ -30,6 +30,8 @@ from skyflo_runbooks.model.objects import ObjectRef
 NEEDS = ("Pod", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "Service", "EndpointSlice", "Node")
 # A pod that is younger and shows no failure is starting, not failing.
 STARTING = 90.0
+# A machine that registers gets its network, and so becomes Ready, within minutes; its first word on that comes at once.
+BOOTING, REGISTERING = 300.0, 15.0
 # Reasons of a waiting container that pass by themselves.
 _PASSING = ("", "ContainerCreating", "PodInitializing")
 
@@ -56,9 +58,18 @@ def symptoms(graph: Graph) -> Iterator[Symptom]:
 def _nodes(graph: Graph) -> Iterator[Symptom]:
     for node in graph.all("Node"):
         said = condition(node, "Ready")
-        if said and said.get("status") != "True":
+        if said and said.get("status") != "True" and not booting(graph, node):
             text = f"{ref(node)} is not Ready: {said.get('message') or said.get('reason') or said.get('status')}"
             yield Symptom(ref(node), text, frozenset({ref(node)}))
+
+
+def booting(graph: Graph, node: Json) -> bool:
+    """Return whether a node is new, answers, and was never Ready yet: its network and its images are on their way."""
+    said = condition(node, "Ready")
+    age = seconds_between(created(node), graph.snapshot.time)
+    moved = seconds_between(created(node), str(said.get("lastTransitionTime", "")))
+    never = moved is not None and moved <= REGISTERING
+    return said.get("status") == "False" and age is not None and age < BOOTING and never
 
 
 def trouble(graph: Graph, pod: Json) -> str:

@@ -309,13 +309,13 @@ def api_down(names: Names) -> Snapshot:
 
 
 def set_twice(names: Names) -> Snapshot:
-    """The new revision sets a variable a second time, to something else."""
+    """The new revision sets a variable a second time, to something else, and a pod of it is not ready."""
     first: list[Json] = [{"name": "MODE", "value": "live"}]
     old = world.container(names, f"{names.image}:v2.4.0", env=first)
     new = world.container(names, f"{names.image}:v2.4.1", env=[*first, {"name": "MODE", "value": "test"}])
-    pods = [world.pod(names, new, world.running(), index=index, serves=True) for index in range(2)]
+    pods = [world.pod(names, new, world.running(), index=index, serves=index == 0) for index in range(2)]
     sets = [world.replica_set(names, old, 1, replicas=0), world.replica_set(names, new, 2, replicas=2)]
-    return world.snapshot([world.deployment(names, new, replicas=2, available=2), *sets, *pods, world.service(names)])
+    return world.snapshot([world.deployment(names, new, replicas=2, available=1), *sets, *pods, world.service(names)])
 
 
 # What was changed since, waits for CPU, or is out of date -------------------------------------------------------------

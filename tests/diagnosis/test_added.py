@@ -23,6 +23,11 @@ def faults(found: Snapshot) -> list[str]:
     return [item.fault for item in findings(found)]
 
 
+def asked(found: Snapshot) -> list[Finding]:
+    """Return what a diagnosis finds for who asks about the namespace."""
+    return list(diagnose(found, Incident("something is wrong", (NAMES.namespace,))).findings)
+
+
 # ADM-07, ADM-08 -------------------------------------------------------------------------------------------------------
 
 
@@ -204,12 +209,15 @@ def test_a_rollout_that_waits_at_its_own_step_waits_for_a_person() -> None:
 
 
 def test_a_rollout_that_was_paused_as_a_whole_is_named() -> None:
-    """By its own field."""
+    """By its own field, to whoever asks: somebody did it on purpose."""
     found = added.degraded(NAMES)
     found.objects["Rollout"][0]["spec"]["paused"] = True
     found.objects["Rollout"][0]["status"] = {"phase": "Paused"}
 
-    assert findings(found)[0].facts == {"paused": "true"}
+    (finding,) = asked(found)
+    assert (finding.facts, finding.confidence) == ({"paused": "true", "intended": "spec.paused"}, 0.5)
+    assert "why it was paused" in finding.advice
+    assert faults(found) == []
 
 
 def test_that_a_rollout_was_paused_as_a_whole_rests_on_the_field_that_is_cited() -> None:
@@ -219,11 +227,11 @@ def test_that_a_rollout_was_paused_as_a_whole_rests_on_the_field_that_is_cited()
     found.objects["AnalysisRun"] = []
     rollout["spec"]["paused"] = True
     rollout["status"] = {"phase": "Paused", "message": "manually paused"}
-    finding = findings(found)[0]
+    (finding,) = asked(found)
     assert [piece.source for piece in finding.evidence] == [f"{finding.object} spec.paused"]
 
     del rollout["spec"]["paused"]
-    assert faults(found) == []
+    assert asked(found) == []
 
 
 @pytest.mark.parametrize("paused", [False, True], ids=["going", "paused"])

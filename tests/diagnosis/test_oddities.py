@@ -200,7 +200,11 @@ def test_only_who_preempted_is_accused() -> None:
     related = preempted("Preempted by a pod", related={"kind": "Pod", "namespace": HERE, "name": "greedy-r1-0"})
     for found in (by_uid, related):
         assert [one.object.name for one in findings(found)] == ["greedy"]
-    assert len(findings(preempted("Preempted by a pod on node node-a"))) == 2
+
+
+def test_nobody_is_accused_where_who_preempted_is_gone_and_nobody_waits() -> None:
+    """Events stay for an hour: two workloads run with a high priority, and neither need have done it."""
+    assert findings(preempted("Preempted by a pod on node node-a")) == []
 
 
 # SCH-04, ROL-07: taints and selectors that are meant ------------------------------------------------------------------

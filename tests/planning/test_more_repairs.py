@@ -422,11 +422,13 @@ def _driven_out(*, before: bool) -> Snapshot:
     old = world.container(NAMES, "payment-svc:v2.4.0")
     pod = world.pod(NAMES, old, world.running(), serves=True)
     pod["spec"] |= {"priority": 1000000, "priorityClassName": "urgent"}
+    pod["metadata"]["uid"] = "uid-urgent"
     workload = world.deployment(NAMES, old, replicas=1, available=1)
     workload["spec"]["template"]["spec"]["priorityClassName"] = "urgent"
     sets = [world.replica_set(NAMES, old, 1, replicas=0)] if before else []
     victims = scenes.serving(scenes.beside(NAMES, "ledger"), 1)
-    said = scenes.event(victims[2], "Preempted", "Preempted by pod payment-service-r2-0 on node node-a")
+    victims[2]["status"]["conditions"][0]["status"] = "False"
+    said = scenes.event(victims[2], "Preempted", "Preempted by pod uid-urgent on node node-a")
     new = world.replica_set(NAMES, old, 2, replicas=1)
     return world.snapshot([workload, *sets, new, pod, *victims, said, world.service(NAMES)])
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from skyflo_runbooks.diagnosis.graph import Graph, ref
 from skyflo_runbooks.diagnosis.pods import created, each, labels_of, namespace_of, ready, texts
-from skyflo_runbooks.diagnosis.rules.base import Rule, evidence, services
+from skyflo_runbooks.diagnosis.rules.base import INTENDED, INTENT, Rule, evidence, services
 from skyflo_runbooks.diagnosis.snapshot import ago, seconds_between
 from skyflo_runbooks.model.finding import Evidence, Finding
 from skyflo_runbooks.model.json import Json, at
@@ -114,13 +114,13 @@ def rollout_degraded(graph: Graph) -> Iterator[Finding]:
             fault="DLV-02",
             title=f"{ref(rollout)} is {phase or 'Paused'}: {why}",
             object=ref(rollout),
-            confidence=0.92,
+            confidence=INTENDED if held and not aborted else 0.92,
             evidence=(
                 *((evidence(rollout, "spec.paused", graph.snapshot.time, "true"),) if held else ()),
                 *(() if held and not aborted else (said,)),
                 *(_analysis(graph, run) for run in failed[:2]),
             ),
-            facts=_facts(graph, rollout, paused=held),
+            facts=_facts(graph, rollout, paused=held) | ({INTENT: "spec.paused"} if held and not aborted else {}),
             related=(
                 *(ref(run) for run in failed),
                 *(ref(pod) for pod in graph.pods(rollout)),

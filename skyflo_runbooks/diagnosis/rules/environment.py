@@ -1,7 +1,8 @@
 """Family C, what a running container was given: CON-17 to CON-19.
 
 CON-17 is a variable that hides another; the template is the evidence. Of two entries of one name the last one counts
-(the API server warns of it: `hides previous definition of`). A variable that overrides one of its `envFrom` sources,
+(the API server warns of it: `hides previous definition of`); while the workload's pods are well that is taken for
+what somebody meant. A variable that overrides one of its `envFrom` sources,
 and a later source that overrides an earlier one, are usual; they are named only while the workload's pods are not well.
 Values are compared and never shown: they may be secrets.
 
@@ -34,7 +35,7 @@ from skyflo_runbooks.diagnosis.pods import (
     texts,
 )
 from skyflo_runbooks.diagnosis.pointed import by_source, changed, outrun
-from skyflo_runbooks.diagnosis.rules.base import Rule, culprit, evidence, outdated, services
+from skyflo_runbooks.diagnosis.rules.base import INTENDED, INTENT, Rule, culprit, evidence, outdated, services
 from skyflo_runbooks.diagnosis.snapshot import ago, seconds_between
 from skyflo_runbooks.model.finding import Finding
 from skyflo_runbooks.model.json import Json, at
@@ -110,13 +111,18 @@ def _finding(graph: Graph, workload: Json, container: Json, shadow: Shadow) -> F
     facts = {"container": name, "variable": shadow.name, "hidden": shadow.hidden}
     text = f"{shadow.name}: {shadow.by} hides {shadow.hidden}, and the two differ"
     more = (evidence(before, "template", graph.snapshot.time, f"sets {shadow.name} once"),) if new and before else ()
+    # A list of exceptions after a list of defaults is how charts override: while all is well it is meant so.
+    well = not _ill(graph, workload)
+    sure = 0.85 if shadow.hidden.startswith("env") else 0.6
     return Finding(
         fault="CON-17",
         title=f"{shadow.name} of {name} of {ref(workload)} is set twice: {shadow.by} hides {shadow.hidden}",
         object=ref(workload),
-        confidence=0.85 if shadow.hidden.startswith("env") else 0.6,
+        confidence=INTENDED if well else sure,
         evidence=(evidence(workload, f"template of container {name}", graph.snapshot.time, text), *more),
-        facts=facts | ({"index": str(shadow.index)} if shadow.index is not None else {}),
+        facts=facts
+        | ({"index": str(shadow.index)} if shadow.index is not None else {})
+        | ({INTENT: f"{shadow.by} of {name}"} if well else {}),
         related=services(graph, workload),
         advice="The last entry counts. Keep the one that is meant.",
     )

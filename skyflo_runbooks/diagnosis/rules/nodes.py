@@ -16,6 +16,7 @@ from skyflo_runbooks.diagnosis.rules.base import Rule, culprit, event_time, evid
 from skyflo_runbooks.diagnosis.rules.evictions import Eviction, evictions
 from skyflo_runbooks.diagnosis.rules.scheduling.waiting import for_node
 from skyflo_runbooks.diagnosis.snapshot import seconds_between
+from skyflo_runbooks.diagnosis.symptoms import booting
 from skyflo_runbooks.model.finding import Finding
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
@@ -33,7 +34,16 @@ _EVICTED = re.compile(
 _SANE = Decimal("0.4")
 _GRACE = 30
 # Controllers that every cluster has take these away when they are done: dependents, a cloud's load balancer.
-_IN_TIME = {"foregroundDeletion", "orphan", "service.kubernetes.io/load-balancer-cleanup"}
+_IN_TIME = {
+    "foregroundDeletion",
+    "orphan",
+    "service.kubernetes.io/load-balancer-cleanup",
+    "service.k8s.aws/resources",
+    "ingress.k8s.aws/resources",
+    "external-provisioner.volume.kubernetes.io/finalizer",
+}
+# In use: a claim goes with its pod, a volume with its claim.
+_IN_USE = (["kubernetes.io/pvc-protection"], ["kubernetes.io/pv-protection"])
 _AT_WORK = 600.0
 
 
@@ -41,7 +51,7 @@ def node_not_ready(graph: Graph) -> Iterator[Finding]:
     """Yield one finding for each node that is not Ready while pods of here are on it or wait for it."""
     for node in graph.all("Node"):
         said = condition(node, "Ready")
-        if not said or said.get("status") == "True":
+        if not said or said.get("status") == "True" or booting(graph, node):
             continue
         on_it = [pod for pod in graph.all("Pod") if at(pod, "spec", "nodeName") == name_of(node)]
         suffering = {ref(culprit(graph, pod)): None for pod in on_it if not ready(pod) or leaving(pod)}
@@ -212,8 +222,8 @@ def finalizer_stuck(graph: Graph) -> Iterator[Finding]:
             if not leaving(item) or not names or _age(graph, item) < _STUCK / 4 or namespace_of(item) in spaces:
                 continue
             when = str(at(item, "metadata", "deletionTimestamp"))
-            if names == ["kubernetes.io/pvc-protection"]:
-                continue  # in use by a pod: it goes with the pod
+            if names in _IN_USE:
+                continue
             if _age(graph, item) < _AT_WORK and set(names) <= _IN_TIME:
                 continue
             yield Finding(

@@ -294,18 +294,38 @@ def no_governing_service(graph: Graph) -> Iterator[Finding]:
         name = str(at(workload, "spec", "serviceName", default=""))
         if not name or graph.get(ObjectRef("Service", name, namespace_of(workload))) is not None:
             continue
+        asked = tuple(_asks_by_name(graph, workload, name))
+        ill = id(workload) in graph.suffering
         yield Finding(
             fault="ROL-06",
             title=f"The Service {name} that names the pods of {ref(workload)} does not exist",
             object=ref(workload),
-            confidence=0.9,
+            confidence=0.9 if ill and asked else 0.7 if ill or asked else INTENDED,
             evidence=(
                 evidence(workload, "spec.serviceName", graph.snapshot.time, f"{name}; there is no such Service"),
+                *asked,
             ),
-            facts={"service": name},
+            # Many charts write a name that nobody asks for: pods that are well do not need it.
+            facts={"service": name} | ({} if ill or asked else {INTENT: "spec.serviceName"}),
             related=_pods(graph, workload),
             advice=f"Create the headless Service {name} for the pods of {ref(workload)}.",
         )
+
+
+def _asks_by_name(graph: Graph, workload: Json, service: str) -> Iterator[Evidence]:
+    """Yield where the template, or a log of its pods, names a pod by the Service: `store-0.peers`, `$(POD).peers`."""
+    name = re.escape(name_of(workload))
+    pattern = re.compile(rf"(?<![\w-])(?:{name}-\d+|\$\(?\{{?\w+\)?\}}?)\.{re.escape(service)}(?![\w-])")
+    for container in each(pod_spec(workload), "containers"):
+        said = [str(item.get("value") or "") for item in each(container, "env")]
+        for part in ("command", "args"):
+            held = container.get(part)
+            said += [str(item) for item in held] if isinstance(held, list) else []
+        found = next((match for text in said if (match := pattern.search(text))), None)
+        if found:
+            part = f"template of container {container.get('name')}"
+            yield evidence(workload, part, graph.snapshot.time, f"asks for {found.group(0)}")
+            return
 
 
 # ROL-07 ---------------------------------------------------------------------------------------------------------------

@@ -11,7 +11,17 @@ from collections.abc import Iterator
 
 from skyflo_runbooks.diagnosis.graph import Graph, ref
 from skyflo_runbooks.diagnosis.pods import EDITABLE, condition, created, each, name_of, namespace_of
-from skyflo_runbooks.diagnosis.rules.base import Rule, changeable, culprit, evidence, outdated, services
+from skyflo_runbooks.diagnosis.rules.base import (
+    HELD,
+    INTENDED,
+    INTENT,
+    Rule,
+    changeable,
+    culprit,
+    evidence,
+    outdated,
+    services,
+)
 from skyflo_runbooks.diagnosis.rules.scheduling.waiting import unschedulable
 from skyflo_runbooks.diagnosis.snapshot import seconds_between
 from skyflo_runbooks.model.finding import Finding
@@ -25,6 +35,8 @@ _TEMPLATES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys((*EDITABLE, "Job"), ("spec", "template")),
     "CronJob": ("spec", "jobTemplate", "spec", "template"),
 }
+# Owners of gates that always come with an API of their own (kubernetes-sigs/kueue): without it they are not there.
+_WITH_API = ("kueue.x-k8s.io",)
 # A pod that no scheduler has looked at for so many seconds was not overlooked by chance.
 _OVERLOOKED = 20.0
 
@@ -39,25 +51,56 @@ def _by_workload(graph: Graph, pods: Iterator[Json]) -> dict[ObjectRef, list[Jso
 
 
 def gated(graph: Graph) -> Iterator[Finding]:
-    """Yield one finding for each workload whose pods still carry a scheduling gate."""
+    """Yield one finding for each workload whose pods still carry a scheduling gate, with who holds it.
+
+    A gate is set on purpose: its pods wait until its owner's turn for them comes. Only where the owner is known not to
+    be there is it a fault.
+    """
     held = (pod for pod in graph.unplaced if each(pod, "spec", "schedulingGates"))
     for owner, pods in _by_workload(graph, held).items():
         gates = sorted({str(gate.get("name")) for pod in pods for gate in each(pod, "spec", "schedulingGates")})
+        holder, gone = _holder(graph, gates)
         said = condition(pods[0], "PodScheduled")
+        confidence = 0.9 if gone else INTENDED if holder else 0.7
         yield Finding(
             fault="SCH-10",
-            title=f"{len(pods)} pods of {owner} wait behind the scheduling gate {', '.join(gates)}",
+            title=f"{len(pods)} pods of {owner} wait behind the scheduling gate {', '.join(gates)}{_by(holder, gone)}",
             object=owner,
-            confidence=0.9,
+            confidence=confidence,
             evidence=tuple(
                 evidence(pod, "spec.schedulingGates", str(said.get("lastTransitionTime", "")), ", ".join(gates))
                 for pod in pods[:3]
             ),
-            facts={"gates": ",".join(gates)},
+            facts={"gates": ",".join(gates)} | ({HELD: holder, INTENT: "spec.schedulingGates"} if holder else {}),
             related=tuple(ref(pod) for pod in pods),
-            advice="Whoever set the gate removes it. Remove it by hand only if that controller is gone: "
+            advice=f"They wait for {holder}: ask it (its queue, its quota, its log) why their turn does not come."
+            if holder
+            else "Whoever set the gate removes it. Remove it by hand only if that controller is gone: "
             "a gate cannot be set again.",
         )
+
+
+def _by(holder: str, gone: str) -> str:
+    return f", which {holder} holds" if holder else f"; nothing here serves {gone}, whose gate it is" if gone else ""
+
+
+def _holder(graph: Graph, gates: list[str]) -> tuple[str, str]:
+    """Return who holds the gates, and the owner that is known not to be there; both empty where neither is known.
+
+    A gate's name begins with the domain of its owner; an owner with an API of its own serves that as a group, and each
+    group that is served has an APIService.
+    """
+    served = {str(at(item, "spec", "group", default="")) for item in graph.all("APIService")}
+    domains = [gate.partition("/")[0] for gate in gates]
+    here = [domain for domain in domains if domain in served]
+    known = bool(served) and not graph.snapshot.gaps_in("APIService")
+    gone = [domain for domain in domains if domain in _WITH_API and domain not in served]
+    if len(here) == len(domains):
+        return ", ".join(dict.fromkeys(here)), ""
+    if gone and known:
+        return "", gone[0]
+    queues = [domain for domain in domains if domain in _WITH_API]
+    return (", ".join(dict.fromkeys(queues)), "") if len(queues) == len(domains) else ("", "")
 
 
 def unknown_scheduler(graph: Graph) -> Iterator[Finding]:

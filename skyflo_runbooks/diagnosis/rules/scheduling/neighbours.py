@@ -143,7 +143,7 @@ def _holders(graph: Graph, ports: list[int]) -> list[Json]:
 
 def preempted(graph: Graph) -> Iterator[Finding]:
     """Yield one finding for each workload whose priority drives the pods of others from their nodes."""
-    told = [*_told(graph), *_orphaned(graph)]
+    told = [one for one in (*_told(graph), *_orphaned(graph)) if _is_missed(graph, one[0])]
     if not told:
         return
     lost = [owner for pod, _, _ in told if (owner := _owner(graph, pod)) is not None]
@@ -152,11 +152,14 @@ def preempted(graph: Graph) -> Iterator[Finding]:
         for found in waiting(graph, "cpu", "memory", "places")
         if not lost or any(found.workload is owner for owner in lost)
     ]
-    aggressors = _aggressors(graph, max((_priority(item) for item in suffering), default=0))
+    named = _preemptors(graph)
+    if not named and not suffering:
+        return  # who did it is gone, and nobody waits for the place
+    aggressors = _aggressors(graph, named, max((_priority(item) for item in suffering), default=0))
     for workload in aggressors.values():
         others = [one for one in told if _owner(graph, one[0]) is not workload]
         if others:
-            yield _preempted(graph, workload, others, suffering, alone=len(aggressors) == 1)
+            yield _preempted(graph, workload, others, suffering, alone=bool(named) and len(aggressors) == 1)
 
 
 def _preempted(
@@ -205,9 +208,32 @@ def _owner(graph: Graph, pod: Json) -> Json | None:
     )
 
 
-def _aggressors(graph: Graph, ordinary: int) -> dict[ObjectRef, Json]:
+def _is_missed(graph: Graph, pod: Json) -> bool:
+    """Return whether a pod that was driven out is missed.
+
+    One of a negative priority is there to be driven out: it keeps a place for others. Nor is one missed whose workload
+    has as many pods as it wants, all of them ready.
+    """
+    owner = _owner(graph, pod)
+    alike = [pod, *(graph.pods(owner) if owner is not None else ())]
+    if any(_priority(one) < 0 for one in alike) or _class_value(graph, owner or pod) < 0:
+        return False
+    if owner is None or owner.get("kind") == "Pod":
+        return True
+    return id(owner) in graph.suffering or len(graph.pods(owner)) < replicas(owner)
+
+
+def _class_value(graph: Graph, workload: Json) -> int:
+    """Return the value of the PriorityClass that a template names; 0 where it is not known."""
+    name = str(at(workload, "spec", "template", "spec", "priorityClassName", default=""))
+    found = graph.get(ObjectRef("PriorityClass", name)) if name else None
+    value = (found or {}).get("value")
+    return value if isinstance(value, int) else 0
+
+
+def _aggressors(graph: Graph, named: list[Json], ordinary: int) -> dict[ObjectRef, Json]:
     """Return the workloads of the pods that the scheduler says it made room for; else all of a higher priority."""
-    strong = _preemptors(graph) or [
+    strong = named or [
         pod
         for pod in graph.all("Pod")
         if _priority(pod) > ordinary and not leaving(pod) and at(pod, "spec", "nodeName")
