@@ -12,8 +12,9 @@ Rules:
      priority that drives pods out) speaks for what it explains: other findings of those objects, or those of one
      family, are consequences, in words.
   6. Who fails because a Service does not answer (`asks`) comes after the cause that was found at that Service.
-  7. That a workload was scaled to zero, perhaps on purpose, is told by the cause that misses it, if any does.
-  8. A symptom that no cause explains stays: it is unknown, not healthy.
+  7. An init container that fails because it asks what does not exist says so by that cause.
+  8. That a workload was scaled to zero, perhaps on purpose, is told by the cause that misses it, if any does.
+  9. A symptom that no cause explains stays: it is unknown, not healthy.
 """
 
 from collections.abc import Sequence
@@ -28,13 +29,15 @@ from skyflo_runbooks.model.objects import ObjectRef
 
 # Faults whose evidence is a container's own end say more than those that are read from what surrounds it.
 _SAME_CONTAINER = "container"
+_NOT_THERE = ("CON-16", "NET-04")
 _LAST_RESORT = frozenset(("ROL-01", "CON-05", "API-01", "DLV-02"))
 DEEPER = {"NET-12": "", "NOD-04": "", "ADM-08": "", "SCH-13": "SCH-"}
 
 
 def collapse(findings: Sequence[Finding], visible: Sequence[Symptom]) -> tuple[list[Finding], list[Symptom]]:
     """Return the causes with their consequences, and the symptoms that none of them explains."""
-    causes = _one_per_place(_spoken_for(_without_last_resorts(_behind_the_asked(_missed(findings)))))
+    asked = _behind_the_asked(_missed(_by_what_it_asks(findings)))
+    causes = _one_per_place(_spoken_for(_without_last_resorts(asked)))
     explained: set[int] = set()
     complete: list[Finding] = []
     for cause in causes:
@@ -55,8 +58,29 @@ def _explains(cause: Finding, reach: set[ObjectRef], symptom: Symptom) -> bool:
     return cause.object in symptom.touches or (symptom.object.kind == "Pod" and symptom.object in reach)
 
 
+def _by_what_it_asks(findings: Sequence[Finding]) -> list[Finding]:
+    """Return the findings without those by rule 7; the cause names them as consequences."""
+    kept: list[Finding] = []
+    said: dict[int, list[str]] = {}
+    for one in findings:
+        deeper = next((other for other in findings if one.fault == "CON-11" and _is_asked_by(other, one)), None)
+        if deeper is None:
+            kept.append(one)
+        else:
+            said.setdefault(id(deeper), []).append(one.title)
+    return [
+        msgspec.structs.replace(one, consequences=(*one.consequences, *said[id(one)])) if id(one) in said else one
+        for one in kept
+    ]
+
+
+def _is_asked_by(other: Finding, one: Finding) -> bool:
+    same = other.facts.get(_SAME_CONTAINER) == one.facts.get(_SAME_CONTAINER)
+    return other.fault in _NOT_THERE and same and one.object in (other.object, *other.explains)
+
+
 def _missed(findings: Sequence[Finding]) -> list[Finding]:
-    """Return the findings without those by rule 7; who misses the workload names them as consequences."""
+    """Return the findings without those by rule 8; who misses the workload names them as consequences."""
     stopped = [one for one in findings if one.fault == "ROL-03" and INTENT in one.facts]
     missing = {one.object: other for one in stopped for other in findings if _misses(other, one)}
     return [

@@ -11,7 +11,8 @@ Rules:
   5. Each piece of evidence has an id, e1, e2 … in the order of the findings.
   6. What somebody set on purpose (a CronJob that is suspended, a canary's partition) and nothing suffers from is a
      finding where the words name it, or its namespace was given; elsewhere a note. It comes after faults. So is what
-     waits for a controller that lets it go in its turn.
+     waits for a controller that lets it go in its turn. That a taint keeps a DaemonSet away, which taints are for, is a
+     note beside any fault that the words do not name it in.
 """
 
 import re
@@ -50,7 +51,8 @@ def diagnose(snapshot: Snapshot, incident: Incident, *, rules: Sequence[Rule] = 
     causes, unexplained = collapse([found for rule in rules for found in rule.find(graph)], list(symptoms(graph)))
     causes = dependencies.felt(graph, weighed(graph, rules, causes))
     felt = [cause for cause in causes if _felt_here(where, cause)]
-    meant = [cause for cause in felt if _as_meant(where, incident, cause)]
+    faulty = any(INTENT not in cause.facts for cause in felt)
+    meant = [cause for cause in felt if _as_meant(where, incident, cause, faulty=faulty)]
     here = [cause for cause in felt if cause not in meant]
     ordered = sorted(here, key=lambda cause: _effect(where, cause), reverse=True)
     line = timeline(graph, ordered)
@@ -112,11 +114,17 @@ def _felt_here(where: Place, cause: Finding) -> bool:
     return any(_concerns(where, item) for item in felt) if felt else not where.namespaces
 
 
-def _as_meant(where: Place, incident: Incident, cause: Finding) -> bool:
-    """Return whether a cause is what somebody set on purpose, and nobody asked about it (rule 6)."""
+def _as_meant(where: Place, incident: Incident, cause: Finding, *, faulty: bool) -> bool:
+    """Return whether a cause is what somebody set on purpose, and nobody asked about it (rule 6).
+
+    `faulty`: whether something else is wrong here.
+    """
     if INTENT not in cause.facts or (cause.consequences and HELD not in cause.facts):
         return False
-    if cause.object.name in tokens(incident.text) or cause.namespace in incident.namespaces:
+    named = cause.object.name in tokens(incident.text)
+    if faulty and cause.facts[INTENT].endswith("tolerations"):
+        return not named
+    if named or cause.namespace in incident.namespaces:
         return False
     if where.objects:
         return not {cause.object, *cause.related, *cause.explains} & set(where.objects)

@@ -116,7 +116,7 @@ def _workload(graph: Graph, workload: Json) -> Iterator[Symptom]:
     this = ref(workload)
     if this.kind == "Job":
         failed = condition(workload, "Failed")
-        if failed.get("status") == "True":
+        if failed.get("status") == "True" and not followed(graph, workload):
             yield Symptom(this, f"{this} failed: {failed.get('reason')}", frozenset({this}))
         return
     if this.kind == "Deployment":
@@ -131,6 +131,15 @@ def _workload(graph: Graph, workload: Json) -> Iterator[Symptom]:
         yield Symptom(this, f"{this} has {serving} of {wanted} replicas available", frozenset({this}))
     elif serving < wanted and _too_few(graph, workload):
         yield Symptom(this, f"{this} has {len(graph.pods(workload))} of {wanted} pods", frozenset({this}))
+
+
+def followed(graph: Graph, job: Json) -> bool:
+    """Return whether a later run of the same CronJob completed, so that a Job's failure is history."""
+    owner, when = graph.owner(job), created(job)
+    return any(
+        condition(other, "Complete").get("status") == "True" and created(other) > when
+        for other in (graph.owned(owner) if owner is not None else [])
+    )
 
 
 def _too_few(graph: Graph, workload: Json) -> bool:

@@ -1,7 +1,7 @@
 """What a StatefulSet needs beside a right template.
 
-One that makes its pods in order waits for a pod that is not ready before it makes any other anew, that pod included: it
-stays with the old template until somebody deletes it.
+One that makes its pods in order waits for each pod that is not ready before it makes any other anew, that pod included:
+it stays with the old template until somebody deletes it. Each broken pod is a deletion of its own, in their order.
 Source: https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#forced-rollback
 """
 
@@ -17,22 +17,29 @@ _OF_THE_TEMPLATE = (
 )  # fmt: skip
 
 
+# Deletions of one plan; who has more broken pods than that looks again after these.
+MOST = 5
+
+
 def made_anew(case: Case, way: Way) -> tuple[ChangeStep, ...]:
-    """Return the change that has to follow a way: the pod that keeps the old template is deleted, if there is one."""
-    subject = case.finding.object
-    if subject.kind != "StatefulSet" or not _changes_template(way.change):
+    """Return the changes that have to follow a way: the deletion of each pod that keeps the old template."""
+    subject, done = case.finding.object, way.change.arguments.get("name")
+    deleted = way.change.tool == "k8s_delete" and way.change.arguments.get("kind") == "Pod"
+    if subject.kind != "StatefulSet" or not (deleted or _changes_template(way.change)):
         return ()
     if at(case.workload, "spec", "podManagementPolicy") == "Parallel":
         return ()
     if at(case.workload, "spec", "updateStrategy", "type") == "OnDelete":
         return ()
     broken = sorted((pod for pod in case.graph.pods(case.workload) if _broken(case, pod)), key=_place)
-    if not broken:
-        return ()
-    name = name_of(broken[0])
+    return tuple(_deletion(str(subject), pod) for pod in broken[:MOST] if not (deleted and name_of(pod) == done))
+
+
+def _deletion(subject: str, pod: Json) -> ChangeStep:
+    name = name_of(pod)
     arguments: Json = {"kind": "Pod", "namespace": param("namespace"), "name": name}
     why = f"{subject} makes its pods in order and waits for {name}, which keeps the old template until it is deleted."
-    return (ChangeStep(id=f"delete_{_place(broken[0])}", tool="k8s_delete", arguments=arguments, why=why),)
+    return ChangeStep(id=f"delete_{_place(pod)}", tool="k8s_delete", arguments=arguments, why=why)
 
 
 def _broken(case: Case, pod: Json) -> bool:

@@ -117,3 +117,29 @@ def test_it_never_comes_before_a_fault(case: str) -> None:
     assert [one.fault for one in named.findings] == ["CON-07", case[:6]]
     assert [one.fault for one in asked(found, "payment-service crashes", HERE).findings] == ["CON-07", case[:6]]
     assert [one.fault for one in asked(found, "payment-service crashes").findings] == ["CON-07"]
+
+
+def kept_away() -> list[Json]:
+    """A DaemonSet that runs on every node but the one whose taint it does not tolerate, and these nodes."""
+    spec = world.container(NAMES, "agent:v1")
+    names = scenes.beside(NAMES, "agent")
+    pod = world.pod(names, spec, world.running(), serves=True)
+    pod["metadata"]["ownerReferences"] = world.owned("DaemonSet", "agent")
+    made = world.deployment(names, spec) | {"kind": "DaemonSet"}
+    made["status"] = {"desiredNumberScheduled": 1, "currentNumberScheduled": 1, "numberReady": 1}
+    tainted = world.node("node-b") | {"spec": {"taints": [{"key": "dedicated", "value": "x", "effect": "NoSchedule"}]}}
+    return [made, pod, world.node(), tainted]
+
+
+def test_a_taint_keeps_away_what_it_is_meant_to() -> None:
+    """That is a finding where nothing else is wrong, or the words name what is kept away; beside a fault a note."""
+    broken = world.oom_killed()
+    objects = [item for kind, items in broken.objects.items() if kind != "Node" for item in items]
+    beside = world.snapshot([*objects, *kept_away()], logs=broken.logs, usage=broken.usage)
+    alone = world.snapshot([*scenes.serving(NAMES), *kept_away()])
+
+    assert [one.fault for one in asked(alone, "something is wrong here", HERE).findings] == ["ROL-07"]
+    assert [one.fault for one in asked(beside, "agent is not on all nodes", HERE).findings] == ["CON-07", "ROL-07"]
+    found = asked(beside, "something is wrong here", HERE)
+    assert [one.fault for one in found.findings] == ["CON-07"]
+    assert any(note.startswith("Somebody set this") and "agent" in note for note in found.notes)

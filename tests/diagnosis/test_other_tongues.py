@@ -1,11 +1,13 @@
 """What libraries and people write in their own way: quotes in quotes, names with other separators, slips of a tag."""
 
 import copy
+from datetime import datetime, timedelta
 
 import msgspec
 import pytest
 
 from skyflo_runbooks.diagnosis import Snapshot, diagnose
+from skyflo_runbooks.diagnosis.lines import finds_no_host, last_error
 from skyflo_runbooks.diagnosis.snapshot import Log
 from skyflo_runbooks.model.finding import Finding
 from skyflo_runbooks.model.incident import Incident
@@ -178,3 +180,116 @@ def test_a_probe_was_meant_to_ask_what_it_asked_before() -> None:
     """The revision before ran the same image; that its other probe asks somewhere says less."""
     assert asked_elsewhere().facts["meant_path"] == "/livez"
     assert asked_elsewhere(image="payment-svc:v2.3.0").facts["meant_path"] == "/readyz"
+
+
+# CON-05: what a log says of its end -----------------------------------------------------------------------------------
+
+_STACK = "    at Object.<anonymous> (/app/index.js:12:11)\n    at node:internal/main:12"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            f"/app/index.js:12\n    throw new TypeError('no')\nTypeError: limits is not iterable\n{_STACK}",
+            "TypeError: l",
+        ),
+        ("  File \"/app/run.py\", line 3, in <module>\nModuleNotFoundError: No module named 'yaml'", "ModuleNotFound"),
+        ("ERROR Application run failed\njava.lang.IllegalStateException: port 0\n\tat a.B.c(B.java:1)", "java.lang.I"),
+        ('Exception in thread "main" java.lang.OutOfMemoryError: Java heap space\n\tat a.B(B.java)', "Exception in t"),
+        ("Unhandled exception. System.IO.IOException: disk gone\n   at Program.Main()", "Unhandled exception"),
+        ("thread 'main' panicked at src/main.rs:4:5:\nnote: run with RUST_BACKTRACE=1", "thread 'main'"),
+        ("panic: open /etc/x: no such file or directory\n\ngoroutine 1 [running]:\nmain.main()", "panic: open"),
+        ('nginx: [emerg] unknown directive "ssl" in /etc/nginx/nginx.conf:3', "nginx: [emerg]"),
+        ('FATAL:  data directory "/pg" has wrong ownership\nHINT:  The server must be started by its owner.', "FATAL"),
+        ("OCI hook ran\nSegmentation fault (core dumped)", "Segmentation"),
+    ],
+)
+def test_a_crash_is_told_by_the_line_that_says_what_it_was(text: str, told: str) -> None:
+    """Not by a line of its stack, nor by the last one, in the words of ten runtimes."""
+    assert last_error(text.splitlines()).startswith(told)
+    assert findings(crashed_without("OTHER", text))[0].fault == "CON-05"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "INFO listening on :8080\nINFO bye", "terrors: 0", "errorless run of the fault-free"]
+)
+def test_a_log_that_tells_no_error_tells_none(text: str) -> None:
+    """Words that only contain one are others."""
+    assert last_error(text.splitlines()) == ""
+
+
+def test_a_placeholder_is_no_host() -> None:
+    """That something could not be resolved is about a name of the cluster only where it is one."""
+    assert not finds_no_host("Could not resolve placeholder 'db.url' in value")
+    assert finds_no_host("Could not resolve host: ledger")
+    assert finds_no_host('host not found in upstream "ledger:80"')
+
+
+# CON-11: an init container that asks what is not there ----------------------------------------------------------------
+
+
+def migrates(value: str) -> Snapshot:
+    """An init container fails because it finds no host; the last line of its log is no error."""
+    said = 'OperationalError: could not translate host name "ledger" to address\n(see https://example.com/e3q8)'
+    init: Json = {"name": "migrate", "image": "work:v1", "env": [{"name": "DB_URL", "value": value}]}
+    pod = scenes.waiting(NAMES)
+    pod["spec"]["initContainers"] = [init]
+    ended = {"exitCode": 1, "reason": "Error", "finishedAt": "2026-05-04T10:20:00Z"}
+    pod["status"]["initContainerStatuses"] = [
+        {"name": "migrate", "restartCount": 4, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
+        | {"lastState": {"terminated": ended}}
+    ]
+    made = scenes.serving(NAMES)
+    made[0]["spec"]["template"]["spec"]["initContainers"] = [init]
+    logs = (Log(HERE, pod["metadata"]["name"], "migrate", True, said),)
+    return world.snapshot([*made[:2], world.replica_set(NAMES, pod["spec"]["containers"][0], 2), pod], logs=logs)
+
+
+def test_what_an_init_container_asks_is_the_cause() -> None:
+    """That it fails is a consequence; where it asks nothing that is known, its log's error is told."""
+    (asked,) = findings(migrates("postgresql://ledger:5432/x"))
+    assert (asked.fault, asked.facts["variable"]) == ("CON-16", "DB_URL")
+    assert any("migrate" in one and "fails" in one for one in asked.consequences)
+
+    (alone,) = findings(migrates("x"))
+    assert alone.fault == "CON-11"
+    assert "could not translate host name" in alone.title
+
+
+# Jobs -----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_that_a_later_one_followed_well_is_history() -> None:
+    """A CronJob keeps its last failed run; that is nothing unknown."""
+    found = scenes.failed_job(NAMES)
+    (failed,) = [item for item in found.objects["Job"] if item["status"].get("conditions")]
+    failed["metadata"]["ownerReferences"] = world.owned("CronJob", "nightly")
+    later = copy.deepcopy(failed)
+    later["metadata"] |= {"name": "nightly-9", "uid": "u9", "creationTimestamp": "2026-05-04T10:15:00Z"}
+    later["status"] = {"conditions": [{"type": "Complete", "status": "True"}]}
+    cron: Json = {"kind": "CronJob", "metadata": world.meta("nightly", HERE), "spec": {"schedule": "0 1 * * *"}}
+    found.objects["CronJob"] = [cron]
+    before = diagnose(found, Incident("did it run?"))
+    assert [one.fault for one in before.findings] == ["JOB-01"]
+
+    found.objects["Job"].append(later)
+    after = diagnose(found, Incident("did it run?"))
+    assert (after.findings, after.unknown) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("worked", "waited", "wanted"), [(1, 70, True), (1, 40, False), (20, 190, False), (20, 210, True)]
+)
+def test_a_helper_is_known_by_how_much_longer_it_runs(worked: int, waited: int, wanted: bool) -> None:
+    """It has no port and no probe; what works beside another for ten times as long is no part of the work."""
+    found = scenes.job_with_helper(NAMES)
+    pod = found.objects["Pod"][2]
+    pod["spec"]["containers"][1].pop("ports")
+    now = datetime.fromisoformat(world.NOW)
+    end = now - timedelta(seconds=waited)
+    pod["status"]["containerStatuses"][0]["state"]["terminated"] |= {
+        "startedAt": (end - timedelta(seconds=worked)).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "finishedAt": end.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    assert [one.fault for one in findings(found)] == ["JOB-03"] * wanted

@@ -5,6 +5,7 @@ import pytest
 from skyflo_runbooks.diagnosis import Snapshot
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.plan import ChangeStep, Plan, VerifyStep, param
+from skyflo_runbooks.planning.ordered import MOST
 from tests.diagnosis import world
 from tests.diagnosis.world import Names
 from tests.planning.tries import planned
@@ -57,13 +58,23 @@ async def test_nothing_is_deleted_where_nothing_waits_for_it(found: Snapshot) ->
     assert [step.tool for step in changes(await planned(found))] == ["k8s_set_image"]
 
 
-async def test_the_first_of_several_is_the_one_that_is_waited_for() -> None:
-    """By number and not as text: the tenth comes after the second."""
+async def test_each_of_several_is_waited_for() -> None:
+    """The first by number and not as text: the tenth comes after the second."""
     found = release(serving=10)
     for pod in found.objects["Pod"][2:3]:
         pod["status"]["conditions"] = [{"type": "Ready", "status": "False"}]
 
-    assert changes(await planned(found))[1].arguments["name"] == f"{NAMES.workload}-2"
+    deleted = [one.arguments["name"] for one in changes(await planned(found))[1:]]
+    assert deleted == [f"{NAMES.workload}-2", f"{NAMES.workload}-10"]
+
+
+async def test_a_plan_deletes_few_pods() -> None:
+    """Who has more looks again after these."""
+    found = release(serving=10)
+    for pod in found.objects["Pod"][:9]:
+        pod["status"]["conditions"] = [{"type": "Ready", "status": "False"}]
+
+    assert len(changes(await planned(found))) == 1 + MOST
 
 
 def of_revisions(*, current: str, update: str, **pods: str) -> Snapshot:
@@ -92,8 +103,10 @@ async def test_a_template_that_is_right_again_needs_nothing_but_the_deletion(cur
     made = await planned(of_revisions(current=current, update="good", first="broken", second="broken"))
 
     assert [one.fault for one in made.findings] == ["ROL-05"]
-    (change,) = changes(made)
-    assert (change.tool, change.arguments["name"]) == ("k8s_delete", f"{NAMES.workload}-0")
+    assert [(one.tool, one.arguments["name"]) for one in changes(made)] == [
+        ("k8s_delete", f"{NAMES.workload}-0"),
+        ("k8s_delete", f"{NAMES.workload}-1"),
+    ]
 
 
 @pytest.mark.parametrize("strategy", [{"type": "OnDelete"}, {"rollingUpdate": {"partition": 1}}])

@@ -15,8 +15,9 @@ from skyflo_runbooks.model.json import Json
 # The fact that names the Service that was asked.
 ASKS = "asks"
 UNREACHED = re.compile(
-    r"(?i)no such host|could not resolve|name or service not known|connection refused|getaddrinfo|ENOTFOUND"
-    r"|ECONNREFUSED|timed? ?out|unreachable|server misbehaving|name resolution"
+    r"(?i)no such host|could not resolve(?! placeholder)|name or service not known|connection refused|getaddrinfo"
+    r"|ENOTFOUND|could not translate host name|host not found in upstream|ECONNREFUSED|timed? ?out|unreachable"
+    r"|server misbehaving|name resolution"
 )
 
 

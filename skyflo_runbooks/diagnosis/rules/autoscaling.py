@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator
 
 from skyflo_runbooks.diagnosis.graph import Graph, ref
+from skyflo_runbooks.diagnosis.lines import last_error
 from skyflo_runbooks.diagnosis.pods import (
     condition,
     containers,
@@ -21,6 +22,7 @@ from skyflo_runbooks.diagnosis.pods import (
 )
 from skyflo_runbooks.diagnosis.rules.base import INTENDED, INTENT, Rule, evidence
 from skyflo_runbooks.diagnosis.snapshot import seconds_between
+from skyflo_runbooks.diagnosis.symptoms import followed
 from skyflo_runbooks.model.finding import Evidence, Finding
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
@@ -185,7 +187,7 @@ def job_failed(graph: Graph) -> Iterator[Finding]:
     """Yield one finding for each Job that failed for good and that no later run of the same CronJob followed well."""
     for job in graph.all("Job"):
         said = condition(job, "Failed")
-        if said.get("status") != "True" or _followed(graph, job):
+        if said.get("status") != "True" or followed(graph, job):
             continue
         pods = [pod for pod in graph.owned(job) if pod.get("kind") == "Pod"]
         ends = [
@@ -194,10 +196,11 @@ def job_failed(graph: Graph) -> Iterator[Finding]:
             for container in containers(pod)
             if container.terminations and container.terminations[0].get("exitCode")
         ]
-        lines = [line for pod, c, _ in ends for line in graph.log(pod, c.name).splitlines()[-2:]]
+        logs = [graph.log(pod, c.name).splitlines()[-40:] for pod, c, _ in ends]
+        told = next((line for lines in logs for line in (last_error(lines), *lines[-1:]) if line), "")
         yield Finding(
             fault="JOB-01",
-            title=f"{ref(job)} failed: {said.get('reason')}" + (f"; its last line: {lines[-1][:120]}" if lines else ""),
+            title=f"{ref(job)} failed: {said.get('reason')}" + (f"; its log tells: {told[:120]}" if told else ""),
             object=ref(job),
             confidence=0.6 if _long_ago(graph, job, said) else 0.92,
             evidence=(
@@ -214,9 +217,9 @@ def job_failed(graph: Graph) -> Iterator[Finding]:
                     for pod, c, end in ends[:3]
                 ),
                 *(
-                    evidence(pod, f"log of container {c.name}", graph.snapshot.time, lines[-1])
-                    for pod, c, _ in ends[:1]
-                    if lines
+                    evidence(pod, f"log of container {c.name}", graph.snapshot.time, told)
+                    for pod, c, _ in ends
+                    if told and told in graph.log(pod, c.name)
                 ),
             ),
             facts={"reason": str(said.get("reason", ""))},
@@ -229,17 +232,6 @@ def _long_ago(graph: Graph, job: Json, said: Json) -> bool:
     """Return whether a Job failed long before anything that fails now: of a CronJob, more than a day ago."""
     passed = seconds_between(str(said.get("lastTransitionTime", "")), graph.snapshot.time)
     return passed is not None and passed > (_DAY if graph.owner(job) is not None else _HOUR)
-
-
-def _followed(graph: Graph, job: Json) -> bool:
-    owner = graph.owner(job)
-    when = str(at(job, "metadata", "creationTimestamp", default=""))
-    siblings = graph.owned(owner) if owner is not None else []
-    return any(
-        condition(other, "Complete").get("status") == "True"
-        and str(at(other, "metadata", "creationTimestamp", default="")) > when
-        for other in siblings
-    )
 
 
 def cron_suspended(graph: Graph) -> Iterator[Finding]:

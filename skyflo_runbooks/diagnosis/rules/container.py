@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from skyflo_runbooks.diagnosis.graph import Graph, ref
+from skyflo_runbooks.diagnosis.lines import tells_error
 from skyflo_runbooks.diagnosis.pods import (
     Container,
     amount,
@@ -207,7 +208,6 @@ _NOT_VARIABLES = {
 _CODE = re.compile(
     r"^ERR?_|_(?:NOT_FOUND|DENIED|ERROR|FAILED|FAILURE|INVALID|ARGUMENT|EXCEPTION|EXCEEDED|EXHAUSTED|UNAVAILABLE)$"
 )
-_ERROR = re.compile(r"(?i)\b(fatal|panic|error|exception|traceback)\b")
 # Killed from outside (SIGKILL, SIGTERM), so no answer of the process to its environment.
 _KILLED = (137, 143)
 
@@ -222,7 +222,7 @@ def missing_variable(graph: Graph) -> Iterator[Finding]:
         has = _environment(graph, ends[0].container.spec, namespace_of(workload))
         taken = [name for name in _previous_environment(graph, workload, container) if name not in has]
         told = next(((end, line) for end in ends for line in _lines(graph, end, taken)), None)
-        if told is None and any(_ERROR.search(graph.log(end.pod, end.container.name)) for end in ends):
+        if told is None and any(tells_error(graph.log(end.pod, end.container.name)) for end in ends):
             continue  # it says why it ends, and names no variable
         absent = _absent(has, taken, told[1] if told else "")
         if absent is not None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import msgspec
 
 from skyflo_runbooks.diagnosis.graph import Graph, ref
-from skyflo_runbooks.diagnosis.lines import finds_no_host
+from skyflo_runbooks.diagnosis.lines import finds_no_host, last_error
 from skyflo_runbooks.diagnosis.pods import Container, containers, each, name_of, namespace_of, template_container
 from skyflo_runbooks.diagnosis.rules.asking import UNREACHED, asks, names, unreached
 from skyflo_runbooks.diagnosis.rules.base import Rule, evidence, short
@@ -20,7 +20,6 @@ from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
 
 _KILLED = (137, 143)
-_ERROR = re.compile(r"(?i)\b(fatal|panic|error|exception|traceback|cannot|can't|failed|unable|refused|denied)\b")
 _IN_USE = re.compile(r"(?i)address already in use|EADDRINUSE|port (\d+) is (?:already )?in use")
 _READ_ONLY = re.compile(r"(?i)read-only file system|EROFS")
 # The file system's no, to a path or a port; another server's (a database, an API, a login) is not about the container.
@@ -67,7 +66,7 @@ def crashes(graph: Graph) -> Iterator[Finding]:
     """Yield one finding for each container that ends with an error that its log tells, and no rule knows better."""
     for workload, name, seen in groups(graph, _crash):
         lines = [line for line in graph.log(seen[0].pod, name).splitlines() if line.strip()][-30:]
-        told = next((line for line in reversed(lines) if _ERROR.search(line)), "")
+        told = last_error(lines)
         if not told:
             continue  # a crash that says nothing of itself is unknown
         before = graph.previous(workload) if workload.get("kind") == "Deployment" else None

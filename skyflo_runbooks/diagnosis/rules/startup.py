@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 
 from skyflo_runbooks.diagnosis.graph import Graph, ref
+from skyflo_runbooks.diagnosis.lines import last_error
 from skyflo_runbooks.diagnosis.pods import (
     Container,
     containers,
@@ -354,9 +355,11 @@ def init_crashes(graph: Graph) -> Iterator[Finding]:
         return Seen(pod, container, text, str(bad[0].get("finishedAt", "")), f"status of container {container.name}")
 
     for workload, name, seen in groups(graph, look):
-        lines = graph.log(seen[0].pod, name).splitlines()[-2:]
-        more = tuple(evidence(seen[0].pod, f"log of container {name}", graph.snapshot.time, line) for line in lines)
-        last = f": {lines[-1]}" if lines else ""
+        lines = graph.log(seen[0].pod, name).splitlines()[-40:]
+        told = last_error(lines)
+        said = dict.fromkeys((told, *lines[-2:]) if told else lines[-2:])
+        more = tuple(evidence(seen[0].pod, f"log of container {name}", graph.snapshot.time, line) for line in said)
+        last = f": {told or lines[-1]}" if lines else ""
         yield finding(
             graph, workload, seen, "CON-11", f"The init container {name} of {ref(workload)} fails{last}", more=more,
             facts=asks(graph, seen[0].pod, unreached(graph.log(seen[0].pod, name))),
