@@ -15,6 +15,10 @@ _REFUSED = re.compile(
     r"|access_refused|invalid (?:password|credentials|token|api key)|password (?:authentication failed|is incorrect)"
     r"|WRONGPASS|NOAUTH|token (?:is )?expired|login failed"
 )
+# A registry does not let somebody pull, in the words of registries and runtimes.
+_NO_PULL = re.compile(
+    r"(?i)\b401\b|\b403\b|unauthorized|denied|no basic auth|authorization failed|authentication required"
+)
 # What a kubelet writes in the place of a log that it has no more: pkg/kubelet/kuberuntime/logs/logs.go.
 _NO_LOG = re.compile(
     r"(?:unable to retrieve container logs for \w+://\S*|failed to try resolving symlinks in path [^\n]*)\s*"
@@ -58,6 +62,11 @@ def last_error(lines: Sequence[str]) -> str:
         if found:
             return found
     return ""
+
+
+def refuses_pull(text: str) -> bool:
+    """Return whether a text says that a registry refused a pull."""
+    return _NO_PULL.search(text) is not None
 
 
 def no_log(text: str) -> bool:

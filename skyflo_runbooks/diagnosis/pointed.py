@@ -2,7 +2,8 @@
 
 secrets     names and times of change of Secrets and ConfigMaps, where a running container reads one as it starts;
             of Secrets also where a pod waits that mounts one or pulls with one, which may be missing or misspelt, and
-            where Helm made something here or the incident's words are about it, because its releases are Secrets;
+            where Helm made something here or the incident's words are about it, because its releases are Secrets; where
+            a pull is refused which Secrets are of the type that pulls;
             types and public certificates of those that an Ingress or a Gateway serves, and of others that could
             serve in their place
 stale       the running containers that started before what they read as they start was changed: their logs tell
@@ -14,8 +15,9 @@ resolver    the cluster's DNS, where a failing container says that it finds no h
 import asyncio
 from collections.abc import Iterator, Sequence
 
-from skyflo_runbooks.diagnosis.lines import finds_no_host
+from skyflo_runbooks.diagnosis.lines import finds_no_host, refuses_pull
 from skyflo_runbooks.diagnosis.pods import (
+    PULL_ERRORS,
     Container,
     amount,
     condition,
@@ -37,6 +39,8 @@ SYSTEM = "kube-system"
 _DNS = ("Service", "EndpointSlice", "Deployment", "DaemonSet", "ReplicaSet", "Pod", "ConfigMap", "Event")
 _BY_HELM = "app.kubernetes.io/managed-by"
 _TLS = "type=kubernetes.io/tls"
+# The type of a Secret that a kubelet pulls images with.
+PULLING = "kubernetes.io/dockerconfigjson"
 # Certificates and failed Jobs that are read for one diagnosis, nodes whose kubelets are asked, and above which share of
 # a CPU limit.
 CERTIFICATES = 40
@@ -181,8 +185,10 @@ async def secrets(taker: Taker, objects: dict[str, list[Json]], told: Sequence[s
         (kind, space) for kind in ("ConfigMap", "Secret") for space in _spaces({s for k, s in needed if k == kind})
     ]
     asked = _spaces({space for kind, space in wanted if kind == "Secret"})
-    names, typed = await asyncio.gather(
-        asyncio.gather(*(_metadata(taker, kind, space) for kind, space in lists)), _typed(taker, served)
+    names, typed, pulling = await asyncio.gather(
+        asyncio.gather(*(_metadata(taker, kind, space) for kind, space in lists)),
+        _typed(taker, served),
+        _pulling(taker, refused_pulls(objects)),
     )
     held = {(item["kind"], namespace_of(item), name_of(item)): item for found in names for item in found}
     for item in objects.get("ConfigMap", []):
@@ -195,6 +201,8 @@ async def secrets(taker: Taker, objects: dict[str, list[Json]], told: Sequence[s
     others = [
         item for key, item in there.items() if key not in seen and (key in served or key[0] in asked or "" in asked)
     ]
+    told_of = {(namespace_of(item), name_of(item)) for item in pulling}
+    others = [*pulling, *(item for item in others if (namespace_of(item), name_of(item)) not in told_of)]
     if others or certificates:
         objects["Secret"] = [*certificates, *others]
 
@@ -220,6 +228,25 @@ def _waited_for(objects: dict[str, list[Json]]) -> set[str]:
         if any(container.waiting[0] for container in containers(pod)) and not finished(pod)
         if each(pod, "spec", "imagePullSecrets") or any(at(one, "secret") for one in each(pod, "spec", "volumes"))
     }
+
+
+def refused_pulls(objects: dict[str, list[Json]]) -> set[str]:
+    """Return the namespaces in which a registry refuses a pull."""
+    return {
+        namespace_of(pod)
+        for pod in objects.get("Pod", [])
+        for container in containers(pod)
+        if container.waiting[0] in PULL_ERRORS and refuses_pull(container.waiting[1])
+    }
+
+
+async def _pulling(taker: Taker, spaces: set[str]) -> list[Json]:
+    """Return the Secrets that hold credentials of registries, with their type, which is all that is asked of them."""
+    selected = f"type={PULLING}"
+    lists = await asyncio.gather(
+        *(_metadata(taker, "Secret", space, field_selector=selected) for space in _spaces(spaces))
+    )
+    return [item | {"type": PULLING} for found in lists for item in found if namespace_of(item) in spaces]
 
 
 def serves(objects: dict[str, list[Json]]) -> set[tuple[str, str]]:

@@ -1,7 +1,8 @@
 """Where a repaired workload's requests come in, so that a verify step can ask there.
 
 Rules, the first that holds:
-  1. A path that the operator named (`/checkout`, "errors on checkout"), unless the service answers that it has none.
+  1. A path that the operator named (`/checkout`, "errors on checkout"), unless the service answers that it has none, or
+     stands in another namespace than what the operator spoke of.
   2. A path that an Ingress routes to the Service.
   3. The path of the pods' readiness probe, which the kubelet asks too.
 A path is never invented. Without a Service in front there is none.
@@ -81,9 +82,11 @@ def _port(service: Json) -> int | None:
 
 
 def _paths(graph: Graph, finding: Finding, service: Json, incident: Incident) -> Iterator[tuple[str, str]]:
-    for path in _LITERAL.findall(incident.text):
+    read = graph.snapshot.namespaces
+    said = incident.text if not read or namespace_of(service) in read else ""
+    for path in _LITERAL.findall(said):
         yield path, "the incident"
-    for word in _SPOKEN.findall(incident.text):
+    for word in _SPOKEN.findall(said):
         if word.lower() not in _NOT_A_PATH and word.lower() != name_of(service):
             yield f"/{word.lower()}", "the incident"
     for ingress in graph.all("Ingress"):

@@ -293,3 +293,22 @@ def test_a_helper_is_known_by_how_much_longer_it_runs(worked: int, waited: int, 
         "finishedAt": end.strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
     assert [one.fault for one in findings(found)] == ["JOB-03"] * wanted
+
+
+# SCH-01: a pod of nobody ----------------------------------------------------------------------------------------------
+
+
+def test_a_pod_that_nobody_makes_anew_gets_advice() -> None:
+    """What was meant can be seen, and no template can be changed."""
+    found = world.no_room()
+    (pod,) = [item for item in found.objects["Pod"] if not item["spec"].get("nodeName")][:1]
+    pod["metadata"].pop("ownerReferences")
+    pod["spec"]["nodeSelector"] = {"disk": "ssds"}
+    said = "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector."
+    pod["status"]["conditions"][0]["message"] = said
+    for node in found.objects["Node"]:
+        node["metadata"]["labels"] = {"disk": "ssd"}
+    (finding,) = [one for one in findings(found) if one.fault == "SCH-01"]
+
+    assert finding.facts == {}
+    assert "label a node disk=ssds" in finding.advice

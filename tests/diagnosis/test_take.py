@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from skyflo_runbooks.diagnosis import Snapshot, diagnose, investigate, pointed, take
+from skyflo_runbooks.diagnosis.pointed import PULLING
 from skyflo_runbooks.diagnosis.snapshot import Load, Throttle, Usage
 from skyflo_runbooks.diagnosis.take import ADDED, LOGS_PER_WORKLOAD, failing
 from skyflo_runbooks.model.errors import BadInput, NotAllowed, Unknown, Unreachable
@@ -108,8 +109,8 @@ class Memory:
         self.asked.append((f"names of {kind}", namespace))
         await self._wait(kind)
         held = self.found.objects.get(kind, [])
-        tls = [item for item in held if item.get("type") == "kubernetes.io/tls" or not field_selector]
-        return Items(tuple({"kind": kind, "metadata": dict(item["metadata"])} for item in tls))
+        chosen = [item for item in held if f"type={item.get('type')}" == field_selector or not field_selector]
+        return Items(tuple({"kind": kind, "metadata": dict(item["metadata"])} for item in chosen))
 
     async def certificate(self, namespace: str, name: str) -> Json:
         """Return the Secret that the snapshot has."""
@@ -151,6 +152,21 @@ async def test_no_list_of_secrets_is_read() -> None:
 
     assert {asked for asked in reading.asked if "Secret" in asked[0]} == {("names of Secret", "checkout")}
     assert not [asked for asked in other.asked if "Secret" in asked[0] or asked[0] == "certificate"]
+
+
+@pytest.mark.parametrize(("said", "asked"), [("401 Unauthorized", True), ("not found", False)])
+async def test_secrets_that_pull_are_read_by_type_where_a_pull_is_refused(said: str, asked: bool) -> None:
+    """Their names and their type: which registry they open is a value, and is not asked for."""
+    found = world.wrong_image(message=said)
+    keys = {"kind": "Secret", "metadata": world.meta("keys", "checkout", managedFields=[])}
+    found.objects["Secret"] = [keys | {"type": PULLING}]
+    reader = Memory(found)
+
+    taken = await take(reader, ["checkout"])
+
+    assert [one for one in reader.asked if "Secret" in one[0]] == [("names of Secret", "checkout")] * asked
+    held = [(item["metadata"]["name"], item["type"]) for item in taken.objects.get("Secret", [])]
+    assert held == [("keys", PULLING)] * asked
 
 
 @pytest.mark.parametrize(("words", "asked"), [

@@ -129,6 +129,34 @@ async def test_which_secret_opens_it_is_not_guessed(image: str, names: tuple[str
     assert only_advises(await planned(found))
 
 
+def pulling(*names: str) -> list[Json]:
+    """The Secrets of the type that pulls, and another one."""
+    made: list[Json] = [
+        {"kind": "Secret", "type": "kubernetes.io/dockerconfigjson", "metadata": world.meta(name, NAMES.namespace)}
+        for name in names
+    ]
+    return [*made, {"kind": "Secret", "metadata": world.meta("database", NAMES.namespace)}]
+
+
+async def test_the_only_pull_secret_of_the_namespace_is_tried() -> None:
+    """Nobody else pulls here; whether it opens the registry the pull tells, and it adds to what is named."""
+    found = refused()
+    found.objects["Secret"] = pulling("keys")
+    made = await planned(found)
+
+    assert patch_of(made) == [{"op": "add", "path": LISTED, "value": [{"name": "keys"}]}]
+    assert "keys is the only pull secret of checkout that is not named." in prose_of(made)
+
+
+@pytest.mark.parametrize(("named", "held"), [((), ("keys", "other")), (("keys",), ("keys",)), ((), ())])
+async def test_of_several_pull_secrets_none_is_tried(named: tuple[str, ...], held: tuple[str, ...]) -> None:
+    """Nor is one again that was refused."""
+    found = refused(*named)
+    found.objects["Secret"] = pulling(*held)
+
+    assert only_advises(await planned(found))
+
+
 async def test_a_misspelt_pull_secret_becomes_the_one_that_exists() -> None:
     """At its place in the list, and nothing else."""
     found = missing("shop-kyes", "shop-keys", "database")

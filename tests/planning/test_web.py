@@ -2,6 +2,7 @@
 
 import copy
 
+import msgspec
 import pytest
 
 from skyflo_runbooks.diagnosis import Snapshot, diagnose
@@ -111,3 +112,10 @@ async def test_of_several_ports_the_one_that_speaks_http_is_asked() -> None:
 
     assert web is not None
     assert web.port == 80
+
+
+async def test_the_operators_word_is_about_what_they_asked_for() -> None:
+    """A Service of another namespace, which what they asked for depends on, need not have that page."""
+    elsewhere = msgspec.structs.replace(world.oom_killed(), namespaces=("shop",))
+
+    assert await found_in(elsewhere, FLAGSHIP, answering(None)) is None

@@ -9,11 +9,12 @@ architecture is pulled and fails with `exec format error`.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
 from skyflo_runbooks.diagnosis.graph import Graph, ref, revision
+from skyflo_runbooks.diagnosis.lines import refuses_pull
 from skyflo_runbooks.diagnosis.pods import (
     PULL_ERRORS,
     Container,
@@ -26,6 +27,7 @@ from skyflo_runbooks.diagnosis.pods import (
     ready,
     template_container,
 )
+from skyflo_runbooks.diagnosis.pointed import PULLING
 from skyflo_runbooks.diagnosis.rules.base import (
     Rule,
     changeable,
@@ -219,9 +221,6 @@ def _version(image: str) -> tuple[int, ...]:
 
 # IMG-02, IMG-05, IMG-06 -----------------------------------------------------------------------------------------------
 
-_REFUSED = re.compile(
-    r"(?i)\b401\b|\b403\b|unauthorized|denied|no basic auth|authorization failed|authentication required"
-)
 _AWAY = re.compile(
     r"(?i)no such host|i/o timeout|x509|connection refused|deadline exceeded|no route to host|\b429\b|too many requests"
 )
@@ -230,11 +229,11 @@ _PLATFORM = re.compile(r"(?i)no match for platform|no matching manifest|exec for
 
 def pull_refused(graph: Graph) -> Iterator[Finding]:
     """Yield one finding for each container whose registry refuses the pull: no or wrong credentials."""
-    for workload, _, seen in groups(graph, _failed_pull(_REFUSED, _AWAY)):
+    for workload, _, seen in groups(graph, _failed_pull(refuses_pull, _AWAY)):
         pod, image = seen[0].pod, str(seen[0].container.spec.get("image", ""))
         named = [str(item.get("name")) for item in each(pod, "spec", "imagePullSecrets")]
         missing = _missing_pull_secret(graph, pod)
-        opens = _opens(graph, pod, image, named)
+        opens = _opens(graph, pod, image, named) or _only(graph, pod, named)
         there = [name_of(item) for item in graph.all("Secret") if namespace_of(item) == namespace_of(pod)]
         secret = (near(missing, there) if missing else "") or (opens.text.partition(" ")[0] if opens else "")
         why = (
@@ -251,10 +250,15 @@ def pull_refused(graph: Graph) -> Iterator[Finding]:
             "IMG-02",
             f"The image {image} of {ref(workload)} cannot be pulled: {why}",
             confidence=0.95 if missing else 0.9,
-            facts=facts | ({"secret": secret} if secret else {}),
+            facts=facts | ({"secret": secret} if secret else {}) | _known_by(opens, secret),
             more=(names, *((opens,) if opens else ())),
             advice=f"Name a pull secret with access to {repository(image)}, in {ref(workload)} or its ServiceAccount.",
         )
+
+
+def _known_by(opens: Evidence | None, secret: str) -> dict[str, str]:
+    name, _, why = opens.text.partition(" ") if opens else ("", "", "")
+    return {"secret_source": why} if secret and name == secret else {}
 
 
 def _missing_pull_secret(graph: Graph, pod: Json) -> str:
@@ -286,9 +290,25 @@ def _opens(graph: Graph, pod: Json, image: str, named: list[str]) -> Evidence | 
     return evidence(other, "spec.imagePullSecrets", graph.snapshot.time, f"{name} is what it pulls from {host} with")
 
 
+def _only(graph: Graph, pod: Json, named: list[str]) -> Evidence | None:
+    """Return the one pull secret that the namespace has and the pod does not name, as `_opens` does; else None.
+
+    Which registry it opens is not read: that is a value. The pull tells.
+    """
+    found = [
+        item
+        for item in graph.all("Secret")
+        if item.get("type") == PULLING and namespace_of(item) == namespace_of(pod) and name_of(item) not in named
+    ]
+    if len(found) != 1:
+        return None
+    text = f"{name_of(found[0])} is the only pull secret of {namespace_of(pod)} that is not named"
+    return evidence(found[0], "type", graph.snapshot.time, text)
+
+
 def registry_away(graph: Graph) -> Iterator[Finding]:
     """Yield one finding for each container whose registry does not answer, or is not trusted."""
-    for workload, name, seen in groups(graph, _failed_pull(_AWAY, None)):
+    for workload, name, seen in groups(graph, _failed_pull(_AWAY.search, None)):
         image = str(seen[0].container.spec.get("image", ""))
         good = good_image(graph, workload, name, image)
         if good is not None and not _obtainable(graph, seen[0].container.spec, good.text.partition(" ")[0], image):
@@ -355,7 +375,7 @@ def wrong_platform(graph: Graph) -> Iterator[Finding]:
 
 
 def _other_platform(graph: Graph, pod: Json, container: Container) -> Seen | None:
-    pull = _failed_pull(_PLATFORM, None)(graph, pod, container)
+    pull = _failed_pull(_PLATFORM.search, None)(graph, pod, container)
     if pull:
         return pull
     lines = graph.log(pod, container.name).splitlines()[-5:]
@@ -384,7 +404,7 @@ def _fits(graph: Graph, image: str, arches: list[str]) -> Evidence | None:
     return None
 
 
-def _failed_pull(words: re.Pattern[str], other: re.Pattern[str] | None) -> Look:
+def _failed_pull(words: Callable[[str], object], other: re.Pattern[str] | None) -> Look:
     """Return a look for containers whose pull failed with these words and none of the others'."""
 
     def look(graph: Graph, pod: Json, container: Container) -> Seen | None:
@@ -400,7 +420,7 @@ def _failed_pull(words: re.Pattern[str], other: re.Pattern[str] | None) -> Look:
         ]
         for text, part, when in told:
             bare = text.replace(image, "")
-            if words.search(bare) and not (other and other.search(bare)):
+            if words(bare) and not (other and other.search(bare)):
                 return Seen(pod, container, f"{reason}: {text}", when, part)
         return None
 

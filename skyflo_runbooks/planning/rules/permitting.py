@@ -33,7 +33,7 @@ def pull_with(case: Case) -> Repair:
         return Repair(ways=(replace(case, {where: secret}, f"Pull with {secret} instead of {missing}", why), *back))
     patch = [_appended(listed, names, {"name": secret})]
     held = check_of(case, "field_equals", path=f"{listed}/{len(names)}/name", value=secret)
-    why = f"Other pods of this namespace pull from the same registry with {secret}."
+    why = f"{secret} {facts['secret_source']}."
     arguments: Json = {**named(case), "patch": patch, "patch_type": "json"}
     way = one(case, "k8s_patch", arguments, f"Pull with {secret}", why, checks=(held,))
     return Repair(ways=(way, *back), advice=advised(case))

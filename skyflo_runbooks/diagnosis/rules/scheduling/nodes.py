@@ -37,7 +37,7 @@ def no_such_node(graph: Graph) -> Iterator[Finding]:
         key, said = (missed or [(wanted[0][0], wanted[0][1])])[0] if wanted else ("", "")
         if not key:
             continue
-        facts = {"key": key, "wanted": said, **_meant(graph, found.spec, key)}
+        facts = {"key": key, "wanted": said, **_meant(graph, found.spec, key)} if changeable(graph, found.pod) else {}
         where = "its nodeSelector" if key in texts(found.spec, "nodeSelector") else "its node affinity"
         yield Finding(
             fault="SCH-01",
@@ -45,7 +45,7 @@ def no_such_node(graph: Graph) -> Iterator[Finding]:
             object=ref(found.workload),
             confidence=0.95 if missed else 0.8,
             evidence=(*found.evidence(), *_selector_evidence(graph, found, key, said)),
-            facts=facts if changeable(graph, found.pod) else {},
+            facts=facts,
             related=(*found.refs(), *services(graph, found.workload)),
             advice="" if "meant" in facts else f"Set the selector to a label that nodes carry, or label a node {said}.",
         )
