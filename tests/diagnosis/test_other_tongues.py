@@ -226,6 +226,51 @@ def test_a_placeholder_is_no_host() -> None:
     assert finds_no_host('host not found in upstream "ledger:80"')
 
 
+# CON-16: a host in a file ---------------------------------------------------------------------------------------------
+
+
+def proxied(host: str = "ledgre", *, projected: bool = False, line: str = "", mounted: str = "conf") -> Snapshot:
+    """A proxy whose file names a host; beside it a Service ledger."""
+    said = line or f'nginx: [emerg] host not found in upstream "{host}:80" in /etc/nginx/conf.d/default.conf:1'
+    source: Json = {"configMap": {"name": mounted}}
+    volume: Json = {"name": "c", **({"projected": {"sources": [source]}} if projected else source)}
+    config: Json = {"kind": "ConfigMap", "metadata": world.meta("conf", HERE)}
+    config["data"] = {"mime.types": "types {}", "default.conf": f"upstream a {{ server {host}:80; }}"}
+    spec = world.container(NAMES, "proxy:v1")
+    pod = world.pod(NAMES, spec, world.ended(1, "Error", restarts=5))
+    pod["spec"]["volumes"] = [volume]
+    logs = (Log(HERE, pod["metadata"]["name"], NAMES.container, True, said),)
+    made = [world.deployment(NAMES, spec, replicas=1), world.replica_set(NAMES, spec, 2), pod, config]
+    return world.snapshot([*made, world.service(scenes.beside(NAMES, "ledger"))], logs=logs)
+
+
+@pytest.mark.parametrize("projected", [True, False])
+def test_a_host_that_a_file_names_is_told_with_the_file(projected: bool) -> None:
+    """The log says which host, the ConfigMap where it stands, and the Services what was meant."""
+    finding = findings(proxied(projected=projected))[0]
+
+    assert (finding.fault, str(finding.object)) == ("CON-16", "Deployment/checkout/payment-service")
+    assert (finding.facts["host"], finding.facts["config"], finding.facts["key"]) == ("ledgre", "conf", "default.conf")
+    assert finding.advice.startswith("Name ledger in key default.conf of ConfigMap/checkout/conf")
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        proxied("ledger"),
+        proxied("ledger.elsewhere.svc"),
+        proxied("ledger.example.com"),
+        proxied(mounted="other"),
+        proxied(line='[emerg] host not found in upstream "another:80"'),
+        proxied(line="[emerg] unknown directive ledgre"),
+    ],
+    ids=["a Service", "another namespace", "the internet", "not mounted", "not in the file", "not about a host"],
+)
+def test_what_the_file_does_not_show_is_no_cause(found: Snapshot) -> None:
+    """A log alone chooses nothing."""
+    assert [one.fault for one in findings(found)] == ["CON-05"]
+
+
 # CON-11: an init container that asks what is not there ----------------------------------------------------------------
 
 
@@ -255,6 +300,15 @@ def test_what_an_init_container_asks_is_the_cause() -> None:
     (alone,) = findings(migrates("x"))
     assert alone.fault == "CON-11"
     assert "could not translate host name" in alone.title
+
+
+def test_an_init_container_that_ended_well_at_last_fails_no_more() -> None:
+    """Its earlier ends stand beside its last one, and the pod is on its way."""
+    found = migrates("x")
+    (status,) = found.objects["Pod"][-1]["status"]["initContainerStatuses"]
+    status["state"] = {"terminated": {"exitCode": 0, "reason": "Completed", "finishedAt": "2026-05-04T10:21:50Z"}}
+
+    assert findings(found) == []
 
 
 # Jobs -----------------------------------------------------------------------------------------------------------------

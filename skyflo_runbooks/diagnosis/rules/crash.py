@@ -12,6 +12,7 @@ import msgspec
 from skyflo_runbooks.diagnosis.graph import Graph, ref
 from skyflo_runbooks.diagnosis.lines import finds_no_host, last_error
 from skyflo_runbooks.diagnosis.pods import Container, containers, each, name_of, namespace_of, template_container
+from skyflo_runbooks.diagnosis.rules import files
 from skyflo_runbooks.diagnosis.rules.asking import UNREACHED, asks, names, unreached
 from skyflo_runbooks.diagnosis.rules.base import Rule, evidence, short
 from skyflo_runbooks.diagnosis.rules.startup import Look, Seen, finding, groups
@@ -221,6 +222,32 @@ def wrong_endpoint(graph: Graph) -> Iterator[Finding]:
         )
         service = ObjectRef("Service", host.split(".")[0], namespace_of(workload))
         yield msgspec.structs.replace(found, object=service, explains=(ref(workload), ref(missing)))
+    yield from _in_files(graph)
+
+
+def _in_files(graph: Graph) -> Iterator[Finding]:
+    """Yield one finding for each container that asks, by a file, what is not there, and not by its environment."""
+
+    def look(graph: Graph, pod: Json, container: Container) -> Seen | None:
+        said = with_line(UNREACHED)(graph, pod, container) or _not_ready_line(graph, pod, container)
+        return said if said and not _asked(graph, pod, container) and files.written(graph, pod, container) else None
+
+    for workload, name, seen in groups(graph, look):
+        found = files.written(graph, seen[0].pod, seen[0].container)
+        if found is None:
+            continue
+        text = f"key {found.key} names {found.host}; no such Service"
+        yield finding(
+            graph,
+            workload,
+            seen,
+            "CON-16",
+            f"{name} of {ref(workload)} asks {found.host} by {ref(found.config)}: no such Service",
+            confidence=0.92,
+            facts={"host": found.host, "config": name_of(found.config), "key": found.key},
+            more=(evidence(found.config, f"data.{found.key}", graph.snapshot.time, text),),
+            advice=files.advice(found),
+        )
 
 
 def _not_ready_line(graph: Graph, pod: Json, container: Container) -> Seen | None:

@@ -349,7 +349,8 @@ def init_crashes(graph: Graph) -> Iterator[Finding]:
 
     def look(graph: Graph, pod: Json, container: Container) -> Seen | None:
         bad = [end for end in container.terminations if end.get("exitCode") and end.get("reason") == "Error"]
-        if not container.init or not bad or container.spec.get("restartPolicy") == "Always":
+        done = at(container.status, "state", "terminated", "exitCode") == 0
+        if not container.init or not bad or done or container.spec.get("restartPolicy") == "Always":
             return None
         text = f"init container ended: exitCode {bad[0].get('exitCode')}; {container.restarts} restarts"
         return Seen(pod, container, text, str(bad[0].get("finishedAt", "")), f"status of container {container.name}")
