@@ -216,6 +216,13 @@ QUESTIONS: dict[str, tuple[Decider, ...]] = {
             "somebody stopped it on purpose",
         ),
     ),
+    "NET-13": (
+        Decider(
+            "which name {object} looks for: that of a Service, or of another network",
+            "a Service's: the resolvers that it asks know none of them",
+            "one outside of the cluster: its resolvers, or that name's own servers, have to answer",
+        ),
+    ),
     "ROL-01": (
         Decider(
             "the log and the events of a pod of the newest revision of {object}",

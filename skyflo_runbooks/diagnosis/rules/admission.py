@@ -13,12 +13,14 @@ import msgspec
 
 from skyflo_runbooks.diagnosis.graph import Graph, ref, selector
 from skyflo_runbooks.diagnosis.pods import (
+    EDITABLE,
     condition,
     each,
     finished,
     leaving,
     name_of,
     namespace_of,
+    pod_spec,
     ready,
     replicas,
     template,
@@ -365,7 +367,13 @@ def no_account(graph: Graph) -> Iterator[Finding]:
             continue
         namespace = namespace_of(told.workload)
         there = sorted(name_of(item) for item in graph.all("ServiceAccount") if namespace_of(item) == namespace)
-        near = [name for name in there if fuzz.ratio(name, found["account"]) >= 75 and name != "default"]
+        near = [
+            name
+            for name in there
+            if fuzz.ratio(name, found["account"]) >= 75
+            and name != "default"
+            and (_used_before(graph, told.workload, name) or not _used_by_others(graph, told.workload, name))
+        ]
         facts = {"account": found["account"]} | ({"meant": near[0]} if len(near) == 1 else {})
         more = (Evidence(f"ServiceAccounts of {namespace}", graph.snapshot.time, ", ".join(there[:10]) or "none"),)
         yield _finding(
@@ -377,6 +385,22 @@ def no_account(graph: Graph) -> Iterator[Finding]:
             more=more,
             advice=f"Create ServiceAccount {found['account']} with what it needs, or name the one that was meant.",
         )
+
+
+def _used_before(graph: Graph, workload: Json, account: str) -> bool:
+    """Return whether the revision before ran with this ServiceAccount."""
+    before = graph.previous(workload) if workload.get("kind") == "Deployment" else None
+    return bool(at(pod_spec(before or {}), "serviceAccountName") == account)
+
+
+def _used_by_others(graph: Graph, workload: Json, account: str) -> bool:
+    """Return whether another workload has this ServiceAccount: its rights are given to that one, and not to this."""
+    here = namespace_of(workload)
+    others = [other for kind in EDITABLE for other in graph.all(kind) if other is not workload]
+    pods = [pod for pod in graph.all("Pod") if graph.workload(pod) is not workload]
+    named = [at(pod_spec(other), "serviceAccountName") for other in others if namespace_of(other) == here]
+    named += [at(pod, "spec", "serviceAccountName") for pod in pods if namespace_of(pod) == here]
+    return account in named
 
 
 _NEEDS = ("ReplicaSet", "Event")

@@ -12,7 +12,7 @@ import msgspec
 
 from skyflo_runbooks.diagnosis.capacity import expressed
 from skyflo_runbooks.diagnosis.graph import Graph, carries, ref, selector
-from skyflo_runbooks.diagnosis.lines import finds_no_host
+from skyflo_runbooks.diagnosis.lines import finds_no_host, lost_host
 from skyflo_runbooks.diagnosis.pods import (
     EDITABLE,
     created,
@@ -369,16 +369,17 @@ def wrong_resolver(graph: Graph) -> Iterator[Finding]:
                 for pod in graph.pods(workload)
                 for container in each(pod, "spec", "containers")
                 for line in graph.log(pod, str(container.get("name"))).splitlines()[-30:]
-                if finds_no_host(line)
+                if finds_no_host(line) and of_the_cluster(graph, namespace_of(workload), lost_host(line)) is not False
             ]
             if not lines:
                 continue
             pod, container, line = lines[-1]
+            sure = of_the_cluster(graph, namespace_of(workload), lost_host(line))
             yield Finding(
                 fault="NET-13",
                 title=f"{ref(workload)} resolves no names of the cluster: its dnsPolicy is {policy}",
                 object=ref(workload),
-                confidence=0.9,
+                confidence=0.9 if sure else 0.6,
                 evidence=(
                     evidence(workload, "template", graph.snapshot.time, f"dnsPolicy: {policy}"),
                     evidence(pod, f"log of container {container}", graph.snapshot.time, line),
@@ -386,6 +387,23 @@ def wrong_resolver(graph: Graph) -> Iterator[Finding]:
                 facts={"policy": policy},
                 related=(*(ref(item) for item in graph.pods(workload)), *services(graph, workload)),
             )
+
+
+def of_the_cluster(graph: Graph, namespace: str, host: str) -> bool | None:
+    """Return whether a host's name is one that only the cluster's DNS knows; None where no name is told.
+
+    One word is looked up in the cluster's domains alone; `service.namespace` is one of the cluster where both exist,
+    or the namespace does; of all others those below `svc` are.
+    """
+    labels = host.rstrip(".").split(".")
+    if not host:
+        return None
+    if len(labels) == 1 or "svc" in labels[2:] or host.rstrip(".").endswith("cluster.local"):
+        return True
+    if len(labels) != 2:
+        return False
+    spaces = {namespace, *(name_of(item) for item in graph.all("Namespace"))}
+    return labels[1] in spaces
 
 
 def no_balancer(graph: Graph) -> Iterator[Finding]:

@@ -63,12 +63,17 @@ def let_claims_grow(case: Case) -> Repair:
 
 
 def room_to_evict(case: Case) -> Repair:
-    """Have one pod more than must stay; or let the budget allow one disruption."""
+    """Have one pod more than must stay; or let the budget allow one disruption.
+
+    A member more of a StatefulSet joins the others, with data of its own, so nobody is added there.
+    """
     facts, ways = case.finding.facts, list[Way]()
     kind, namespace, name = facts["workload"].split("/")
     subject = ObjectRef(kind, name, namespace)
     freed = build("eviction_allowed", [case.finding.object.name], {"namespace": param("namespace")})
-    if "replicas" in facts:
+    member = f"One more pod of {subject} is a member more, with a volume of its own: add it only if its program can."
+    more = "replicas" in facts
+    if more and kind != "StatefulSet":
         arguments: Json = {"kind": kind, "namespace": param("namespace"), "name": name, "replicas": param("replicas")}
         title = f"Scale {subject} to {facts['replicas']}"
         why = "Its budget wants as many pods as there are; with one more, one may leave."
@@ -81,7 +86,7 @@ def room_to_evict(case: Case) -> Repair:
         why = "One pod at a time may leave; the others stay, as the budget is there for."
         held = (check_of(case, "field_equals", path="/spec/maxUnavailable", value=1), freed)
         ways.append(merge(case, patch, "Allow one disruption at a time", why, checks=held))
-    return Repair(ways=tuple(ways), advice=advised(case))
+    return Repair(ways=tuple(ways), advice=(*advised(case), *((member,) if more and kind == "StatefulSet" else ())))
 
 
 def helper_that_ends(case: Case) -> Repair:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from skyflo_runbooks.diagnosis.pods import each
+from skyflo_runbooks.diagnosis.pods import each, namespace_of
 from skyflo_runbooks.model.check import Check, build
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
@@ -46,6 +46,20 @@ def start_again(case: Case, asked: str, *, checks: tuple[Check, ...] = ()) -> Wa
         f"Nothing answers for {asked}, because it has no pods.",
         checks=(*waiting_for(case), *checks),
         parameters=(Parameter("replicas", "int", 1, f"pods that answer for {asked}"),),
+    )
+
+
+def scaler_of(case: Case, subject: ObjectRef) -> Json | None:
+    """Return the autoscaler of a workload, which undoes a number that somebody else sets; None where it has none."""
+    return next(
+        (
+            scaler
+            for scaler in case.graph.all("HorizontalPodAutoscaler")
+            if namespace_of(scaler) == subject.namespace
+            and at(scaler, "spec", "scaleTargetRef", "kind") == subject.kind
+            and at(scaler, "spec", "scaleTargetRef", "name") == subject.name
+        ),
+        None,
     )
 
 
@@ -141,4 +155,15 @@ def _walk(value: object, path: str, kind: str, name: str, key: str) -> Iterator[
             yield from _walk(item, here, kind, name, key)
 
 
-__all__ = ["EDITABLE", "merge", "one", "place", "references", "replace", "start_again", "waiting_for", "well_again"]
+__all__ = [
+    "EDITABLE",
+    "merge",
+    "one",
+    "place",
+    "references",
+    "replace",
+    "scaler_of",
+    "start_again",
+    "waiting_for",
+    "well_again",
+]

@@ -1,11 +1,12 @@
 """Repairs of family A beside requests: SCH-01, SCH-03 to SCH-08, SCH-11 to SCH-14."""
 
-from skyflo_runbooks.diagnosis.pods import each, pod_spec
+from skyflo_runbooks.diagnosis.graph import controller
+from skyflo_runbooks.diagnosis.pods import each, name_of, pod_spec, whole
 from skyflo_runbooks.model.check import build
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.plan import Parameter, param
 from skyflo_runbooks.planning.rules.common import roll_back
-from skyflo_runbooks.planning.rules.patches import EDITABLE, merge, one, replace
+from skyflo_runbooks.planning.rules.patches import EDITABLE, merge, one, replace, scaler_of
 from skyflo_runbooks.planning.way import Case, Repair, Way, advised, check_of, named
 
 _TEMPLATE = "/spec/template/spec"
@@ -64,12 +65,22 @@ def uncordon(case: Case) -> Repair:
 
 
 def fewer(case: Case) -> Repair:
-    """Want as many replicas as there are places for them; or go back to the revision before."""
+    """Want as many replicas as there are places for them; or go back to the revision before.
+
+    Where an autoscaler has the number, it is the autoscaler that has to want no more.
+    """
     facts = case.finding.facts
     wanted, domains = int(facts.get("replicas", "0")), int(facts.get("domains") or facts.get("own") or 0)
     back = roll_back(case, because="Its pods found nodes.")
     if not 0 < domains < wanted:
         return Repair(ways=back, advice=advised(case))
+    scaler = scaler_of(case, case.finding.object)
+    if scaler is not None:
+        return _lower_maximum(case, scaler, domains, back)
+    unknown = tuple(
+        f"Whether an autoscaler scales it is not known: {gap.reason}. One would undo this at once."
+        for gap in case.graph.snapshot.gaps_in("HorizontalPodAutoscaler")
+    )
     way = one(
         case,
         "k8s_scale",
@@ -79,19 +90,51 @@ def fewer(case: Case) -> Repair:
         parameters=(Parameter("replicas", "int", domains, "how many pods there are places for"),),
         checks=(check_of(case, "pods_scheduled"),),
     )
+    return Repair(ways=(way, *back), advice=(*advised(case), *unknown))
+
+
+def _lower_maximum(case: Case, scaler: Json, places: int, back: tuple[Way, ...]) -> Repair:
+    """Let the autoscaler want no more than there are places for: a number that is set beside it is undone at once."""
+    name, owner = name_of(scaler), controller(scaler)
+    least = whole(scaler, "spec", "minReplicas", default=1)
+    said = f"HorizontalPodAutoscaler {name} scales it, and there are places for {places} pods"
+    if owner is not None or least > places:
+        why = f"{owner} writes it" if owner is not None else f"it wants at least {least}"
+        return Repair(ways=back, advice=(*advised(case), f"{said}; {why}: lower its numbers there, or add places."))
+    where: dict[str, Json | str] = {"namespace": case.finding.object.namespace, "name": name}
+    way = one(
+        case,
+        "k8s_patch",
+        {
+            "kind": "HorizontalPodAutoscaler",
+            **where,
+            "patch": {"spec": {"maxReplicas": param("maximum")}},
+            "patch_type": "merge",
+        },
+        f"Lower the maximum of HorizontalPodAutoscaler {name} to {places}",
+        f"{said}; the others can never run.",
+        parameters=(Parameter("maximum", "int", places, "how many pods there are places for"),),
+        checks=(check_of(case, "pods_scheduled"),),
+    )
     return Repair(ways=(way, *back), advice=advised(case))
 
 
 def spread_if_possible(case: Case) -> Repair:
-    """Let the spread be a wish instead of a condition."""
+    """Let the spread that cannot be met be a wish instead of a condition; the others stay as they are."""
     rules = each(pod_spec(case.workload), "topologySpreadConstraints")
-    hard = [i for i, rule in enumerate(rules) if rule.get("whenUnsatisfiable", "DoNotSchedule") == "DoNotSchedule"]
+    unmet = case.finding.facts.get("unmet", "").split(",")
+    hard = [
+        index
+        for index, rule in enumerate(rules)
+        if rule.get("whenUnsatisfiable", "DoNotSchedule") == "DoNotSchedule" and rule.get("topologyKey") in unmet
+    ]
     if not hard or not case.finding.facts:
         return Repair(advice=advised(case))
     places: dict[str, Json | str | int] = {
         f"{_TEMPLATE}/topologySpreadConstraints/{index}/whenUnsatisfiable": "ScheduleAnyway" for index in hard
     }
-    why = f"No placing satisfies the spread over {case.finding.facts['key']}; the pods run all the same, less spread."
+    over = " and ".join(dict.fromkeys(str(rules[index].get("topologyKey")) for index in hard))
+    why = f"No placing satisfies the spread over {over}; the pods run all the same, less spread."
     return Repair(ways=(replace(case, places, "Spread where it is possible", why),), advice=advised(case))
 
 

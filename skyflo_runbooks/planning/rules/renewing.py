@@ -3,10 +3,20 @@
 CON-18, CON-19, CON-20, CON-21, NET-08, NET-09, ADM-11, ROL-07.
 """
 
-from decimal import Decimal
+from collections.abc import Iterator
+from decimal import ROUND_FLOOR, Decimal
 
 from skyflo_runbooks.diagnosis.capacity import allocatable
-from skyflo_runbooks.diagnosis.pods import each, labels_of, namespace_of, pod_spec, quantity, template_container
+from skyflo_runbooks.diagnosis.pods import (
+    each,
+    labels_of,
+    namespace_of,
+    pod_spec,
+    quantity,
+    replicas,
+    surge,
+    template_container,
+)
 from skyflo_runbooks.model.check import build
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.plan import Parameter, param
@@ -16,6 +26,7 @@ from skyflo_runbooks.planning.rules.patches import merge, one, place, replace
 from skyflo_runbooks.planning.way import Case, Repair, advised, check_of, named
 
 _ALIKE = 70.0
+_GRAIN_CPU = Decimal("0.01")
 # For so many days another certificate has to be valid still.
 _LASTS = 7
 
@@ -34,14 +45,22 @@ def read_again(case: Case) -> Repair:
 
 
 def raise_cpu(case: Case) -> Repair:
-    """Double the CPU limit, within what a node and the namespace's LimitRanges have; or go back a revision."""
+    """Double the CPU limit, within what a node, LimitRanges and quotas have; or go back a revision."""
     facts = case.finding.facts
     back = roll_back(case, because="It may have needed less CPU.") if _limit_was_other(case) else ()
     limit, found = quantity(facts["limit"]), template_container(case.workload, facts["container"])
     most = min((bound for bound in _bounds(case) if bound > 0), default=None)
     if limit is None or found is None or most is None or most <= limit:
         return Repair(ways=back, advice=advised(case))
-    size = format_cpu(min(limit * 2, most))
+    # Two digits after the point are a hundredth of a core: rounded down, so that no bound is passed.
+    bounded = min(limit * 2, most).quantize(_GRAIN_CPU, ROUND_FLOOR)
+    if bounded <= limit:
+        return Repair(ways=back, advice=(*advised(case), "A quota, LimitRange or node leaves it no more than it has."))
+    size = format_cpu(bounded)
+    unknown = tuple(
+        f"Whether a quota leaves room for it is not known: {gap.reason}."
+        for gap in case.graph.snapshot.gaps_in("ResourceQuota")
+    )
     path = f"/spec/template/spec/{found[0]}/{found[1]}/resources/limits/cpu"
     way = one(
         case,
@@ -52,7 +71,7 @@ def raise_cpu(case: Case) -> Repair:
         parameters=(Parameter("cpu_limit", "str", size, f"new CPU limit of {facts['container']}"),),
         checks=(check_of(case, "field_equals", path=path, value=param("cpu_limit")),),
     )
-    return Repair(ways=(way, *back), advice=advised(case))
+    return Repair(ways=(way, *back), advice=(*advised(case), *unknown))
 
 
 def more_room(case: Case) -> Repair:
@@ -88,7 +107,7 @@ def _limit_was_other(case: Case) -> bool:
 
 
 def _bounds(case: Case) -> list[Decimal]:
-    """Return what a limit may not pass: the largest node, and what LimitRanges allow a container."""
+    """Return what a limit may not pass: the largest node, what LimitRanges allow a container, and what quotas leave."""
     nodes = [allocatable(node, "cpu") for node in case.graph.all("Node")]
     ranges = [
         quantity(at(item, "max", "cpu", default="0")) or Decimal(0)
@@ -97,7 +116,29 @@ def _bounds(case: Case) -> list[Decimal]:
         for item in each(held, "spec", "limits")
         if item.get("type") == "Container"
     ]
-    return [max(nodes, default=Decimal(0)), *ranges]
+    return [max(nodes, default=Decimal(0)), *ranges, *_of_quotas(case)]
+
+
+def _of_quotas(case: Case) -> Iterator[Decimal]:
+    """Yield the limits at which each quota would be used up while a rolling update runs.
+
+    All wanted pods have the new limit then, and the surge pods are still there with the old one. A request that is not
+    set follows the limit, and counts as well.
+    """
+    found = template_container(case.workload, case.finding.facts["container"])
+    old, wanted = quantity(case.finding.facts["limit"]), replicas(case.workload)
+    if found is None or old is None or wanted == 0:
+        return
+    follows = at(found[2], "resources", "requests", "cpu") is None
+    counted = ("limits.cpu", *(("requests.cpu", "cpu") if follows else ()))
+    for quota in case.graph.all("ResourceQuota"):
+        for key in counted if namespace_of(quota) == namespace_of(case.workload) else ():
+            hard = quantity(at(quota, "status", "hard", key) or at(quota, "spec", "hard", key, default=""))
+            used = quantity(at(quota, "status", "used", key, default="0"))
+            if hard is not None and used is not None:
+                # At least the old limit: a bound that is met already says that there is no more, and not that there
+                # is no bound.
+                yield max(old, old + (hard - used - surge(case.workload) * old) / wanted)
 
 
 # Certificates ---------------------------------------------------------------------------------------------------------

@@ -5,7 +5,9 @@ The revision that ran before is the first way where there is one: whatever the n
 
 import re
 
-from skyflo_runbooks.diagnosis.pods import each, template_container
+from skyflo_runbooks.diagnosis.graph import ref
+from skyflo_runbooks.diagnosis.pods import EDITABLE, each, namespace_of, pod_spec, template_container
+from skyflo_runbooks.diagnosis.rules.base import services
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.plan import Parameter, param
 from skyflo_runbooks.planning.rules.common import roll_back
@@ -46,15 +48,49 @@ def name_what_exists(case: Case) -> Repair:
 
 
 def own_command(case: Case) -> Repair:
-    """Go back to the revision whose command ran; or use the image's own."""
+    """Go back to the revision whose command ran; or use the image's own, where that can only be what is meant.
+
+    A worker of a web image would serve as a second web, and every pod would be ready.
+    """
     back = roll_back(case, because="Its command could be run.")
     found = template_container(case.workload, case.finding.facts["container"])
     if found is None or not found[2].get("command"):
         return Repair(ways=back, advice=advised(case))
+    twin = _twin(case, str(found[2].get("image", "")))
+    if twin or not _serves(case, found[2]):
+        why = f"{twin} runs the same image" if twin else "nothing shows that it is to serve what its image serves"
+        other = f"What the image starts itself may be something else than this workload is for: {why}."
+        return Repair(ways=back, advice=(*advised(case), f"{other} Name the command that the image has."))
     arguments: Json = {**named(case), "container": case.finding.facts["container"], "command": []}
     why = f"{case.finding.facts.get('command') or 'Its command'} is not in the image; what the image says itself is."
     way = one(case, "k8s_set_command", arguments, "Start what the image says", why)
     return Repair(ways=(*back, way), advice=advised(case))
+
+
+def _serves(case: Case, container: Json) -> bool:
+    """Return whether the container is there to be asked: by a Service, by probes, or at ports that it declares."""
+    probes = ("readinessProbe", "livenessProbe", "startupProbe")
+    asked = any(at(container, probe, way) for probe in probes for way in ("httpGet", "tcpSocket", "grpc"))
+    return bool(asked or each(container, "ports") or services(case.graph, case.workload))
+
+
+def _twin(case: Case, image: str) -> str:
+    """Return another workload with a container of the same image, whatever its tag; empty where there is none."""
+    here, repository = namespace_of(case.workload), _repository(image)
+    for kind in EDITABLE:
+        for other in case.graph.all(kind):
+            if other is case.workload or namespace_of(other) != here:
+                continue
+            if any(_repository(str(c.get("image", ""))) == repository for c in each(pod_spec(other), "containers")):
+                return str(ref(other))
+    return ""
+
+
+def _repository(image: str) -> str:
+    """Return an image's name without tag and digest."""
+    name, _, _ = image.partition("@")
+    head, slash, last = name.rpartition("/")
+    return f"{head}{slash}{last.partition(':')[0]}"
 
 
 def ask_elsewhere(case: Case) -> Repair:

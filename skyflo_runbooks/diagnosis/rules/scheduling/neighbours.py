@@ -5,8 +5,20 @@ from collections.abc import Iterator
 
 from skyflo_runbooks.diagnosis.capacity import refusals
 from skyflo_runbooks.diagnosis.graph import Graph, ref
-from skyflo_runbooks.diagnosis.pods import condition, each, labels_of, leaving, name_of, namespace_of, replicas, texts
+from skyflo_runbooks.diagnosis.pods import (
+    condition,
+    each,
+    finished,
+    labels_of,
+    leaving,
+    name_of,
+    namespace_of,
+    replicas,
+    texts,
+    whole,
+)
 from skyflo_runbooks.diagnosis.rules.base import Rule, changeable, culprit, deployed, event_time, evidence, services
+from skyflo_runbooks.diagnosis.rules.routing import matches
 from skyflo_runbooks.diagnosis.rules.scheduling.waiting import REQUIRED, Waiting, waiting
 from skyflo_runbooks.model.finding import Evidence, Finding
 from skyflo_runbooks.model.json import Json, at
@@ -66,12 +78,14 @@ def uneven(graph: Graph) -> Iterator[Finding]:
             for rule in each(found.spec, "topologySpreadConstraints")
             if rule.get("whenUnsatisfiable", "DoNotSchedule") == "DoNotSchedule"
         ]
-        key = str(rules[0].get("topologyKey", "")) if rules else ""
+        # Where each can be met alone, it is all of them together that cannot.
+        unmet = [rule for rule in rules if not _can_be_met(graph, found, rule)] or rules
+        key = str(unmet[0].get("topologyKey", "")) if unmet else ""
         held = [node for node in graph.all("Node") if key in labels_of(node)]
         why = (
             f"no node carries {key}"
             if key and not held
-            else f"maxSkew {rules[0].get('maxSkew')} over {key}"
+            else f"maxSkew {unmet[0].get('maxSkew')} over {key}"
             if rules
             else ""
         )
@@ -88,9 +102,39 @@ def uneven(graph: Graph) -> Iterator[Finding]:
                     source="Nodes", at=graph.snapshot.time, text=f"{len(held)} of {len(graph.all('Node'))} carry {key}"
                 ),
             ),
-            facts={"key": key} if rules and changeable(graph, found.pod) else {},
+            facts={"key": key, "unmet": ",".join(dict.fromkeys(str(rule.get("topologyKey")) for rule in unmet))}
+            if rules and changeable(graph, found.pod)
+            else {},
             related=(*found.refs(), *services(graph, found.workload)),
         )
+
+
+def _can_be_met(graph: Graph, found: Waiting, rule: Json) -> bool:
+    """Return whether a node that would take the pod otherwise keeps this constraint alone.
+
+    Counted over the nodes that the pod may choose: what each domain has of the pods that the rule is about, against
+    the domain with the fewest (https://kubernetes.io/docs/concepts/scheduling-eviction/topology-spread-constraints/).
+    """
+    key, about = str(rule.get("topologyKey", "")), at(rule, "labelSelector", default={})
+    domain_of = {
+        name_of(node): labels_of(node)[key]
+        for node in graph.all("Node")
+        if key in labels_of(node) and "selector" not in refusals(node, found.spec)
+    }
+    counts = dict.fromkeys(domain_of.values(), 0)
+    here = namespace_of(found.pod)
+    for pod in graph.all("Pod"):
+        domain = domain_of.get(str(at(pod, "spec", "nodeName", default="")))
+        if domain is None or namespace_of(pod) != here or finished(pod) or leaving(pod):
+            continue
+        counts[domain] += matches(about, labels_of(pod))
+    least, most = min(counts.values(), default=0), whole(rule, "maxSkew", default=1)
+    own = matches(about, labels_of(found.pod))
+    return any(
+        counts[domain_of[name_of(node)]] + own - least <= most
+        for node in graph.all("Node")
+        if name_of(node) in domain_of and not refusals(node, found.spec)
+    )
 
 
 # SCH-08 ---------------------------------------------------------------------------------------------------------------
