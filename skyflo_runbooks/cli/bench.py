@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import quote
 
+import msgspec
+
 from skyflo_runbooks.cli import launch, operator
 from skyflo_runbooks.cli.client import Gateway
 from skyflo_runbooks.cli.launch import Child
@@ -26,6 +28,13 @@ SPEED = 5.0
 # A write whose answer was lost is settled within half a minute.
 _SETTLED_SECONDS = 40.0
 _DEPLOYMENT = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{NAME}"
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """What the cluster has: the Deployment's memory limit, and its generation, which each write raises by one."""
+
+    limit: str
+    writes: int
 
 
 class Bench:
@@ -145,6 +154,10 @@ class Bench:
     def writes(self) -> int:
         """Return the Deployment's generation: each change of its spec raises it by one."""
         return int(at(self._cluster("GET", _DEPLOYMENT), "metadata", "generation"))
+
+    def standing(self) -> Standing:
+        """Return both."""
+        return Standing(self.limit(), self.writes())
 
     def foreign_hand(self, value: str = "by-somebody-else") -> None:
         """Change a label of the object past the gateway, as somebody with kubectl does."""

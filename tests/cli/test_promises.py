@@ -1,9 +1,16 @@
 """`verify-promises`: each promise with its attacks, and no proof that is none."""
 
+from typing import cast
+
 import pytest
 
-from skyflo_runbooks.cli.promises import PROMISES, refused
+from skyflo_runbooks.cli import operator, promises
+from skyflo_runbooks.cli.bench import Bench, Standing
+from skyflo_runbooks.cli.client import Gateway
+from skyflo_runbooks.cli.operator import Operator
+from skyflo_runbooks.cli.promises import PROMISES, refused, survived
 from skyflo_runbooks.model.errors import NotAllowed, Refused
+from skyflo_runbooks.model.json import Json
 from tests.cli.conftest import Terminal
 
 
@@ -40,3 +47,74 @@ def test_an_attack_that_is_answered_is_no_proof() -> None:
     proof = refused("x", lambda: {"state": "approved"}, NotAllowed, lambda: True)
     assert not proof.held
     assert "approved" in proof.stopped
+
+
+_BEFORE, _APPLIED = Standing("512Mi", 4), Standing("768Mi", 5)
+_VOID = {"state": "void", "receipt": {"message": "it was not applied"}}
+
+
+@pytest.mark.parametrize(
+    ("after", "now", "held"),
+    [
+        ({"state": "executed"}, _APPLIED, True),
+        ({"state": "executed"}, _BEFORE, False),
+        ({"state": "executed"}, Standing("768Mi", 6), False),
+        ({"state": "executed"}, Standing("512Mi", 5), False),
+        (_VOID, _BEFORE, True),
+        (_VOID, _APPLIED, False),
+        (_VOID, Standing("512Mi", 6), False),
+        ({"state": "void", "receipt": {"message": ""}}, _BEFORE, False),
+        ({"state": "void", "receipt": None}, _BEFORE, False),
+        ({"state": "approved"}, _BEFORE, False),
+        ({"state": "unknown"}, _APPLIED, False),
+        ({"state": "failed"}, _BEFORE, False),
+    ],
+)
+def test_after_a_kill_the_record_has_to_agree_with_the_cluster(after: Json, now: Standing, held: bool) -> None:
+    """Applied once or not at all, and said so; neither lost, nor repeated, nor left lying."""
+    assert survived(after, asked="768Mi", before=_BEFORE, now=now).held is held
+
+
+class _Ends:
+    """A bench of which each kill ends as it is told: the state that the record says, one after another."""
+
+    def __init__(self, *ends: str) -> None:
+        self._ends = iter(ends)
+        self._now = Standing("512Mi", 4)
+        self._asked = ""
+
+    operator = Operator("promises", "", "", "")
+    as_operator = Gateway("http://localhost:1", "")
+
+    def propose(self, memory: str, step: str) -> Json:
+        self._asked = memory
+        return {"id": step}
+
+    def kill_and_restart(self) -> None:
+        return
+
+    def standing(self) -> Standing:
+        return self._now
+
+    def settled(self, view: Json) -> Json:
+        state = next(self._ends)
+        if state == "executed":
+            self._now = Standing(self._asked, self._now.writes + 1)
+        return {"state": state, "receipt": {"message": "it was not applied"}}
+
+
+@pytest.mark.parametrize(
+    ("ends", "held"),
+    [
+        (["executed"], [True]),
+        (["void", "executed"], [True, True]),
+        (["void", "void", "void"], [True, True, True, False]),
+        (["void", "approved"], [True, False]),
+    ],
+)
+def test_a_change_that_came_to_nothing_is_tried_again(
+    ends: list[str], held: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill may meet the moment in which void is right; a gateway of which no approval survives is broken."""
+    monkeypatch.setattr(operator, "decide", lambda *_, **__: {})
+    assert [proof.held for proof in promises.killed(cast(Bench, _Ends(*ends)))] == held
