@@ -136,13 +136,26 @@ def _without_last_resorts(findings: Sequence[Finding]) -> list[Finding]:
     # What somebody set on purpose is no cause by itself: a last resort says what suffers from it.
     sure = [one for one in findings if not _last_resort(one) and INTENT not in one.facts]
     told = {item for one in sure for item in (one.object, *one.explains)}
+    # A namespace that cannot go because of an API says nothing of who serves that API elsewhere.
+    others = {item for one in sure if one.fault != "DEL-01" for item in (one.object, *one.explains)}
     ranked = sorted(findings, key=lambda item: (item.confidence, item.fault not in _LAST_RESORT))
     first = {one.object: one for one in ranked if _last_resort(one)}
     return [
         one
         for one in findings
-        if not _last_resort(one) or (not told & {one.object, *one.explains} and first[one.object] is one)
+        if not _last_resort(one)
+        or (not (others if _serves_api(one) else told) & {one.object, *one.explains} and first[one.object] is one)
     ]
+
+
+def _serves_api(one: Finding) -> bool:
+    return one.fault == "API-01" and bool(one.object.namespace)
+
+
+def told_by_who_waits(one: Finding, findings: Sequence[Finding]) -> bool:
+    """Return whether a namespace that cannot go tells already of an API that nobody serves."""
+    reach = {one.object, *one.explains}
+    return _serves_api(one) and any(other.fault == "DEL-01" and other.object in reach for other in findings)
 
 
 def _last_resort(one: Finding) -> bool:

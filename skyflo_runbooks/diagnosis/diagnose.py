@@ -22,7 +22,7 @@ import msgspec
 
 from skyflo_runbooks.diagnosis import dependencies
 from skyflo_runbooks.diagnosis.certainty import weighed
-from skyflo_runbooks.diagnosis.collapse import collapse
+from skyflo_runbooks.diagnosis.collapse import collapse, told_by_who_waits
 from skyflo_runbooks.diagnosis.graph import Graph, ref
 from skyflo_runbooks.diagnosis.pods import containers, name_of, ready, replicas
 from skyflo_runbooks.diagnosis.rules import RULES, Rule
@@ -51,6 +51,7 @@ def diagnose(snapshot: Snapshot, incident: Incident, *, rules: Sequence[Rule] = 
     causes, unexplained = collapse([found for rule in rules for found in rule.find(graph)], list(symptoms(graph)))
     causes = dependencies.felt(graph, weighed(graph, rules, causes))
     felt = [cause for cause in causes if _felt_here(where, cause)]
+    felt = [one for one in felt if _concerns(where, one.object) or not told_by_who_waits(one, felt)]
     faulty = any(INTENT not in cause.facts for cause in felt)
     meant = [cause for cause in felt if _as_meant(where, incident, cause, faulty=faulty)]
     here = [cause for cause in felt if cause not in meant]
@@ -119,11 +120,12 @@ def _as_meant(where: Place, incident: Incident, cause: Finding, *, faulty: bool)
 
     `faulty`: whether something else is wrong here.
     """
+    named = cause.object.name in tokens(incident.text)
+    # What its pods suffer from besides is the fault's.
+    if faulty and cause.facts.get(INTENT, "").endswith("tolerations"):
+        return not named
     if INTENT not in cause.facts or (cause.consequences and HELD not in cause.facts):
         return False
-    named = cause.object.name in tokens(incident.text)
-    if faulty and cause.facts[INTENT].endswith("tolerations"):
-        return not named
     if named or cause.namespace in incident.namespaces:
         return False
     if where.objects:

@@ -1,6 +1,6 @@
 """One cause with what it explains, instead of many findings."""
 
-from skyflo_runbooks.diagnosis.collapse import collapse
+from skyflo_runbooks.diagnosis.collapse import collapse, told_by_who_waits
 from skyflo_runbooks.diagnosis.symptoms import Symptom
 from skyflo_runbooks.model.finding import Finding
 from skyflo_runbooks.model.objects import ObjectRef
@@ -107,3 +107,18 @@ def test_what_is_scaled_to_zero_is_told_by_the_cause_that_misses_it() -> None:
     assert {one.fault for one in collapse([zero, cause(CART, fault="ADM-05")], [])[0]} == {"ROL-03", "ADM-05"}
     known = cause(fault="ROL-03", confidence=0.93)
     assert {one.fault for one in collapse([known, cause(fault="CON-07")], [])[0]} == {"ROL-03", "CON-07"}
+
+
+def test_a_namespace_that_waits_for_an_api_does_not_hide_who_serves_it() -> None:
+    """Elsewhere it is the API's own incident; where the namespace is asked about, the namespace tells of it."""
+    api, space = ObjectRef("APIService", "v1.example.com"), ObjectRef("Namespace", "old")
+    served = Finding("API-01", "nobody serves it", SHOP, 0.92, explains=(api, space, SHOP))
+    bare = Finding("API-01", "it is not served", api, 0.92, explains=(api, space))
+    stuck = Finding("DEL-01", "it does not go", api, 0.92, explains=(space,))
+
+    found, _ = collapse([served, stuck], [])
+    assert [one.fault for one in found] == ["API-01", "DEL-01"]
+    assert told_by_who_waits(served, found)
+    assert not told_by_who_waits(stuck, found)
+    assert [one.fault for one in collapse([bare, stuck], [])[0]] == ["DEL-01"]
+    assert not told_by_who_waits(served, [served])

@@ -140,6 +140,9 @@ def test_a_taint_keeps_away_what_it_is_meant_to() -> None:
 
     assert [one.fault for one in asked(alone, "something is wrong here", HERE).findings] == ["ROL-07"]
     assert [one.fault for one in asked(beside, "agent is not on all nodes", HERE).findings] == ["CON-07", "ROL-07"]
+    for pod in beside.objects["Pod"]:
+        if pod["metadata"]["ownerReferences"][0]["kind"] == "DaemonSet":
+            pod["status"]["conditions"] = [{"type": "Ready", "status": "False"}]  # which is not the taint's work
     found = asked(beside, "something is wrong here", HERE)
     assert [one.fault for one in found.findings] == ["CON-07"]
     assert any(note.startswith("Somebody set this") and "agent" in note for note in found.notes)

@@ -311,6 +311,29 @@ def test_an_init_container_that_ended_well_at_last_fails_no_more() -> None:
     assert findings(found) == []
 
 
+@pytest.mark.parametrize(
+    ("command", "wanted"),
+    [
+        (["sh", "-c", "kubectl wait --for=condition=complete job/JOB --timeout=9h"], ["JOB-01"]),
+        (["wait_for.sh", "job", "JOB"], ["JOB-01"]),
+        (["sh", "-c", "sleep 1h"], ["JOB-01", "CON-12"]),
+    ],
+)
+def test_who_waits_for_a_job_that_failed_comes_after_it(command: list[str], wanted: list[str]) -> None:
+    """The wait is right, and is a consequence; one that waits for nothing known is a cause of its own."""
+    found = scenes.failed_job(NAMES)
+    (job,) = [item for item in found.objects["Job"] if item["status"].get("conditions")]
+    command = [word.replace("JOB", job["metadata"]["name"]) for word in command]
+    pod = scenes.waiting(NAMES)
+    pod["spec"]["nodeName"] = "node-a"
+    pod["spec"]["initContainers"] = [{"name": "wait", "image": "work:v1", "command": command}]
+    running: Json = {"state": {"running": {"startedAt": "2026-05-04T10:02:00Z"}}}
+    pod["status"]["initContainerStatuses"] = [{"name": "wait", "restartCount": 0, **running}]
+    found.objects["Pod"].append(pod)
+
+    assert [one.fault for one in findings(found)] == wanted
+
+
 # Jobs -----------------------------------------------------------------------------------------------------------------
 
 

@@ -21,7 +21,7 @@ from skyflo_runbooks.diagnosis.pods import (
     namespace_of,
     template_container,
 )
-from skyflo_runbooks.diagnosis.rules.asking import asks, unreached
+from skyflo_runbooks.diagnosis.rules.asking import ASKS, asks, unreached
 from skyflo_runbooks.diagnosis.rules.base import (
     Rule,
     changeable,
@@ -48,6 +48,8 @@ _MOUNT = re.compile(
     r"found|references non-existent (?:config|secret) key: (?P<key>\S+))"
 )
 _ROOT = re.compile(r"runAsNonRoot|breaks non-root policy")
+# How a command says which Job it waits for: `kubectl wait … job/NAME`, `k8s-wait-for job NAME`.
+_OF_A_JOB = re.compile(r"\bjobs?(?:\.batch)?[/ ]([a-z0-9][a-z0-9.-]*)")
 _NAMED_USER = re.compile(r"non-numeric user \((?P<user>[^)]+)\)")
 _NO_COMMAND = re.compile(r"(?i)executable file not found|no such file or directory|permission denied|not a directory")
 _FORMAT = re.compile(r"(?i)exec format error")
@@ -392,7 +394,7 @@ def init_hangs(graph: Graph) -> Iterator[Finding]:
             f"The init container {name} of {ref(workload)} waits"
             + (f" for {host}, which does not exist" if host else ""),
             confidence=0.92 if host else 0.8,
-            facts={"host": host} | ({} if host else asks(graph, seen[0].pod, _hosts(seen[0]))),
+            facts={"host": host} | ({} if host else _job(graph, seen[0]) or asks(graph, seen[0].pod, _hosts(seen[0]))),
             more=more,
             advice="Create or repair what it waits for" + (f" ({host})" if host else "") + ", not the wait.",
         )
@@ -403,9 +405,23 @@ def _waited_for(graph: Graph, seen: Seen) -> str:
     return next((host for host in _hosts(seen) if _missing(graph, host, namespace_of(seen.pod))), "")
 
 
+def _job(graph: Graph, seen: Seen) -> dict[str, str]:
+    """Return as a fact which Job of the namespace the container's command waits for."""
+    text = " ".join(_command(seen.container.spec))
+    said = _OF_A_JOB.findall(text)
+    for job in graph.all("Job"):
+        if name_of(job) in said and namespace_of(job) == namespace_of(seen.pod):
+            return {ASKS: str(ref(job))}
+    return {}
+
+
+def _command(spec: Json) -> list[str]:
+    return [str(part) for part in [*(spec.get("command") or []), *(spec.get("args") or [])]]
+
+
 def _hosts(seen: Seen) -> list[str]:
     spec = seen.container.spec
-    words = [str(part) for part in [*(spec.get("command") or []), *(spec.get("args") or [])]]
+    words = _command(spec)
     words += [str(item.get("value", "")) for item in each(spec, "env")]
     return [str(host) for text in words for host in _NAMED.findall(text)]
 
