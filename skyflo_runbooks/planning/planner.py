@@ -6,7 +6,8 @@ Rules:
      and the plan says why. What a dry run shows to be in place already is no change either.
   3. The first way that passes is the change; the others that pass are alternatives, for a person to choose.
   4. Every change is followed by a verify step and a way back.
-  5. Without a safe change the plan reads and advises. Without a finding there is no plan, unless it is insisted on:
+  5. Where somebody else writes the object that is changed, the plan says who will undo it, and where it lasts.
+  6. Without a safe change the plan reads and advises. Without a finding there is no plan, unless it is insisted on:
      then it only reads.
 """
 
@@ -34,6 +35,7 @@ from skyflo_runbooks.model.plan import (
 )
 from skyflo_runbooks.notebook.text import markdown
 from skyflo_runbooks.planning.ordered import made_anew
+from skyflo_runbooks.planning.owned import undone_by
 from skyflo_runbooks.planning.reads import evidence_reads, overview_reads
 from skyflo_runbooks.planning.rules import REPAIRS
 from skyflo_runbooks.planning.way import Case, DryRun, DryRunner, Probe, Repair, Way, advised
@@ -88,7 +90,7 @@ async def plan(
         *_changes(diagnosis),
         *_notes(diagnosis),
         *evidence_reads(graph, finding),
-        _reasons(diagnosis, repair, tried),
+        _reasons(case, diagnosis, repair, tried),
         *_change(case, chosen),
         RecordStep("record"),
     ]
@@ -170,13 +172,14 @@ def _bullets(lines: tuple[str, ...] | list[str]) -> str:
     return "\n".join(f"- {markdown(line)}" for line in lines)
 
 
-def _reasons(diagnosis: Diagnosis, repair: Repair, tried: list[Tried]) -> ProseStep:
+def _reasons(case: Case, diagnosis: Diagnosis, repair: Repair, tried: list[Tried]) -> ProseStep:
     usable = [item for item in tried if item.usable]
     parts: list[str] = []
     if usable:
         way = usable[0].way
         parts += ["## What will change, and why", f"**{markdown(way.title)}**", _bullets(way.reasons)]
         parts.append("The API server accepted it in a dry run when this runbook was written; nothing was changed.")
+        parts += _listed("It does not last by itself", undone_by(case, way.change))
     else:
         untried = any(not item.answer.tried for item in tried)
         parts += ["## What to do", _UNTRIED if untried else _NO_CHANGE]

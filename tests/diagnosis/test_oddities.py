@@ -50,6 +50,45 @@ def test_a_port_need_not_be_declared() -> None:
     assert faults(behind(EXPORTER)) == ["NET-02"]
 
 
+SHIPPER: Json = {"name": "shipper", "image": "shipper:v1"}
+
+
+def asked(found: Snapshot) -> list[tuple[str, float, bool]]:
+    """What is found for who gives the namespace: fault, how sure, and whether it says that it may be meant."""
+    named = diagnose(found, Incident("something is wrong", (HERE,))).findings
+    return [(one.fault, one.confidence, "intended" in one.facts) for one in named]
+
+
+def test_a_sidecar_that_declares_nothing_leaves_a_doubt() -> None:
+    """It may listen there, as a proxy does: a note where nobody asks, and the doubt is said where somebody does."""
+    assert faults(behind(EXPORTER, SHIPPER)) == []
+    assert asked(behind(EXPORTER, SHIPPER)) == [("NET-02", 0.5, True)]
+    assert asked(behind(STORE, EXPORTER)) == []
+    assert asked(behind(EXPORTER, SHIPPER, target="gone")) in ([("NET-02", 0.93, False)], [("NET-02", 0.75, False)])
+
+
+@pytest.mark.parametrize(
+    ("line", "sure"),
+    [
+        (f"dial tcp {NAMES.service}:5432: connect: connection refused", True),
+        (f"connect ECONNREFUSED http://{NAMES.service}/", True),
+        ("dial tcp ledger:5432: connect: connection refused", False),
+        (f"dial tcp old-{NAMES.service}:5432: connect: connection refused", False),
+        (f"asked {NAMES.service} for a page", False),
+    ],
+)
+def test_a_client_that_is_refused_takes_the_doubt_away(line: str, sure: bool) -> None:
+    """All pods are ready, and nobody listens where the Service sends."""
+    client = scenes.client_of(NAMES)
+    found = behind(EXPORTER, SHIPPER)
+    objects = [item for items in found.objects.values() for item in items]
+    log = Log(HERE, client[2]["metadata"]["name"], client[2]["spec"]["containers"][0]["name"], False, line)
+    (one,) = asked(world.snapshot([*objects, *client], logs=(log,)))
+
+    assert (one[0], one[2]) == ("NET-02", not sure)
+    assert (one[1] > 0.7) is sure
+
+
 def test_a_port_that_a_probe_is_answered_at_is_open() -> None:
     """The kubelet asks there, and the pod is ready."""
     probed = EXPORTER | {"readinessProbe": {"tcpSocket": {"port": 5432}}}

@@ -25,7 +25,7 @@ from skyflo_runbooks.diagnosis.pods import (
     template,
     texts,
 )
-from skyflo_runbooks.diagnosis.rules.base import Rule, evidence, services
+from skyflo_runbooks.diagnosis.rules.base import INTENDED, INTENT, Rule, evidence, services
 from skyflo_runbooks.diagnosis.snapshot import seconds_between
 from skyflo_runbooks.model.finding import Evidence, Finding
 from skyflo_runbooks.model.json import Json, at
@@ -33,6 +33,7 @@ from skyflo_runbooks.model.objects import ObjectRef
 
 # Where a host can stand in a value: at its beginning, after `//` or `@`, up to a dot, a port or a path.
 _HOST = re.compile(r"(?:^|[/@])([a-z0-9][a-z0-9-]*)(?=[.:/]|$)")
+_NOBODY = re.compile(r"(?i)connection refused|ECONNREFUSED|connect\w* refused")
 # A load balancer takes a while; one that has no address after this is not coming.
 _PENDING = 120.0
 
@@ -50,15 +51,20 @@ def wrong_port(graph: Graph) -> Iterator[Finding]:
         behind = {key: number for one in declared for key, number in one.items()}
         for port in each(service, "spec", "ports"):
             target = str(port.get("targetPort", port.get("port")))
-            if target in behind or not all(declared) or _may_be_open(pods, target):
+            if target in behind or not all(declared) or _is_probed(pods, target):
                 continue
+            silent = _silent(pods) if target.isdigit() else ()
+            refused = _refused(graph, service) if silent and all(map(ready, pods)) else None
+            if silent and refused is None and not _beside(pods, silent):
+                continue
+            doubt = bool(silent) and refused is None
             meant = _meant(graph, service, port, pods)
             named = sorted(set(behind.values()))
             yield Finding(
                 fault="NET-02",
                 title=f"{ref(service)} sends to port {target}, and its pods declare {', '.join(named)}",
                 object=ref(service),
-                confidence=0.93 if meant else 0.75,
+                confidence=INTENDED if doubt else 0.93 if meant else 0.75,
                 evidence=(
                     evidence(
                         service, "spec.ports", graph.snapshot.time, f"port {port.get('port')} to targetPort {target}"
@@ -67,20 +73,26 @@ def wrong_port(graph: Graph) -> Iterator[Finding]:
                         evidence(pod, "spec.containers.ports", graph.snapshot.time, ", ".join(sorted(held)))
                         for pod, held in ((pod, declared_ports(pod)) for pod in pods[:2])
                     ),
+                    *((refused,) if refused else ()),
                 ),
-                facts={"port": str(port.get("port")), "target": target, **({"meant": meant} if meant else {})},
+                facts={
+                    "port": str(port.get("port")),
+                    "target": target,
+                    **({"meant": meant} if meant else {}),
+                    **({INTENT: "spec.ports"} if doubt else {}),
+                },
                 related=tuple({ref(graph.workload(pod)): None for pod in pods}),
-                advice="" if meant else "Send to the port that the container listens on.",
+                advice=f"{', '.join(silent)} declares no port, and may listen there: ask it before this is changed."
+                if doubt
+                else ""
+                if meant
+                else "Send to the port that the container listens on.",
             )
 
 
-def _may_be_open(pods: list[Json], target: str) -> bool:
-    """Return whether a port may be listened at, though it is not declared: declaring a port is information only.
-
-    A container that declares none may listen anywhere, and where a probe of a ready pod asks, somebody does.
-    """
-    held = [container for pod in pods for container in each(pod, "spec", "containers")]
-    probed = {
+def _is_probed(pods: list[Json], target: str) -> bool:
+    """Return whether a probe of a ready pod asks there, so that somebody listens, though it is not declared."""
+    return target in {
         str(at(container, probe, way, "port", default=""))
         for pod in pods
         if ready(pod)
@@ -88,7 +100,37 @@ def _may_be_open(pods: list[Json], target: str) -> bool:
         for probe in ("readinessProbe", "livenessProbe")
         for way in ("httpGet", "tcpSocket", "grpc")
     }
-    return target in probed or (target.isdigit() and not all(each(container, "ports") for container in held))
+
+
+def _silent(pods: list[Json]) -> tuple[str, ...]:
+    """Return the containers that declare no port: such a one may listen anywhere, declaring is information only."""
+    held = [container for pod in pods for container in each(pod, "spec", "containers")]
+    return tuple(dict.fromkeys(str(container.get("name")) for container in held if not each(container, "ports")))
+
+
+def _beside(pods: list[Json], silent: tuple[str, ...]) -> bool:
+    """Return whether the containers that declare nothing stand behind one that does: the first is the work itself.
+
+    kubectl takes the first one for the default, too.
+    """
+    firsts = {str(at(each(pod, "spec", "containers"), 0, "name", default="")) for pod in pods}
+    return not firsts & set(silent)
+
+
+def _refused(graph: Graph, service: Json) -> Evidence | None:
+    """Return the line of a client's log that says that a connection to the Service was refused; None where none does.
+
+    A Service whose pods are ready refuses where nothing listens behind it.
+    """
+    host = re.compile(rf"(?<![\w.-]){re.escape(name_of(service))}(?![\w-])")
+    for client in clients(graph, service):
+        for pod in graph.pods(client.workload):
+            for container in each(pod, "spec", "containers"):
+                name = str(container.get("name"))
+                for line in reversed(graph.log(pod, name).splitlines()[-30:]):
+                    if _NOBODY.search(line) and host.search(line):
+                        return evidence(pod, f"log of container {name}", graph.snapshot.time, line)
+    return None
 
 
 def _served_otherwise(graph: Graph, service: Json, pod: Json) -> bool:

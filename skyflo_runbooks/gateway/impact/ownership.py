@@ -10,7 +10,8 @@ Rules:
 import json
 from collections.abc import Iterable, Iterator
 
-from skyflo_runbooks.diagnosis.pods import each, labels_of, name_of, texts
+from skyflo_runbooks.diagnosis.owners import TOOLS, marks
+from skyflo_runbooks.diagnosis.pods import each, name_of
 from skyflo_runbooks.gateway.impact.change import UNMANAGED, Change, some
 from skyflo_runbooks.gateway.impact.scene import Need, Scene
 from skyflo_runbooks.model.json import Json, at
@@ -18,16 +19,6 @@ from skyflo_runbooks.model.proposal import Impact
 
 _BY_HAND = ("kubectl", "skyflo", "before-first-apply", "node-fetch", "dashboard", "k9s", "OpenLens", "Lens", "rancher")
 _KUBERNETES = ("kube-controller-manager", "kube-scheduler", "kubelet", "kube-apiserver", "cloud-controller-manager")
-_TOOLS = {
-    "argocd": ("Argo CD", "in git"),
-    "helm": ("Helm", "in the release's values"),
-    "kustomize-controller": ("Flux", "in git"),
-    "flux": ("Flux", "in git"),
-    "terraform": ("Terraform", "in its configuration"),
-    "pulumi": ("Pulumi", "in its program"),
-    "keda": ("KEDA", "in the ScaledObject"),
-    "vpa": ("the VerticalPodAutoscaler", "in its policy"),
-}
 _LONGEST_CHAIN = 4
 
 
@@ -42,34 +33,11 @@ def said(change: Change, scene: Scene) -> Impact:
     """Say who will undo the change, and where it lasts."""
     if change.request.verb in ("evict", "run"):
         return Impact()
-    marked = [*_marks(change.live), *_controllers(change, scene)]
+    marked = [*marks(change.live), *_controllers(change, scene)]
     written = [] if change.deletes else list(_written(change, marked))
     if not (marked or written):
         return Impact(ownership=(UNMANAGED,))
     return Impact(ownership=(*marked, *written), risks=(("medium", "something else manages the object"),))
-
-
-def _marks(manifest: Json) -> Iterator[str]:
-    """Say what labels and annotations tell, by rule 1."""
-    labels, notes = labels_of(manifest), texts(manifest, "metadata", "annotations")
-    flux = {
-        prefix: labels[key] for prefix in ("helm", "kustomize") if (key := f"{prefix}.toolkit.fluxcd.io/name") in labels
-    }
-    release = notes.get("meta.helm.sh/release-name")
-    if "helm" in flux:
-        yield f"Flux HelmRelease {flux['helm']}: will be reverted by it; change its values in git to make it last"
-    elif release or labels.get("app.kubernetes.io/managed-by") == "Helm":
-        name = f"release {release}" if release else "a release that is not named"
-        yield f"Helm {name}: will be reverted by its next upgrade; change its values to make it last"
-    tracking = notes.get("argocd.argoproj.io/tracking-id", "").split(":")[0]
-    application = tracking or labels.get("argocd.argoproj.io/instance")
-    if application:
-        yield f"Argo CD application {application}: will be reverted by its next sync; change it in git to make it last"
-    if "kustomize" in flux:
-        yield f"Flux Kustomization {flux['kustomize']}: will be reverted by it; change it in git to make it last"
-    if notes.get("objectset.rio.cattle.io/owner-name"):
-        owner = notes["objectset.rio.cattle.io/owner-name"]
-        yield f"Rancher {owner}: will be reverted by it; change it there to make it last"
 
 
 def _controllers(change: Change, scene: Scene) -> Iterator[str]:
@@ -102,7 +70,7 @@ def _written(change: Change, marked: list[str]) -> Iterator[str]:
         fields = [".".join(path) for path in changed_fields(entry.get("fieldsV1"), change.before, change.after)]
         if fields:
             tool, place = next(
-                (known for word, known in _TOOLS.items() if word in name.lower()), (f"its manager {name}", "there")
+                (known for word, known in TOOLS.items() if word in name.lower()), (f"its manager {name}", "there")
             )
             if any(tool in mark for mark in marked):
                 yield f"{name} wrote {some(fields, 3)}"
