@@ -107,3 +107,20 @@ def test_where_the_nodes_changed_since_the_schedulers_words_are_all_there_is() -
 def test_an_unknown_reason_has_no_cause() -> None:
     """It is left to be named as unexplained."""
     assert why([node("a")], told("0/1 nodes are available: 1 node(s) had a bad day.")) == ""
+
+
+@pytest.mark.parametrize("reason", ["spread", "anti-affinity", "ports", "volume"])
+def test_the_one_node_that_is_meant_tells_why(reason: str) -> None:
+    """That others are cordoned or tainted changes nothing, unless the selector means them as well."""
+    taint: Json = {"key": "spot", "value": "true", "effect": "NoSchedule"}
+    nodes = [
+        node("a", {"zone": "b"}),
+        node("b", {"zone": "a"}, unschedulable=True),
+        node("c", {"zone": "a"}, taints=[taint]),
+        node("d", {"zone": "a"}),
+    ]
+    said = told(message((1, reason), (1, "taint"), (1, "cordon"), (1, "selector")), nodeSelector={"zone": "b"})
+
+    assert why(nodes, said) == reason
+    nodes[1]["metadata"]["labels"] = {"zone": "b"}
+    assert why(nodes, said) == "cordon"

@@ -11,8 +11,9 @@ Which reason is the cause:
      satisfies: it says where the pod is meant to run, and what keeps it from there is the cause.
   3. What no node at all could ever satisfy (a label that none has, more replicas than domains, a volume that lives
      nowhere) is the cause, whatever else keeps the pod from some of the nodes.
-  4. Among those that are left, the one whose removal alone would let most nodes take the pod, as far as that can be
-     computed; then the one that the scheduler names for most nodes.
+  4. Among those that are left, the one whose removal alone would let most nodes take the pod; then the one that the
+     scheduler names for most nodes. Where no removal would, a node on which nothing that can be computed keeps the pod
+     away speaks for the reasons that cannot.
 """
 
 import re
@@ -59,6 +60,8 @@ _WORDS: tuple[tuple[str, str], ...] = (
 # A count begins where its digits do and is bounded: a long row of digits in a message costs nothing.
 _COUNTED = tuple((name, re.compile(rf"(?<!\d)(\d{{1,9}}) {pattern}")) for name, pattern in _WORDS)
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+# The reasons that can be computed from the nodes and what is reserved on them.
+_COMPUTED = ("cordon", "taint", "selector", "cpu", "memory", "places")
 # What the node controller says of an ill node in its taints: the node itself is the cause then (NOD-01, NOD-02).
 _ILL = ("not-ready", "unreachable", "memory-pressure", "disk-pressure", "pid-pressure")
 EXTENDED = re.compile(r"Insufficient (\S+/[^\s,.]+(?:\.[^\s,.]+)*)")
@@ -179,7 +182,7 @@ def cause(graph: Graph, told: Told, wanted: int = 1) -> str:
     if len(said) < 2:
         return next(iter(said), "")
     alone = _alone(graph, told.pod) if same else {}
-    return max(said, key=lambda name: (alone.get(name, 0), said[name]))
+    return max(said, key=lambda name: (alone.get(name, 0), name not in _COMPUTED and alone.get("", 0) > 0, said[name]))
 
 
 def _never(graph: Graph, told: Told, reason: str, wanted: int) -> bool:
@@ -250,7 +253,10 @@ def for_node(graph: Graph, node: Json) -> Iterator[Json]:
 
 
 def _alone(graph: Graph, pod: Json) -> dict[str, int]:
-    """Return for each computed reason how many nodes would take the pod if only this reason went away."""
+    """Return for each computed reason how many nodes would take the pod if only this reason went away.
+
+    Under the empty one, how many none of them keeps it from.
+    """
     spec = at(pod, "spec", default={})
     need_cpu, need_memory = pod_request(spec, "cpu"), pod_request(spec, "memory")
     roomy = {
@@ -262,8 +268,8 @@ def _alone(graph: Graph, pod: Json) -> dict[str, int]:
         lacks: set[str] = set(refusals(node, spec))
         cpu, memory, places = roomy.get(str(at(node, "metadata", "name")), (True, True, True))
         lacks |= {name for name, has in (("cpu", cpu), ("memory", memory), ("places", places)) if not has}
-        if len(lacks) == 1:
-            found[lacks.pop()] += 1
+        if len(lacks) < 2:
+            found[lacks.pop() if lacks else ""] += 1
     return found
 
 
