@@ -207,9 +207,14 @@ async def test_what_a_controller_says(active: str, holds: str) -> None:
     assert (await look(MEASURES, scaler)).holds == holds
 
 
-@pytest.mark.parametrize(("place", "of", "holds"), [("said", 2, "no"), ("status", 2, "no"), ("said", 3, "yes")])
-async def test_what_was_said_of_an_older_generation_is_not_said_of_this_one(place: str, of: int, holds: str) -> None:
-    """A True of before the repair is no outcome of it, be it the condition or the whole status that says so."""
+@pytest.mark.parametrize(
+    ("place", "of", "holds"),
+    [("said", 2, "no"), ("status", 2, "no"), ("said", 3, "yes"), ("status", "2", "no"), ("status", "3", "yes")],
+)
+async def test_what_was_said_of_an_older_generation_is_not_said_of_this_one(
+    place: str, of: int | str, holds: str
+) -> None:
+    """A True of before the repair is no outcome of it, be it the condition or the status that says so, as text too."""
     scaler = thing("HorizontalPodAutoscaler", "h", conditions={"ScalingActive": "True"})
     scaler["metadata"]["generation"] = 3
     where = scaler["status"] if place == "status" else scaler["status"]["conditions"][0]

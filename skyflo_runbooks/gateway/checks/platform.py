@@ -88,7 +88,7 @@ async def condition_true(view: View, *, kind: str, name: str, namespace: str, co
         return "unknown", f"nothing has said yet whether {kind} {name} is {condition}", ()
     generation = at(found, "metadata", "generation")
     of = said.get("observedGeneration", at(found, "status", "observedGeneration", default=generation))
-    if of != generation:
+    if str(of) != str(generation):  # Argo Rollouts writes it as a text
         return seen(False, f"{condition} {said.get('status')}, of an older generation")
     why = ": ".join(str(said[part]) for part in ("reason", "message") if said.get(part))
     return seen(said.get("status") == "True", f"{condition} {said.get('status')}{f' ({why})' if why else ''}")

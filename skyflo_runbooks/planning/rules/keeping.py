@@ -5,7 +5,7 @@ from skyflo_runbooks.model.check import build
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
 from skyflo_runbooks.model.plan import Parameter, param
-from skyflo_runbooks.planning.rules.patches import merge, one, place, related_hold, start_again
+from skyflo_runbooks.planning.rules.patches import merge, one, place, related_hold, start_again, there
 from skyflo_runbooks.planning.way import Case, Repair, Way, advised, check_of, named
 
 _JOB = "/spec/jobTemplate/spec/template/spec"
@@ -55,7 +55,9 @@ def let_claims_grow(case: Case) -> Repair:
     why = f"{able} has the same provisioner and lets claims grow, so the driver can do it."
     arguments: Json = {**named(case), "patch": {"allowVolumeExpansion": True}, "patch_type": "merge"}
     title = f"Let claims of {case.finding.object.name} grow"
-    held = (check_of(case, "field_equals", path="/allowVolumeExpansion", value=True),)
+    claims = [item for item in case.finding.explains if item.kind == "PersistentVolumeClaim"]
+    grown = tuple(build("claim_bound", [item.name], {"namespace": there(case, item)}) for item in claims[:3])
+    held = (check_of(case, "field_equals", path="/allowVolumeExpansion", value=True), *grown)
     return Repair(ways=(one(case, "k8s_patch", arguments, title, why, checks=held),), advice=advised(case))
 
 

@@ -1,9 +1,10 @@
 """Repairs of families E and K: ADM-07, DLV-02, MES-01, MES-02, GWY-01."""
 
 from skyflo_runbooks.diagnosis.pods import each
-from skyflo_runbooks.model.json import Json
-from skyflo_runbooks.planning.rules.patches import merge, one, replace
-from skyflo_runbooks.planning.way import Case, Repair, advised, check_of, named
+from skyflo_runbooks.model.check import Check
+from skyflo_runbooks.model.json import Json, at
+from skyflo_runbooks.planning.rules.patches import answered_behind, merge, one, replace, told_by_controller
+from skyflo_runbooks.planning.way import Case, Repair, advised, check_of, named, web_checks
 
 
 def shorter(case: Case) -> Repair:
@@ -21,7 +22,7 @@ def go_on_or_back(case: Case) -> Repair:
     """Let the paused Rollout go on; or give a degraded one the images of its stable revision again."""
     facts = case.finding.facts
     if "paused" in facts:
-        held = (check_of(case, "field_equals", path="/spec/paused", value=False),)
+        held = (check_of(case, "field_equals", path="/spec/paused", value=False), *_rolled_out(case))
         way = merge(case, {"spec": {"paused": False}}, "Let it go on", "Somebody paused it as a whole.", checks=held)
         return Repair(ways=(way,), advice=advised(case))
     images: dict[str, Json | str | int] = {
@@ -33,7 +34,21 @@ def go_on_or_back(case: Case) -> Repair:
         return Repair(advice=advised(case))
     said = ", ".join(str(image) for image in images.values())
     why = "The stable revision runs with it, and nothing else of the template differs."
-    return Repair(ways=(replace(case, images, f"Go back to {said}", why),), advice=advised(case))
+    return Repair(
+        ways=(replace(case, images, f"Go back to {said}", why, checks=_rolled_out(case)),), advice=advised(case)
+    )
+
+
+def _rolled_out(case: Case) -> tuple[Check, ...]:
+    """Return the checks that the Rollout reached what it should, as its controller says, and that somebody answers.
+
+    One that waits at a step of its own for a person is not Healthy before that person comes: its pods are Available.
+    https://argo-rollouts.readthedocs.io/en/stable/features/specification/
+    """
+    steps = each(case.workload, "spec", "strategy", "canary", "steps")
+    waits = any("pause" in step and not at(step, "pause", "duration") for step in steps)
+    healthy = "Available" if waits and "paused" in case.finding.facts else "Healthy"
+    return (*told_by_controller(case, healthy), *answered_behind(case), *web_checks(case))
 
 
 def admit_identity(case: Case) -> Repair:
@@ -66,7 +81,12 @@ def name_that_exists(case: Case) -> Repair:
         return Repair(advice=advised(case))
     value: str | int = int(meant) if facts.get("is") == "number" else meant
     why = f"{facts.get('why') or 'The subset ' + facts.get('subset', '') + ' is not defined'}; {meant} is there."
-    return Repair(ways=(replace(case, {facts["path"]: value}, f"Name {meant}", why),), advice=advised(case))
+    # What the object's own controller says of it, and who answers behind it: the field alone was only written.
+    named_now = (meant,) if facts["path"].endswith("/name") else ()
+    held = (*told_by_controller(case, "Accepted", "Programmed"), *answered_behind(case, *named_now), *web_checks(case))
+    return Repair(
+        ways=(replace(case, {facts["path"]: value}, f"Name {meant}", why, checks=held),), advice=advised(case)
+    )
 
 
 REPAIRS = {

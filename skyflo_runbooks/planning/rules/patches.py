@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from skyflo_runbooks.diagnosis.pods import each, namespace_of
+from skyflo_runbooks.diagnosis.pods import condition, each, namespace_of
 from skyflo_runbooks.model.check import Check, build
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
@@ -63,13 +63,31 @@ def scaler_of(case: Case, subject: ObjectRef) -> Json | None:
     )
 
 
-def related_hold(case: Case, kind: str, condition: str) -> tuple[Check, ...]:
+def related_hold(case: Case, kind: str, holds: str) -> tuple[Check, ...]:
     """Return the checks that this condition is True of each related object of the kind: its controller looks again."""
     return tuple(
-        build("condition_true", [kind, other.name], {"namespace": there(case, other), "condition": condition})
+        build("condition_true", [kind, other.name], {"namespace": there(case, other), "condition": holds})
         for other in case.finding.related
         if other.kind == kind
     )
+
+
+def answered_behind(case: Case, *more: str) -> tuple[Check, ...]:
+    """Return the checks that somebody answers behind the Services that are led to, and those of `more` names."""
+    led = [item for item in case.finding.related if item.kind == "Service"]
+    led += [ObjectRef("Service", name, case.finding.object.namespace) for name in more]
+    known = [
+        item
+        for item in dict.fromkeys(led)
+        if (held := case.graph.get(item)) is not None and at(held, "spec", "type") != "ExternalName"
+    ]
+    return tuple(build("endpoints_ready", [item.name], {"namespace": there(case, item)}) for item in known[:3])
+
+
+def told_by_controller(case: Case, *conditions: str) -> tuple[Check, ...]:
+    """Return the checks that these conditions are True of the finding's object, where a controller says them at all."""
+    said = [name for name in conditions if condition(case.workload, name)]
+    return tuple(check_of(case, "condition_true", condition=name) for name in said)
 
 
 def _step(tool: str) -> str:

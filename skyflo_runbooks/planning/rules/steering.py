@@ -29,7 +29,7 @@ from skyflo_runbooks.model.objects import ObjectRef
 from skyflo_runbooks.model.plan import Parameter, param
 from skyflo_runbooks.model.quantity import format_cpu, format_memory
 from skyflo_runbooks.planning.rules.common import roll_back
-from skyflo_runbooks.planning.rules.patches import merge, one, replace, start_again, waiting_for
+from skyflo_runbooks.planning.rules.patches import answered_behind, merge, one, replace, start_again, waiting_for
 from skyflo_runbooks.planning.rules.placing import back_only
 from skyflo_runbooks.planning.way import Case, Repair, Way, advised, check_of, named, web_checks
 
@@ -264,7 +264,8 @@ def class_that_exists(case: Case) -> Repair:
     if meant is None:
         return Repair(advice=advised(case))
     why = f"The class {case.finding.facts['class'] or 'none'} is served by nobody; {meant} exists."
-    held = (check_of(case, "field_equals", path="/spec/ingressClassName", value=meant),)
+    named_so = check_of(case, "field_equals", path="/spec/ingressClassName", value=meant)
+    held = (named_so, *answered_behind(case), *web_checks(case))
     return Repair(
         ways=(merge(case, {"spec": {"ingressClassName": meant}}, f"Use the class {meant}", why, checks=held),)
     )
