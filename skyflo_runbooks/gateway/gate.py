@@ -142,7 +142,8 @@ def _check_unmasked(name: str, arguments: Json) -> None:
 def _check_sealed(tool: Tool, arguments: Json) -> None:
     """Raise `BadInput` where a sealed argument holds a value that was written down, by rule 5."""
     for field in tool.manifests:
-        unwritten(arguments.get(field))
+        if arguments.get(field) is not None:  # what is missing is said where the arguments are checked
+            unwritten(arguments[field])
     for field in tool.sealed:
         given = arguments.get(field)
         for key, value in given.items() if isinstance(given, dict) else ():

@@ -14,6 +14,7 @@ Rules:
 """
 
 from skyflo_runbooks.gateway.impact import Scene
+from skyflo_runbooks.gateway.impact.ownership import FOLLOWING
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.request import JSON_PATCH, LEAVING, Request
 
@@ -25,21 +26,8 @@ _BINDING = (
     "volume.kubernetes.io/selected-node",
     "volume.kubernetes.io/storage-provisioner",
 )
-# https://kubernetes.io/docs/reference/labels-annotations-taints/: set and taken away by the node controller.
-_TAINTS = tuple(
-    f"node.kubernetes.io/{name}"
-    for name in (
-        "unschedulable",
-        "not-ready",
-        "unreachable",
-        "memory-pressure",
-        "disk-pressure",
-        "pid-pressure",
-        "network-unavailable",
-    )
-)
 _OF_KIND: dict[str, tuple[Path, ...]] = {
-    "Node": tuple(("spec", "taints", key) for key in _TAINTS),
+    "Node": tuple(("spec", "taints", key) for key in FOLLOWING),
     "PersistentVolumeClaim": (("spec", "volumeName"), *(("metadata", "annotations", name) for name in _BINDING)),
 }
 # https://kubernetes.io/docs/concepts/storage/persistent-volumes/#reserving-a-persistentvolume

@@ -5,6 +5,8 @@ Rules:
   2. Nobody gets past the guard without a credential, and until somebody does nothing of MCP is imported: its libraries
      take longer to load than everything else of the gateway together.
   3. Of the operator's own MCP servers it offers the reads, with whose they are; anything else of theirs is refused.
+  4. The call of a tool lists no tools: the library would list them all before each call, those of the operator's
+     servers too, to hold the call's headers against the tool's schema. It is given the schemas as last listed.
 """
 
 import asyncio
@@ -132,12 +134,15 @@ def server(gate: Gate, propose: Propose, redactor: Redactor) -> Any:
         hints = ToolAnnotations(read_only_hint=True, destructive_hint=False, open_world_hint=True)
         return Gated(name=name, description=description, parameters=schema or {"type": "object"}, annotations=hints)
 
+    advertised: dict[str, Json | None] = {tool.name: tool.schema for tool in gate.tools()}
+
     class Guests(Provider):
         """The reads of the operator's own servers. A name of theirs always leads to the gate, which says why not."""
 
         async def _list_tools(self) -> list[Served]:
             standing = await gate.foreign.standing(GLANCE)
             every = [one for each in standing for one in each.tools if not one.problem]
+            advertised.update((one.name, one.schema) for one in every)
             return [foreign(one.name, one.description, one.schema) for one in every]
 
         async def _get_tool(self, name: str, version: Any = None) -> Served | None:
@@ -154,6 +159,7 @@ def server(gate: Gate, propose: Propose, redactor: Redactor) -> Any:
                 annotations=ToolAnnotations(read_only_hint=read, destructive_hint=not read, open_world_hint=False),
             )
         )
+    served._mcp_server.get_tool_input_schema = advertised.get  # FastMCP does not hand this on to the server within it
     return served
 
 

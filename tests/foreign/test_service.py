@@ -6,10 +6,14 @@ from typing import Any
 
 import httpx
 import pytest
+from fastmcp import Client
+from fastmcp.client.transports import StreamableHttpTransport
 
 from skyflo_runbooks.gateway import identity
 from skyflo_runbooks.gateway.foreign.config import Server
+from skyflo_runbooks.gateway.foreign.standing import Standing
 from skyflo_runbooks.model.json import Json
+from skyflo_runbooks.service import mcp
 from tests.foreign.reaching import SHOP, VARIABLES, configured
 from tests.service.running import Service, running
 
@@ -60,6 +64,44 @@ async def test_a_read_over_rest_and_over_mcp(tmp_path: Path) -> None:
         assert catalogue["shop_status"]["effect"] == "read"
         assert catalogue["shop_status"]["domain"] == "shop"
         assert catalogue["k8s_get"]["domain"] == "kubernetes"
+
+
+async def test_a_call_over_mcp_lists_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a call of our tool nor one of the server's waits for the lists of the operator's servers."""
+    async with running(tmp_path, servers=(configured("honest"),)) as service:
+        foreign, listings = service.desk.gate.foreign, list[float]()
+        standing = foreign.standing
+
+        async def counted(seconds: float) -> list[Standing]:
+            listings.append(seconds)
+            return await standing(seconds)
+
+        monkeypatch.setattr(foreign, "standing", counted)
+        headers = {"Authorization": f"Bearer {service.kernel}"}
+        async with Client(StreamableHttpTransport(f"{service.url}/mcp", headers=headers)) as client:
+            assert "shop_status" in {tool.name for tool in await client.list_tools()}
+            listed = len(listings)
+            ours = await client.call_tool("k8s_get", {"kind": "Namespace", "name": "checkout"})
+            theirs = await client.call_tool("shop_status", SHOP)
+        assert ours.structured_content["result"]["kind"] == "Namespace"
+        assert theirs.structured_content["result"]["server"] == "shop"
+        assert 0 < listed == len(listings)
+
+
+async def test_the_headers_of_a_call_are_held_against_what_was_listed(tmp_path: Path) -> None:
+    """The library still has each tool's schema: ours from the start, a server's once it was listed."""
+    async with running(tmp_path, servers=(configured("honest"),)) as service:
+        gate = service.desk.gate
+        served = mcp.server(gate, mcp.desk_proposer(service.desk), service.desk.gateway.redactor)
+        schema = served._mcp_server.get_tool_input_schema
+        assert {tool.name: schema(tool.name) for tool in gate.tools()} == {
+            tool.name: tool.schema for tool in gate.tools()
+        }
+        assert schema("shop_status") is None
+        listed = {tool.name: tool.parameters for tool in await served.list_tools()}
+        assert schema("shop_status") == listed["shop_status"]
+        assert schema("shop_status")["required"] == ["shop"]
+        assert schema("shop_wipe") is None
 
 
 async def test_what_is_not_in_reads_is_refused_at_every_door(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from skyflo_mcp.kubernetes import Conflict
 
 from skyflo_runbooks.gateway import looking
 from skyflo_runbooks.model.digest import BoundRequest, Digest
+from skyflo_runbooks.model.errors import BadInput
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.request import APPLY_PATCH, MERGE_PATCH, Request
 from tests.gateway import requests as make
@@ -46,6 +47,25 @@ async def test_what_is_not_there_is_created_and_led_back_by_its_deletion(tmp_pat
         way = await gate.gateway.roll_back(row.proposal.id, OPERATOR)
         assert [request.verb for request in way.proposal.requests] == ["delete"]
         assert (await gate.approve(way)).state == "executed"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({}, "Missing `content`"),
+        ({"contents": "x"}, "There is no argument `contents`"),
+        ({"content": None}, "content: "),
+    ],
+)
+async def test_an_apply_without_manifests_says_which_argument_is_missing(
+    tmp_path: Path, arguments: Json, said: str
+) -> None:
+    """As every other tool does, with what it takes."""
+    async with world(tmp_path) as gate:
+        with pytest.raises(BadInput) as caught:
+            await gate.propose("k8s_apply", arguments)
+    assert said in caught.value.message
+    assert "It takes content" in caught.value.next_step
 
 
 async def test_what_a_later_apply_leaves_out_goes_and_comes_back(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ Rules:
   2. managedFields says it of the very fields: a manager that wrote what the change changes. Managers that people use
      (kubectl, this gateway), controllers of Kubernetes itself, and status do not count.
   3. Where the change lasts is said: the values of the release, the application's git, the owner's own fields.
+  4. Some taints of a node follow from `unschedulable` and from its conditions: where the change leaves one that does
+     not follow, or takes one away that does, the node controller undoes it a moment later.
 """
 
 import json
@@ -20,6 +22,17 @@ from skyflo_runbooks.model.proposal import Impact
 _BY_HAND = ("kubectl", "skyflo", "before-first-apply", "node-fetch", "dashboard", "k9s", "OpenLens", "Lens", "rancher")
 _KUBERNETES = ("kube-controller-manager", "kube-scheduler", "kubelet", "kube-apiserver", "cloud-controller-manager")
 _LONGEST_CHAIN = 4
+# Each taint with the condition of the node, and its status, that it follows from; `unschedulable` is no condition.
+# https://kubernetes.io/docs/reference/labels-annotations-taints/: set and taken away by the node controller.
+FOLLOWING = {
+    "node.kubernetes.io/unschedulable": ("", ""),
+    "node.kubernetes.io/not-ready": ("Ready", "False"),
+    "node.kubernetes.io/unreachable": ("Ready", "Unknown"),
+    "node.kubernetes.io/memory-pressure": ("MemoryPressure", "True"),
+    "node.kubernetes.io/disk-pressure": ("DiskPressure", "True"),
+    "node.kubernetes.io/pid-pressure": ("PIDPressure", "True"),
+    "node.kubernetes.io/network-unavailable": ("NetworkUnavailable", "True"),
+}
 
 
 def needs(change: Change) -> Iterable[Need]:
@@ -33,7 +46,7 @@ def said(change: Change, scene: Scene) -> Impact:
     """Say who will undo the change, and where it lasts."""
     if change.request.verb in ("evict", "run"):
         return Impact()
-    marked = [*marks(change.live), *_controllers(change, scene)]
+    marked = [*marks(change.live), *_controllers(change, scene), *_following(change)]
     written = [] if change.deletes else list(_written(change, marked))
     if not (marked or written):
         return Impact(ownership=(UNMANAGED,))
@@ -57,6 +70,28 @@ def _controllers(change: Change, scene: Scene) -> Iterator[str]:
         yield f"{chain[0]}{through} controls it and will make another"
     else:
         yield f"{chain[0]}{through} controls it: will be reverted by it; change the {chain[-1]} to make it last"
+
+
+def _following(change: Change) -> Iterator[str]:
+    """Say which taints the node controller sets, or takes away, again, by rule 4."""
+    if change.kind != "Node" or change.before is None or change.after is None:
+        return
+    was, will = _scheduling(change.before), _scheduling(change.after)
+    for key in sorted(was ^ will):
+        condition, status = FOLLOWING[key]
+        conditions = {one.get("type"): one.get("status") for one in each(change.live, "status", "conditions")}
+        follows = (
+            conditions.get(condition) == status if condition else at(change.after, "spec", "unschedulable") is True
+        )
+        if follows is not (key in will):
+            lasting = f"mend what its condition {condition} tells" if condition else "cordon or uncordon the node"
+            yield f"The node controller writes the taint {key}: will be reverted by it; {lasting} to make it last"
+
+
+def _scheduling(node: Json) -> set[str]:
+    """Return the keys of the taints NoSchedule that the node controller writes."""
+    taints = each(node, "spec", "taints")
+    return {str(one.get("key")) for one in taints if one.get("effect") == "NoSchedule" and one.get("key") in FOLLOWING}
 
 
 def _written(change: Change, marked: list[str]) -> Iterator[str]:

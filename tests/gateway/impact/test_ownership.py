@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skyflo_runbooks.gateway.impact.ownership import changed_fields
+from skyflo_runbooks.gateway.impact.change import UNMANAGED
+from skyflo_runbooks.gateway.impact.ownership import FOLLOWING, changed_fields
 from skyflo_runbooks.model.json import Json
-from tests.gateway.impact.scenes import Around, changed, deleted, level, made, pod, told, workload
+from tests.gateway.impact.scenes import Around, changed, deleted, level, made, node, pod, told, workload
 
 
 @pytest.mark.parametrize(
@@ -128,3 +129,59 @@ def test_odd_field_sets_break_nothing(fields: object, before: object, after: obj
     """And equal objects have no changed field."""
     changed_fields(fields, before, after)
     assert changed_fields(fields, before, before) == []
+
+
+def _following(name: str, effect: str = "NoSchedule") -> Json:
+    """A taint that the node controller writes."""
+    return {"key": f"node.kubernetes.io/{name}", "effect": effect}
+
+
+def _node(*taints: Json, ready: str = "True", **spec: Any) -> Json:
+    """A node with taints, and a condition Ready of that status."""
+    made_ = node("n1", taints=list(taints), **spec)
+    made_["status"]["conditions"] = [{"type": "Ready", "status": ready}]
+    return made_
+
+
+@pytest.mark.parametrize(
+    ("before", "members", "said"),
+    [
+        (_node(), {"spec__taints": [_following("unschedulable")]}, "cordon or uncordon the node to make it last"),
+        (_node(_following("unschedulable"), unschedulable=True), {"spec__taints": []}, "cordon or uncordon"),
+        (_node(), {"spec__taints": [_following("not-ready")]}, "mend what its condition Ready tells"),
+        (_node(_following("not-ready"), ready="False"), {"spec__taints": []}, "mend what its condition Ready tells"),
+        (_node(_following("unreachable"), ready="Unknown"), {"spec__taints": []}, "mend what its condition Ready"),
+        (_node(), {"spec__taints": [_following("memory-pressure")]}, "mend what its condition MemoryPressure tells"),
+    ],
+)
+def test_the_node_controller_undoes_a_taint_that_it_writes(before: Json, members: Json, said: str) -> None:
+    """Set without what it follows from, or taken off in spite of it."""
+    impact = told(changed(before, **members), Around())
+    [owned] = [one for one in impact.ownership if "node controller" in one]
+    assert "will be reverted by it" in owned
+    assert said in owned
+    assert ("medium", "something else manages the object") in impact.risks
+
+
+@pytest.mark.parametrize(
+    ("before", "members"),
+    [
+        (_node(), {"spec__taints": [_following("unschedulable")], "spec__unschedulable": True}),
+        (_node(_following("unschedulable")), {"spec__taints": []}),
+        (_node(_following("not-ready")), {"spec__taints": []}),
+        (_node(ready="False"), {"spec__taints": [_following("not-ready")]}),
+        (_node(), {"spec__taints": [_following("unschedulable", "PreferNoSchedule")]}),
+        (_node(), {"spec__taints": [{"key": "gpu", "effect": "NoSchedule"}]}),
+        (_node(_following("unschedulable")), {"spec__taints": [_following("unschedulable"), _following("x")]}),
+        (_node(_following("unschedulable")), {"metadata__labels": {"a": "b"}}),
+    ],
+)
+def test_what_agrees_with_the_node_controller_or_is_none_of_its_taints_stays(before: Json, members: Json) -> None:
+    """Then nobody undoes it, and none is named."""
+    assert told(changed(before, **members), Around()).ownership == (UNMANAGED,)
+
+
+def test_every_taint_of_the_node_controller_is_named_by_what_it_follows_from() -> None:
+    """The one of a cordon by a field, each other by a condition of the node."""
+    assert [key for key, (condition, _) in FOLLOWING.items() if not condition] == ["node.kubernetes.io/unschedulable"]
+    assert all(status in ("True", "False", "Unknown") for condition, status in FOLLOWING.values() if condition)
