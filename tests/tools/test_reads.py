@@ -354,3 +354,39 @@ async def test_a_workload_that_is_not_there_is_not_found(world: World) -> None:
     for tool in ("k8s_rollout_history", "k8s_rollout_status", "k8s_describe", "k8s_logs"):
         with pytest.raises(NotFound, match=f"Deployment/{world.namespace}/nothing"):
             await ask(world.cluster, tool, kind="Deployment", namespace=world.namespace, name="nothing")
+
+
+@pytest.mark.parametrize(
+    ("tool", "more"),
+    [
+        ("k8s_events", {}),
+        ("k8s_events", {"kind": "Pod", "name": "api"}),
+        ("k8s_top_pods", {}),
+        ("k8s_disk_usage", {}),
+        ("k8s_logs", {"label_selector": "app=api"}),
+    ],
+)
+async def test_a_slip_of_the_namespace_does_not_read_as_nothing_there(flagship: Cluster, tool: str, more: Json) -> None:
+    """No events, no pods and no lines would say that all is well."""
+    with pytest.raises(NotFound, match="There is no namespace chekout") as caught:
+        await call(flagship, tool, {"namespace": "chekout", **more})
+    assert "kind=Namespace" in caught.value.next_step
+
+
+@pytest.mark.parametrize(("tool", "more"), [("k8s_events", {"type": "Warning"}), ("k8s_top_pods", {})])
+async def test_a_namespace_in_which_nothing_is_answers_with_nothing(flagship: Cluster, tool: str, more: Json) -> None:
+    """It is there, and empty."""
+    assert (await ask(flagship, tool, namespace="kube-public", **more))["count"] == 0
+
+
+@pytest.mark.parametrize(
+    ("namespace", "said"),
+    [("checkout", "It is not there."), ("chekout", "It is not there, and there is no namespace chekout either.")],
+)
+async def test_a_deletion_that_is_waited_for_says_where_the_namespace_is_gone_too(
+    flagship: Cluster, namespace: str, said: str
+) -> None:
+    """It went with it, or the name is a slip; the reader can tell."""
+    asked: Json = {"kind": "Pod", "name": "gone", "namespace": namespace, "until": "deleted", "seconds": 1}
+    answer = await ask(flagship, "k8s_wait", **asked)
+    assert (answer["met"], answer["observed"]) == (True, said)

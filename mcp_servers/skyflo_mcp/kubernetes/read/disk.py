@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from skyflo_mcp.kubernetes.answers import stamp, table
 from skyflo_mcp.kubernetes.client import Cluster, Value
+from skyflo_mcp.kubernetes.read.there import check_there
 from skyflo_runbooks.model.errors import BadInput, SkyfloError
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef, check_name
@@ -62,7 +63,10 @@ async def k8s_disk_usage(
 async def _pods(cluster: Cluster, namespace: str | None, name: str | None, selector: str | None) -> Sequence[Json]:
     if name is not None:
         return [await cluster.get(ObjectRef("Pod", name, namespace or "", "v1"))]
-    return (await cluster.list("pods", namespace, label_selector=selector or "")).items
+    pods = (await cluster.list("pods", namespace, label_selector=selector or "")).items
+    if namespace and not pods:
+        await check_there(cluster, namespace)
+    return pods
 
 
 async def _asked(cluster: Cluster, node: str) -> Json | str:

@@ -10,6 +10,7 @@ from msgspec import Meta
 from skyflo_mcp.kubernetes import family
 from skyflo_mcp.kubernetes.answers import cut, stamp, table
 from skyflo_mcp.kubernetes.client import Cluster, Value
+from skyflo_mcp.kubernetes.read.there import check_there
 from skyflo_runbooks.model.errors import BadInput
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
@@ -54,6 +55,8 @@ async def k8s_events(
     elif kind is not None:
         kind = (await cluster.resource(kind)).kind
     found = await read(cluster, namespace, refs, kind=kind)
+    if namespace and not found:
+        await check_there(cluster, namespace)
     kept = [one for one in merged(found) if type in (None, one.type)]
     now = await cluster.now()
     return rows(kept, limit=limit, namespace=namespace, at=stamp(now))

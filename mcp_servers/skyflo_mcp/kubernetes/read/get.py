@@ -7,7 +7,8 @@ from msgspec import Meta
 from skyflo_mcp.kubernetes.answers import as_yaml, cut, stamp, table
 from skyflo_mcp.kubernetes.cleaning import cleaned
 from skyflo_mcp.kubernetes.client import Cluster, Listing, Table, Value
-from skyflo_mcp.kubernetes.errors import Forbidden, NotFound
+from skyflo_mcp.kubernetes.errors import NotFound
+from skyflo_mcp.kubernetes.read.there import check_there
 from skyflo_mcp.kubernetes.resources import Resource
 from skyflo_runbooks.model.errors import BadInput
 from skyflo_runbooks.model.json import Json
@@ -92,7 +93,7 @@ async def _list(
         found = await cluster.list(said, where, limit=limit, label_selector=labels, field_selector=fields)
         answer = {**head, **_objects(found, output), "at": stamp(found.at), **_rest(found.more, limit, found.remaining)}
     if not answer["count"] and where:
-        await _exists(cluster, where)
+        await check_there(cluster, where)
     return answer
 
 
@@ -118,18 +119,3 @@ def _rest(more: bool, shown: int, remaining: int | None) -> Json:
     return cut(
         more, f"The first {shown} are shown, there are {left}: raise limit (at most 5000), or narrow the search."
     )
-
-
-async def _exists(cluster: Cluster, namespace: str) -> None:
-    """An empty list of a namespace that does not exist looks like an empty namespace; tell them apart."""
-    try:
-        await cluster.get(ObjectRef("Namespace", namespace))
-    except Forbidden:
-        return
-    except NotFound as error:
-        raise NotFound(
-            f"There is no namespace {namespace}.",
-            next_step="k8s_get kind=Namespace lists them.",
-            status=error.status,
-            reason=error.reason,
-        ) from None

@@ -15,6 +15,7 @@ from skyflo_mcp.kubernetes.answers import cut, stamp, table
 from skyflo_mcp.kubernetes.client import Cluster
 from skyflo_mcp.kubernetes.errors import ApiError
 from skyflo_mcp.kubernetes.pem import key_lines
+from skyflo_mcp.kubernetes.read.there import check_there
 from skyflo_mcp.kubernetes.workload import containers
 from skyflo_runbooks.model.errors import BadInput
 from skyflo_runbooks.model.json import Json, at
@@ -80,6 +81,8 @@ async def _wanted(
         raise BadInput("Either a name or a label selector was expected.", next_step="Say name, or label_selector.")
     if name is None:
         pods: Sequence[Json] = (await cluster.list("pods", namespace, label_selector=label_selector or "")).items
+        if not pods:
+            await check_there(cluster, namespace)
         # Of pods that only a selector finds, not each has every container.
         return [(pod, one) for pod in pods for one in _names(pod) if container in (None, one)]
     resource = await cluster.resource(kind)

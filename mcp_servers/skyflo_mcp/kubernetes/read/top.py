@@ -8,6 +8,7 @@ from typing import Literal
 from skyflo_mcp.kubernetes.answers import stamp, table
 from skyflo_mcp.kubernetes.client import Cluster, Value
 from skyflo_mcp.kubernetes.errors import NotFound
+from skyflo_mcp.kubernetes.read.there import check_there
 from skyflo_mcp.kubernetes.usage import Sample, Usage
 from skyflo_runbooks.model.errors import SkyfloError, Unknown
 from skyflo_runbooks.model.json import Json, at
@@ -49,6 +50,8 @@ async def k8s_top_pods(
     else:
         found = await cluster.list("pods", namespace, label_selector=label_selector or "")
         pods, when = list(found.items), found.at or await cluster.now()
+        if namespace and not pods:
+            await check_there(cluster, namespace)
     running = [pod for pod in pods if at(pod, "status", "phase") == "Running"]
     use = await cluster.usage(running)
     if not containers:

@@ -14,6 +14,7 @@ from skyflo_mcp.kubernetes.answers import stamp
 from skyflo_mcp.kubernetes.client import Cluster
 from skyflo_mcp.kubernetes.errors import NotFound
 from skyflo_mcp.kubernetes.read.rollouts import state_of
+from skyflo_mcp.kubernetes.read.there import check_there
 from skyflo_runbooks.model.errors import BadInput
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
@@ -69,6 +70,16 @@ async def wait_for_x_seconds(cluster: Cluster, *, seconds: Seconds) -> Json:
     return {"seconds": seconds, "at": stamp(await cluster.now())}
 
 
+async def _nor_its_place(cluster: Cluster, ref: ObjectRef) -> str:
+    """Say where its namespace is gone as well: it went with it, or the name is a slip."""
+    try:
+        if ref.namespace:
+            await check_there(cluster, ref.namespace)
+    except NotFound:
+        return f", and there is no namespace {ref.namespace} either"
+    return ""
+
+
 async def _look(cluster: Cluster, ref: ObjectRef, until: str) -> tuple[bool, str]:
     """Return whether it came true, and what was seen."""
     if until == "rolled-out":
@@ -78,7 +89,7 @@ async def _look(cluster: Cluster, ref: ObjectRef, until: str) -> tuple[bool, str
         manifest = await cluster.get(ref)
     except NotFound:
         if until == "deleted":
-            return True, "It is not there."
+            return True, f"It is not there{await _nor_its_place(cluster, ref)}."
         raise
     if until == "deleted":
         left = ", ".join(at(manifest, "metadata", "finalizers", default=[]))
