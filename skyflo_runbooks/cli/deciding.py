@@ -11,6 +11,7 @@ Rules:
 """
 
 import getpass
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -74,7 +75,7 @@ def names(views: Sequence[Json], given: Sequence[str], screen: Screen, *, ask: b
         if not ask:
             raise BadInput(
                 f"{id_} is approved by the name of what it deletes.",
-                next_step=f"Nothing was approved. Add --confirm {name}",
+                next_step=f"Nothing was approved. Add --confirm {shlex.quote(name)}",
             )
         said = (screen.read_line(f"Type {name} to approve {id_}: ") or "").strip()
         if said != name:

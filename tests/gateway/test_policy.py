@@ -103,6 +103,21 @@ def test_each_condition_admits_and_refuses(file: Json, admitted: Case, refused: 
     assert not admits(policy, refused)
 
 
+@pytest.mark.parametrize(
+    ("verbs", "typed"),
+    [(["delete", "delete", "patch"], "web-0 and 1 more"), (["patch", "delete"], "web-1"), (["evict", "patch"], "")],
+)
+def test_how_many_go_is_typed_with_the_first_name(verbs: list[Verb], typed: str) -> None:
+    """A name alone would approve the deletion of what nobody looked at."""
+    made = [Request(verb, ObjectRef("Deployment", f"web-{at}", "checkout"), "/x", {}) for at, verb in enumerate(verbs)]
+    several = case(msgspec.structs.replace(proposal(), requests=tuple(made)), typed=typed)
+    policy = compose(read()).policy
+
+    assert admits(policy, several)
+    for other in {"", "web-0", "web-0 and 2 more", "web-1"} - {typed}:
+        assert not admits(policy, msgspec.structs.replace(several, typed=other))
+
+
 def test_no_can_always_be_said() -> None:
     """In a freeze, without a passkey, above the rate, by who asked: a rejection needs the role alone."""
     file = read(

@@ -250,8 +250,9 @@ class Pinned(msgspec.Struct, frozen=True):
 
 
 def name_to_type(proposal: Proposal) -> str:
-    """Return the name that whoever approves types: of the first object that is deleted; empty where none is."""
-    return next((request.target.name for request in proposal.requests if request.verb == "delete"), "")
+    """Return what whoever approves types: the name of what is deleted, with how many more go; empty where none is."""
+    names = [request.target.name for request in proposal.requests if request.verb == "delete"]
+    return f"{names[0]} and {len(names) - 1} more" if len(names) > 1 else "".join(names)
 
 
 def _reaches(proposal: Proposal, level: Risk) -> bool:
