@@ -29,6 +29,7 @@ _BOOKED = re.compile(
     r"metadata\.annotations\.(deployment\.kubernetes\.io/|pv\.kubernetes\.io/|volume\.|node\.alpha|volumes\.kubernetes"
     r"|skyflo\.dev/|kubernetes\.io/change-cause|deprecated\.).*"
     r"|spec\.taints.*node\.kubernetes\.io/(not-ready|unreachable|unschedulable).*"
+    r"|spec\.claimRef\.(uid|resourceVersion)|spec\.volumeName"
 )
 
 

@@ -32,6 +32,18 @@ def test_fields_are_wishes_by_path() -> None:
     }
 
 
+def test_that_a_volume_was_bound_is_no_wish() -> None:
+    """The volume controller notes it in the volume and in its claim when it gets to it; for whom it is, is a wish."""
+    kept: Json = {"namespace": "shop", "name": "data"}
+    volume: Json = {"metadata": {"name": "v"}, "spec": {"claimRef": kept}}
+    bound: Json = {"metadata": {"name": "v"}, "spec": {"claimRef": {**kept, "uid": "1", "resourceVersion": "7"}}}
+    claim: Json = {"metadata": {"name": "data"}, "spec": {"storageClassName": "fast"}}
+
+    assert state.fields(volume) == state.fields(bound)
+    assert state.fields(claim) == state.fields({**claim, "spec": {**claim["spec"], "volumeName": "v"}})
+    assert state.fields(volume) != state.fields({**volume, "spec": {"claimRef": {**kept, "name": "other"}}})
+
+
 def test_each_difference_is_a_line() -> None:
     """Created, deleted, changed and removed; a namespace can be asked for alone."""
     before: state.State = {"Service/shop/a": {"x": "1", "y": "2"}, "Service/shop/b": {}, "Node/n": {"z": "1"}}
