@@ -275,10 +275,14 @@ async def controlled(made: ControlPlane, wanted: Sequence[controls.Staged], othe
 
 
 async def crowded(made: ControlPlane, other: K8sgpt, pods: int = 100) -> Crowd:
-    """Fill a namespace with healthy pods and one that cannot pull its image; time ours and the other's, in turns."""
+    """Fill a namespace with healthy pods and one that cannot pull its image; time ours and the other's, in turns.
+
+    Each workload has its Service in front, as in a namespace that somebody uses.
+    """
     space, broken = "crowd", vary.workload({"name": "broken", "namespace": "crowd"}, 1, "storefront:v0.0.0-missing")
     apps = [vary.workload({"name": f"app-{n}", "namespace": space}, 9) for n in range(pods // 9)]
-    made.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space}}, *apps, broken])
+    fronts = [_in_front(app) for app in (*apps, broken)]
+    made.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space}}, *apps, broken, *fronts])
     control = controls.Staged("crowd", "", space, apps)
     await asyncio.to_thread(wait_until, "the crowd is ready", partial(_nearly_well, made, control, pods // 9), 180)
     case = Case("IMG-01", space, f"Deployment/{space}/broken", app={"name": "broken"})
@@ -295,6 +299,13 @@ async def crowded(made: ControlPlane, other: K8sgpt, pods: int = 100) -> Crowd:
     theirs = [await asyncio.to_thread(other.look, made, case, "IMG-01", frozenset({"app"})) for _ in range(3)]
     middle = sorted(theirs, key=lambda one: one.seconds)[1]
     return Crowd(pods, sorted(ours[1:])[1], first, middle)
+
+
+def _in_front(app: Json) -> Json:
+    """Return a Service of the workload's name that sends to its pods."""
+    port = app["spec"]["template"]["spec"]["containers"][0]["ports"][0]["containerPort"]
+    wanted: Json = {"selector": app["spec"]["selector"]["matchLabels"], "ports": [{"port": 80, "targetPort": port}]}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": dict(app["metadata"]), "spec": wanted}
 
 
 def _nearly_well(made: ControlPlane, control: controls.Staged, wanted: int) -> bool:
