@@ -35,7 +35,7 @@ class Eviction(msgspec.Struct, frozen=True):
 def evictions(graph: Graph) -> Iterator[Eviction]:
     """Yield the evictions that pods or events tell of: one for each pod that is there, in the order they were read."""
     told = set()
-    for pod in graph.all("Pod"):
+    for pod in graph.ailing:
         if at(pod, "status", "reason") == _EVICTED:
             told.add(id(pod))
             when = str(condition(pod, "DisruptionTarget").get("lastTransitionTime") or graph.snapshot.time)

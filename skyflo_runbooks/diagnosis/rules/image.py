@@ -166,7 +166,7 @@ def good_image(graph: Graph, workload: Json, container: str, broken: str) -> Evi
     here = {
         (repository(one), _tag(one))
         for pod in graph.all("Pod")
-        if ready(pod) and namespace_of(pod) == namespace_of(workload)
+        if namespace_of(pod) == namespace_of(workload) and ready(pod)
         for one in (str(spec.get("image", "")) for spec in each(pod, "spec", "containers"))
     }
 
