@@ -71,7 +71,7 @@ def refuses_pull(text: str) -> bool:
 
 # The name itself, as those libraries write it: after the word that says what failed, or before `: no such host`.
 _LOST = re.compile(
-    r"""(?i)(?:\blookup|\bENOTFOUND|\bEAI_AGAIN|UnknownHostException:?|resolve(?:\s+host(?:\s?name)?)?:?|host\s?name)\s*
+    r"""(?i)(?:\blookup|\bENOTFOUND|\bEAI_AGAIN|\bnot\s+found\s+in\s+upstream|UnknownHostException:?|resolve(?:\s+host(?:\s?name)?)?:?|host\s?name)\s*
     (?:failed\s+for\s+)?["']?(?!(?:addresses|address|because|dns|due|error|failed|failure|for|host|hostname|is|it
     |names?|not|of|on|the|this|timed|to|was)\b(?![.-]))
     (?P<host>[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?\.?)(?=$|["':,;)\s])""",
@@ -82,7 +82,7 @@ _LOST = re.compile(
 def lost_host(text: str) -> str:
     """Return the name of the host that a text says was not found; empty where it does not say which."""
     found = _LOST.search(text)
-    return found["host"].lower() if found else ""
+    return found["host"].lower().rstrip(".") if found else ""
 
 
 def no_log(text: str) -> bool:

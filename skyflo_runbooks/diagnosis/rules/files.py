@@ -5,23 +5,17 @@ in which that host stands. A log chooses no object: without the ConfigMap there 
 namespace, or of the internet, was not read.
 """
 
-import re
 from collections.abc import Iterator
 
 import msgspec
 
 from skyflo_runbooks.diagnosis.graph import Graph, ref
-from skyflo_runbooks.diagnosis.lines import finds_no_host
+from skyflo_runbooks.diagnosis.lines import finds_no_host, lost_host
 from skyflo_runbooks.diagnosis.pods import Container, each, name_of, namespace_of, texts
 from skyflo_runbooks.diagnosis.rules.asking import names
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
 
-# Where a line that finds no host says which: nginx, PostgreSQL, Go, Node, Java, curl.
-_HOST = re.compile(
-    r"(?:upstream|host name|lookup|ENOTFOUND|EAI_AGAIN|UnknownHostException:?|resolve host:?)\s+[\"']?"
-    r"(?P<host>[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?::\d+)?"
-)
 _LIKE = 75
 
 
@@ -37,13 +31,13 @@ class Written(msgspec.Struct, frozen=True):
 def written(graph: Graph, pod: Json, container: Container) -> Written | None:
     """Return the host that a container's log does not find and a file that its pod mounts names."""
     for line in reversed(graph.log(pod, container.name).splitlines()[-40:]):
-        found = _HOST.search(line) if finds_no_host(line) else None
-        if found is None or not _missing(graph, namespace_of(pod), found["host"]):
+        host = lost_host(line) if finds_no_host(line) else ""
+        if not host or not _missing(graph, namespace_of(pod), host):
             continue
         for config in _mounted(graph, pod):
             for key, text in texts(config, "data").items():
-                if names(text, found["host"]):
-                    return Written(found["host"], config, key, _meant(graph, namespace_of(pod), found["host"]))
+                if names(text, host):
+                    return Written(host, config, key, _meant(graph, namespace_of(pod), host))
     return None
 
 

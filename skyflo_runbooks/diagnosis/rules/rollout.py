@@ -313,7 +313,7 @@ def no_governing_service(graph: Graph) -> Iterator[Finding]:
 
 
 def _asks_by_name(graph: Graph, workload: Json, service: str) -> Iterator[Evidence]:
-    """Yield where the template, or a log of its pods, names a pod by the Service: `store-0.peers`, `$(POD).peers`."""
+    """Yield where the template names a pod by the Service: `store-0.peers`, `$(POD).peers`."""
     name = re.escape(name_of(workload))
     pattern = re.compile(rf"(?<![\w-])(?:{name}-\d+|\$\(?\{{?\w+\)?\}}?)\.{re.escape(service)}(?![\w-])")
     for container in each(pod_spec(workload), "containers"):

@@ -437,10 +437,10 @@ def of_the_cluster(graph: Graph, namespace: str, host: str) -> bool | None:
     One word is looked up in the cluster's domains alone; `service.namespace` is one of the cluster where both exist,
     or the namespace does; of all others those below `svc` are.
     """
-    labels = host.rstrip(".").split(".")
+    labels = host.split(".")
     if not host:
         return None
-    if len(labels) == 1 or "svc" in labels[2:] or host.rstrip(".").endswith("cluster.local"):
+    if len(labels) == 1 or "svc" in labels[2:] or host.endswith("cluster.local"):
         return True
     if len(labels) != 2:
         return False
