@@ -156,7 +156,7 @@ class Bench:
         return int(at(self._cluster("GET", _DEPLOYMENT), "metadata", "generation"))
 
     def standing(self) -> Standing:
-        """Return both."""
+        """Return the memory limit and the generation, read one after the other."""
         return Standing(self.limit(), self.writes())
 
     def foreign_hand(self, value: str = "by-somebody-else") -> None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 # A host's name was not found: getaddrinfo in C, Go, Node and Java, nginx, and resolvers' own words.
-_NO_HOST = re.compile(
+NO_HOST = re.compile(
     r"(?i)no such host|could not resolve(?! placeholder)|name or service not known|getaddrinfo|ENOTFOUND|EAI_AGAIN"
     r"|name resolution|could not translate host name|host not found in upstream|NXDOMAIN|server misbehaving"
     r"|UnknownHostException|lookup \S+ on \S+:53"
@@ -92,7 +92,7 @@ def no_log(text: str) -> bool:
 
 def finds_no_host(text: str) -> bool:
     """Return whether a text says that a host's name was not found."""
-    return _NO_HOST.search(text) is not None
+    return NO_HOST.search(text) is not None
 
 
 def refuses_credential(text: str) -> bool:

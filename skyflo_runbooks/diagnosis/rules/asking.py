@@ -8,17 +8,14 @@ import re
 from collections.abc import Iterable
 
 from skyflo_runbooks.diagnosis.graph import Graph, ref
+from skyflo_runbooks.diagnosis.lines import NO_HOST
 from skyflo_runbooks.diagnosis.pods import name_of, namespace_of
 from skyflo_runbooks.diagnosis.rules.base import culprit, services
 from skyflo_runbooks.model.json import Json
 
 # The fact that names the Service that was asked.
 ASKS = "asks"
-UNREACHED = re.compile(
-    r"(?i)no such host|could not resolve(?! placeholder)|name or service not known|connection refused|getaddrinfo"
-    r"|ENOTFOUND|could not translate host name|host not found in upstream|ECONNREFUSED|timed? ?out|unreachable"
-    r"|server misbehaving|name resolution"
-)
+UNREACHED = re.compile(rf"{NO_HOST.pattern}|connection refused|ECONNREFUSED|timed? ?out|unreachable")
 
 
 def asks(graph: Graph, pod: Json, lines: Iterable[str]) -> dict[str, str]:
