@@ -115,8 +115,12 @@ class Graph:
 
     @cached_property
     def ailing(self) -> list[Json]:
-        """The pods that are neither ready nor leaving: few, where all is well."""
-        return [pod for pod in self.all("Pod") if not ready(pod) and not leaving(pod)]
+        """The pods that do not serve and are not leaving: few, where all is well.
+
+        One that ended serves nothing, whatever its condition Ready still says: what marks a pod Failed from outside
+        (the garbage collector of pods, an eviction through the API) may leave the condition as it was.
+        """
+        return [pod for pod in self.all("Pod") if (finished(pod) or not ready(pod)) and not leaving(pod)]
 
     @cached_property
     def suffering(self) -> set[int]:

@@ -68,6 +68,19 @@ def test_who_waits_for_an_ill_node_waits_for_the_node(state: str, conditions: Js
     assert named(web, waits(web, said), *nodes) == [(fault, "Node/node-a")]
 
 
+@pytest.mark.parametrize("ready", ["True", "False"])
+def test_an_evicted_pod_tells_of_its_node_though_another_serves_in_its_place(ready: str) -> None:
+    """The replacement can come before the node's taint; and who marks a pod Failed may leave its condition Ready."""
+    web = workload("Deployment", "web")
+    gone = pod(web)
+    gone["metadata"] = {**gone["metadata"], "name": "web-gone", "uid": "uid-gone"}
+    ended = {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory. "}
+    gone["spec"] = {**gone["spec"], "nodeName": "node-a"}
+    gone["status"] = {**ended, "conditions": [{"type": "Ready", "status": ready}]}
+
+    assert named(web, pod(web), gone, node("node-a", MemoryPressure="True")) == [("NOD-02", "Node/node-a")]
+
+
 def test_a_taint_counts_on_nodes_that_the_pod_could_use() -> None:
     """Tolerating that of another pool's nodes would leave the pod where it is."""
     web = workload("Deployment", "web")

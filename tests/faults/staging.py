@@ -243,7 +243,9 @@ def _fail_node(plane: ControlPlane, case: Case, name: str, change: Json) -> None
         return
     said = {"reason": "KubeletHasInsufficientMemory", "message": "kubelet has insufficient memory available"}
     condition = {"type": "MemoryPressure", "status": "True", **said}
-    ended: Json = {"phase": "Failed", "reason": "Evicted", "message": change["evicts"]}
+    # As a kubelet leaves it: k8s.io/kubernetes/pkg/kubelet/status/generate.go.
+    unready = [{"type": kind, "status": "False", "reason": "PodFailed"} for kind in ("Ready", "ContainersReady")]
+    ended: Json = {"phase": "Failed", "reason": "Evicted", "message": change["evicts"], "conditions": unready}
     pods = plane.get(f"/api/v1/namespaces/{case.namespace}/pods?fieldSelector=spec.nodeName={name}")["items"]
     with plane.http() as client:
         headers = {"Content-Type": "application/strategic-merge-patch+json"}
