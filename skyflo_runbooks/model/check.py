@@ -127,8 +127,23 @@ def below_maximum(name: str, *, namespace: str) -> Check:
 
 
 def condition_true(kind: str, name: str, *, namespace: str, condition: str) -> Check:
-    """Eventually: the object's controller says that this condition is True, of the object as it is now."""
+    """Eventually: the object's controller (a route's: each parent's) says that this is True, of the object as it is."""
     return Check("condition_true", {"kind": kind, "name": name, "namespace": namespace, "condition": condition})
+
+
+def address_given(name: str, *, namespace: str) -> Check:
+    """Eventually: a controller serves the Ingress and wrote down at which address."""
+    return Check("address_given", {"name": name, "namespace": namespace})
+
+
+def run_began(name: str, *, namespace: str) -> Check:
+    """Eventually: the CronJob's schedule began a run since the change."""
+    return Check("run_began", {"name": name, "namespace": namespace})
+
+
+def on_more_nodes(name: str, *, namespace: str, than: int) -> Check:
+    """Eventually: the DaemonSet is wanted on more nodes than `than`, and each of its pods is Running and Ready."""
+    return Check("on_more_nodes", {"name": name, "namespace": namespace, "than": than})
 
 
 def claim_bound(name: str, *, namespace: str) -> Check:
@@ -165,6 +180,9 @@ CATALOGUE: dict[str, Callable[..., Check]] = {
         quota_kept,
         below_maximum,
         condition_true,
+        address_given,
+        run_began,
+        on_more_nodes,
         claim_bound,
         eviction_allowed,
         certificate_valid,

@@ -200,7 +200,9 @@ async def test_below_a_maximum_that_was_raised_a_moment_ago(status: str, reason:
     assert (await look(check.below_maximum("h", namespace="shop"), scaler)).holds == holds
 
 
-@pytest.mark.parametrize(("active", "holds"), [("True", "yes"), ("False", "no"), ("Unknown", "no"), ("", "unknown")])
+@pytest.mark.parametrize(
+    ("active", "holds"), [("True", "yes"), ("False", "no"), ("Unknown", "unknown"), ("", "unknown")]
+)
 async def test_what_a_controller_says(active: str, holds: str) -> None:
     """What its controller has not said yet is not known; a request that is missing is a no."""
     scaler = thing("HorizontalPodAutoscaler", "h", conditions={"ScalingActive": active} if active else {})

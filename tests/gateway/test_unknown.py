@@ -41,6 +41,9 @@ CHECKS: dict[str, Check] = {
     "condition_true": check.condition_true(
         "HorizontalPodAutoscaler", "payment-service", namespace=NS, condition="ScalingActive"
     ),
+    "address_given": check.address_given("shop", namespace=NS),
+    "run_began": check.run_began("nightly", namespace=NS),
+    "on_more_nodes": check.on_more_nodes("agent", namespace=NS, than=1),
     "claim_bound": check.claim_bound("ledger", namespace=NS),
     "eviction_allowed": check.eviction_allowed("payment-service", namespace=NS),
     "certificate_valid": check.certificate_valid("payment-gateway", namespace=NS),

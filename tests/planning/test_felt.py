@@ -1,12 +1,16 @@
 """A verdict is about what is suffered: who answers, what a controller says; a field that was written is not enough."""
 
+import copy
+
 import pytest
 
 from skyflo_runbooks.diagnosis import Snapshot
 from skyflo_runbooks.model.check import Check
+from skyflo_runbooks.model.incident import Incident
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.plan import Plan, VerifyStep, param
 from tests.diagnosis import added, scenes, world
+from tests.diagnosis.test_oddities import daemon
 from tests.diagnosis.world import Names
 from tests.planning.tries import planned
 
@@ -43,12 +47,55 @@ def told(found: Snapshot, kind: str, *conditions: str) -> Snapshot:
 
 
 async def test_a_gateway_is_accepted_by_its_controller() -> None:
-    """Where one says anything of it; where none does, no check waits for its word."""
+    """Where none has said anything of it, too: a verdict rests on somebody's answer."""
     silent = await planned(added.no_gateway_class(NAMES))
     said = await planned(told(added.no_gateway_class(NAMES), "Gateway", "Accepted", "Programmed"))
 
-    assert looked(silent, "condition_true") == []
+    assert [one["condition"] for one in looked(silent, "condition_true")] == ["Accepted", "Programmed"]
     assert [one["condition"] for one in looked(said, "condition_true")] == ["Accepted", "Programmed"]
+
+
+async def test_a_route_is_accepted_by_its_parents() -> None:
+    """What it leads to is one thing, that somebody leads is another."""
+    made = await planned(added.wrong_port(NAMES))
+
+    assert [one["condition"] for one in looked(made, "condition_true")] == ["Accepted", "ResolvedRefs"]
+    assert {one["kind"] for one in looked(made, "condition_true")} == {"HTTPRoute"}
+
+
+async def test_nobody_writes_of_a_mesh_object() -> None:
+    """No check waits for words that never come."""
+    assert looked(await planned(added.lost_subset(NAMES)), "condition_true") == []
+
+
+async def test_a_silent_rollout_is_no_good_one() -> None:
+    """Without a controller, that it is no longer paused is what was written."""
+    found = held_up()
+    found.objects["Rollout"][0]["status"] = {"phase": "Paused"}
+
+    assert [one["condition"] for one in looked(await planned(found), "condition_true")] == ["Healthy"]
+
+
+async def test_a_cron_job_begins_a_run() -> None:
+    """That it is not suspended is what was written."""
+    cron: Json = {
+        "kind": "CronJob",
+        "metadata": world.meta("nightly", NAMES.namespace),
+        "spec": {"schedule": "0 3 * * *", "suspend": True, "jobTemplate": {"spec": {}}},
+    }
+    found = Incident("the nightly report does not run", (NAMES.namespace,))
+    made = await planned(world.snapshot([cron]), incident=found)
+
+    assert made.findings[0].fault == "JOB-02"
+    assert looked(made, "run_began") == [{"name": "nightly", "namespace": param("namespace")}]
+
+
+async def test_a_daemon_set_comes_to_more_nodes() -> None:
+    """On as few as before it is rolled out, too."""
+    made = await planned(daemon({"disk": "fast-sdd"}, disk="fast-ssd"))
+
+    assert made.findings[0].fault == "ROL-07"
+    assert [one["than"] for one in looked(made, "on_more_nodes")] == [0]
 
 
 def held_up(*steps: Json) -> Snapshot:
@@ -89,13 +136,18 @@ async def test_a_claim_that_could_not_grow_has_grown() -> None:
     ]
 
 
-async def test_an_ingress_leads_to_who_answers() -> None:
-    """The class that exists, and endpoints behind it."""
+@pytest.mark.parametrize("writes", [True, False])
+async def test_an_ingress_leads_to_who_answers(writes: bool) -> None:
+    """The class that exists, endpoints behind it, and an address where the class's controller writes them."""
     backend = {"service": {"name": NAMES.service, "port": {"number": 80}}}
     spec = {"ingressClassName": "egde", "rules": [{"http": {"paths": [{"path": "/", "backend": backend}]}}]}
     front: Json = {"kind": "Ingress", "metadata": world.meta("front", NAMES.namespace), "spec": spec}
     edge: Json = {"kind": "IngressClass", "metadata": world.meta("edge"), "spec": {"controller": "example.com/edge"}}
-    made = await planned(world.snapshot([*scenes.serving(NAMES), world.service(NAMES), front, edge]))
+    other = copy.deepcopy(front) | {"metadata": world.meta("other", NAMES.namespace)}
+    other["spec"]["ingressClassName"] = "edge"
+    other["status"] = {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}] if writes else []}}
+    made = await planned(world.snapshot([*scenes.serving(NAMES), world.service(NAMES), front, other, edge]))
 
     assert made.findings[0].fault == "NET-06"
+    assert [one["name"] for one in looked(made, "address_given")] == (["front"] if writes else [])
     assert behind(NAMES.service) in looked(made, "endpoints_ready")

@@ -58,6 +58,7 @@ class Look:
 
 
 Holds = Callable[[Look], str]
+Heard = Callable[[Look], bool]
 
 
 def rolled_out(look: Look) -> str:
@@ -193,6 +194,23 @@ def _not_suspended(look: Look) -> str:
     return "still suspended" if spec.get("suspend") else ""
 
 
+def _runs(look: Look) -> bool:
+    """Return whether the CronJob began a run by now."""
+    return bool(look.list("/apis/batch/v1/jobs"))
+
+
+def _spoken(look: Look) -> bool:
+    """Return whether a controller of the object's kind wrote anything of it."""
+    kind = look.case.finds.partition("/")[0]
+    paths = {
+        "Gateway": "/apis/gateway.networking.k8s.io/v1/gateways",
+        "HTTPRoute": "/apis/gateway.networking.k8s.io/v1/httproutes",
+        "Rollout": "/apis/argoproj.io/v1alpha1/rollouts",
+    }
+    status: Json = look.of_target(paths[kind]).get("status") or {}
+    return bool(status.get("conditions") or status.get("parents"))
+
+
 def _governed(look: Look) -> str:
     wanted = look.of_target("/apis/apps/v1/statefulsets")["spec"]["serviceName"]
     found = {s["metadata"]["name"]: s["spec"].get("clusterIP") for s in look.list("/api/v1/services")}
@@ -273,10 +291,14 @@ def _lets_in(rule: Json, labels: Json) -> bool:
 
 @dataclass(frozen=True)
 class Oracle:
-    """What a repair may change (patterns over lines of `state.differences`), and what must hold then."""
+    """What a repair may change (patterns over lines of `state.differences`), and what must hold then.
+
+    Where nobody is `heard` who could tell that the repair was felt, an honest verdict is INCONCLUSIVE.
+    """
 
     may: tuple[str, ...]
     holds: tuple[Holds, ...] = (rolled_out, _some_pods)
+    heard: Heard | None = None
 
     def strange(self, case: Case, changed: list[str]) -> list[str]:
         """Return the differences that the repair had no business with."""
@@ -292,9 +314,15 @@ class Oracle:
         """Return what does not hold; empty where everything does."""
         return next((why for holds in self.holds if (why := holds(look))), "")
 
+    def honest(self, look: Look, why_not: str) -> str:
+        """Return the verdict that says what was seen."""
+        if why_not:
+            return "FAILED"
+        return "VERIFIED" if self.heard is None or self.heard(look) else "INCONCLUSIVE"
 
-def _of(*paths: str, holds: tuple[Holds, ...] = (rolled_out, _some_pods)) -> Oracle:
-    return Oracle(tuple("{target}: " + path for path in paths), holds)
+
+def _of(*paths: str, holds: tuple[Holds, ...] = (rolled_out, _some_pods), heard: Heard | None = None) -> Oracle:
+    return Oracle(tuple("{target}: " + path for path in paths), holds, heard)
 
 
 _AS_BEFORE = (rolled_out, _some_pods, _as_many)
@@ -358,13 +386,17 @@ ORACLES: dict[str, Oracle] = {
     "AUT-02": Oracle((r".*/{namespace}/.*: " + _RESOURCES,), (rolled_out, _measures)),
     "AUT-03": _of(r"spec\.scaleTargetRef\..*", r"spec\.(min|max)Replicas", holds=(rolled_out, _scales)),
     "AUT-04": _of(r"spec\.maxReplicas", holds=(rolled_out, _measures, _below_its_most)),
-    "JOB-02": _of(r"spec\.(suspend|schedule)", holds=(rolled_out, _not_suspended)),
+    "JOB-02": _of(r"spec\.(suspend|schedule)", holds=(rolled_out, _not_suspended), heard=_runs),
     "MES-01": _of(r"spec\.rules.*", holds=(rolled_out,)),
     "MES-02": _of(r"spec\.(http|tcp|tls).*\.subset", holds=(rolled_out,)),
     "GWY-01": _of(
-        r"spec\.gatewayClassName", r"spec\.rules.*\.backendRefs.*", r"spec\.parentRefs.*", holds=(rolled_out,)
+        r"spec\.gatewayClassName",
+        r"spec\.rules.*\.backendRefs.*",
+        r"spec\.parentRefs.*",
+        holds=(rolled_out,),
+        heard=_spoken,
     ),
-    "DLV-02": _of(r"spec\.paused", holds=()),
+    "DLV-02": _of(r"spec\.paused", holds=(), heard=_spoken),
 }
 # A fault without an oracle of its own: only its object's wishes may change, and everything is rolled out.
 _RESTARTED = r"spec\.template\.metadata\.annotations\..*[rR]estarted-?[aA]t"

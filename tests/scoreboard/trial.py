@@ -137,12 +137,13 @@ async def repair(bench: Bench, looked: Looked) -> None:
         trial.durable, trial.why_not = False, "the gateway did not execute it"
         return
     asked = asyncio.create_task(judged(bench, case, ids, checks))
-    why = await asyncio.to_thread(steadily, oracles.Look(bench.client, case))
+    look, oracle = oracles.Look(bench.client, case), oracles.oracle(case.fault)
+    why = await asyncio.to_thread(steadily, look)
     trial.verdict, trial.reasons = await asked
-    trial.strange = tuple(oracles.oracle(case.fault).strange(case, changed))
+    trial.strange = tuple(oracle.strange(case, changed))
     trial.why_not = why
     trial.durable = not why and not trial.strange
-    trial.honest = trial.verdict == ("FAILED" if why else "VERIFIED")
+    trial.honest = trial.verdict == await asyncio.to_thread(oracle.honest, look, why)
 
 
 def checks_of(made: Plan) -> tuple[Check, ...]:

@@ -1,4 +1,5 @@
-"""The checks, each observed once: of workloads and what is in front of them here, the others in `platform`.
+"""The checks, each observed once: of workloads and what is in front of them here, what
+controllers answer in `controllers`, the others in `platform`.
 
 A read that fails is `unknown`, never `yes`.
 
@@ -11,7 +12,7 @@ from typing import Any
 
 from skyflo_mcp.kubernetes.errors import NotFound
 
-from skyflo_runbooks.gateway.checks import platform
+from skyflo_runbooks.gateway.checks import controllers, platform
 from skyflo_runbooks.gateway.checks.view import Observation, Seen, View, containers, is_ready, name_of, seen
 from skyflo_runbooks.gateway.redaction import Redactor
 from skyflo_runbooks.model.check import Check
@@ -207,22 +208,26 @@ async def env_set(view: View, *, kind: str, name: str, namespace: str, container
     raise NotFound(f"{kind} {name} has no container {container}.")
 
 
-OBSERVERS: dict[str, Observer] = {
-    function.__name__: function
-    for function in (
-        rollout_complete,
-        pods_ready,
-        no_restarts,
-        no_oom_kills,
-        memory_below,
-        http_ok,
-        endpoints_ready,
-        image_running,
-        pods_scheduled,
-        field_equals,
-        env_set,
-    )
-} | platform.OBSERVERS
+OBSERVERS: dict[str, Observer] = (
+    {
+        function.__name__: function
+        for function in (
+            rollout_complete,
+            pods_ready,
+            no_restarts,
+            no_oom_kills,
+            memory_below,
+            http_ok,
+            endpoints_ready,
+            image_running,
+            pods_scheduled,
+            field_equals,
+            env_set,
+        )
+    }
+    | platform.OBSERVERS
+    | controllers.OBSERVERS
+)
 
 
 async def _overcommitted(view: View, nodes: set[str]) -> list[str]:

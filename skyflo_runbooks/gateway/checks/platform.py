@@ -77,23 +77,6 @@ async def below_maximum(view: View, *, name: str, namespace: str) -> Seen:
     return seen(wants < most and not limited, f"{wants} wanted, {most} allowed{more}", *_lines(said))
 
 
-async def condition_true(view: View, *, kind: str, name: str, namespace: str, condition: str) -> Seen:
-    """What was said of an older generation, where that is written down, is not said of the object as it is now.
-
-    https://github.com/kubernetes/enhancements/tree/master/keps/sig-api-machinery/1623-standardize-conditions
-    """
-    found = await view.get(kind, name, namespace)
-    said = next((one for one in at(found, "status", "conditions", default=[]) if one.get("type") == condition), None)
-    if said is None:
-        return "unknown", f"nothing has said yet whether {kind} {name} is {condition}", ()
-    generation = at(found, "metadata", "generation")
-    of = said.get("observedGeneration", at(found, "status", "observedGeneration", default=generation))
-    if str(of) != str(generation):  # Argo Rollouts writes it as a text
-        return seen(False, f"{condition} {said.get('status')}, of an older generation")
-    why = ": ".join(str(said[part]) for part in ("reason", "message") if said.get(part))
-    return seen(said.get("status") == "True", f"{condition} {said.get('status')}{f' ({why})' if why else ''}")
-
-
 async def claim_bound(view: View, *, name: str, namespace: str) -> Seen:
     """Bound, and the volume's capacity is at least the request."""
     claim = await view.get("PersistentVolumeClaim", name, namespace)
@@ -136,7 +119,6 @@ OBSERVERS: dict[str, Callable[..., Awaitable[Seen]]] = {
         node_drained,
         quota_kept,
         below_maximum,
-        condition_true,
         claim_bound,
         eviction_allowed,
         certificate_valid,

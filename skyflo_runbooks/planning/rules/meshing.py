@@ -83,10 +83,17 @@ def name_that_exists(case: Case) -> Repair:
     why = f"{facts.get('why') or 'The subset ' + facts.get('subset', '') + ' is not defined'}; {meant} is there."
     # What the object's own controller says of it, and who answers behind it: the field alone was only written.
     named_now = (meant,) if facts["path"].endswith("/name") else ()
-    held = (*told_by_controller(case, "Accepted", "Programmed"), *answered_behind(case, *named_now), *web_checks(case))
+    held = (*_answered(case), *answered_behind(case, *named_now), *web_checks(case))
     return Repair(
         ways=(replace(case, {facts["path"]: value}, f"Name {meant}", why, checks=held),), advice=advised(case)
     )
+
+
+def _answered(case: Case) -> tuple[Check, ...]:
+    """Return the checks of what is written of it by who serves it; of objects of a mesh nobody writes anything."""
+    if case.finding.object.kind == "HTTPRoute":
+        return tuple(check_of(case, "condition_true", condition=name) for name in ("Accepted", "ResolvedRefs"))
+    return told_by_controller(case, "Accepted", "Programmed") if case.finding.object.kind == "Gateway" else ()
 
 
 REPAIRS = {

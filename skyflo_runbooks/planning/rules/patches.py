@@ -85,9 +85,12 @@ def answered_behind(case: Case, *more: str) -> tuple[Check, ...]:
 
 
 def told_by_controller(case: Case, *conditions: str) -> tuple[Check, ...]:
-    """Return the checks that these conditions are True of the finding's object, where a controller says them at all."""
+    """Return the checks that these conditions are True of the finding's object, as its controller says.
+
+    Of those that a controller writes of it, or all of them where none has written any: somebody has to answer.
+    """
     said = [name for name in conditions if condition(case.workload, name)]
-    return tuple(check_of(case, "condition_true", condition=name) for name in said)
+    return tuple(check_of(case, "condition_true", condition=name) for name in said or conditions)
 
 
 def _step(tool: str) -> str:

@@ -16,8 +16,9 @@ from skyflo_runbooks.diagnosis.pods import (
     replicas,
     surge,
     template_container,
+    whole,
 )
-from skyflo_runbooks.model.check import build
+from skyflo_runbooks.model.check import Check, build
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.plan import Parameter, param
 from skyflo_runbooks.model.quantity import format_cpu, format_memory
@@ -194,15 +195,24 @@ def onto_every_node(case: Case) -> Repair:
     if key and effect in ("NoSchedule", "NoExecute"):
         why = f"Nodes that it selects carry {facts['taint']}, and it does not tolerate it."
         arguments: Json = {**named(case), "key": key, "effect": effect} | ({"value": value} if value else {})
-        return Repair(ways=(one(case, "k8s_tolerate", arguments, f"Tolerate {key}", why),), advice=advised(case))
+        way = one(case, "k8s_tolerate", arguments, f"Tolerate {key}", why, checks=_spread(case))
+        return Repair(ways=(way,), advice=advised(case))
     for label, wanted in facts.items():
         values = {labels_of(node)[label] for node in case.graph.all("Node") if label in labels_of(node)}
         near = [value for value in sorted(values) if fuzz.ratio(value, wanted) >= _ALIKE]
         if len(near) == 1 and len(facts) == 1:
             patch: Json = {"spec": {"template": {"spec": {"nodeSelector": {label: near[0]}}}}}
             why = f"No node carries {label}={wanted}; nodes carry {label}={near[0]}."
-            return Repair(ways=(merge(case, patch, f"Select {label}={near[0]}", why),), advice=advised(case))
+            way = merge(case, patch, f"Select {label}={near[0]}", why, checks=_spread(case))
+            return Repair(ways=(way,), advice=advised(case))
     return Repair(advice=advised(case))
+
+
+def _spread(case: Case) -> tuple[Check, ...]:
+    """Return the check that more nodes have it than now: it may be rolled out on as few as before."""
+    than = whole(case.workload, "status", "desiredNumberScheduled")
+    where = {"namespace": param("namespace"), "than": than}
+    return (build("on_more_nodes", [case.finding.object.name], where),)
 
 
 REPAIRS = {

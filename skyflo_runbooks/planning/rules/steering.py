@@ -23,7 +23,7 @@ from skyflo_runbooks.diagnosis.pods import (
     whole,
 )
 from skyflo_runbooks.diagnosis.rules.routing import selects
-from skyflo_runbooks.model.check import build
+from skyflo_runbooks.model.check import Check, build
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
 from skyflo_runbooks.model.plan import Parameter, param
@@ -265,10 +265,20 @@ def class_that_exists(case: Case) -> Repair:
         return Repair(advice=advised(case))
     why = f"The class {case.finding.facts['class'] or 'none'} is served by nobody; {meant} exists."
     named_so = check_of(case, "field_equals", path="/spec/ingressClassName", value=meant)
-    held = (named_so, *answered_behind(case), *web_checks(case))
+    held = (named_so, *_address_of(case, meant), *answered_behind(case), *web_checks(case))
     return Repair(
         ways=(merge(case, {"spec": {"ingressClassName": meant}}, f"Use the class {meant}", why, checks=held),)
     )
+
+
+def _address_of(case: Case, class_name: str) -> tuple[Check, ...]:
+    """Return the check that the Ingress gets an address, where the class's controller is one that writes them."""
+    writes = any(
+        at(other, "spec", "ingressClassName") == class_name and each(other, "status", "loadBalancer", "ingress")
+        for other in case.graph.all("Ingress")
+    )
+    where: dict[str, object] = {"namespace": param("namespace")}
+    return (build("address_given", [case.finding.object.name], where),) if writes else ()
 
 
 def backend_that_exists(case: Case) -> Repair:
@@ -426,7 +436,10 @@ def run_again(case: Case) -> Repair:
     if "suspend" not in case.finding.facts:
         return Repair(advice=advised(case))
     where: Json = {"namespace": param("namespace"), "name": case.finding.object.name}
-    held = (check_of(case, "field_equals", path="/spec/suspend", value=False),)
+    held = (
+        check_of(case, "field_equals", path="/spec/suspend", value=False),
+        build("run_began", [case.finding.object.name], {"namespace": param("namespace")}),
+    )
     way = one(case, "k8s_cronjob_resume", where, "Resume the CronJob", "It is suspended.", checks=held)
     return Repair(ways=(way,), advice=advised(case))
 

@@ -95,6 +95,9 @@ _CHECKS: dict[str, Callable[[Json], str]] = {
     "quota_kept": lambda values: f"nothing used beyond quota {values.get('name')}",
     "below_maximum": lambda values: f"autoscaler {values.get('name')} measures, and stays below its maximum",
     "condition_true": lambda values: f"{values.get('kind')} {values.get('name')} is {values.get('condition')}",
+    "address_given": lambda values: f"Ingress {values.get('name')} has an address",
+    "run_began": lambda values: f"CronJob {values.get('name')} began a run",
+    "on_more_nodes": lambda values: f"DaemonSet {values.get('name')} ready on more than {values.get('than')} nodes",
     "claim_bound": lambda values: f"claim {values.get('name')} is bound",
     "eviction_allowed": lambda values: f"budget {values.get('name')} lets a pod be evicted",
     "certificate_valid": lambda values: (
