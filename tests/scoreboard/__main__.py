@@ -84,7 +84,7 @@ class Rounds:
         """Every case alone."""
         with run.plane(place, self.binaries, self.draw) as made:
             drawn = run.alone(self.found, self.draw)
-            run.stage(made, drawn)
+            drawn = run.stage(made, drawn)
             self.board.trials += await run.whole(made, place / "gateway", drawn, self.other)
 
     async def cluster(self, place: Path) -> None:
@@ -93,7 +93,7 @@ class Rounds:
         own = Draw(self.draw.random)
         with run.plane(place, self.binaries, own, wide=True) as made:
             drawn = run.alone(found, own)
-            run.stage(made, drawn)
+            drawn = run.stage(made, drawn)
             self.board.trials += await run.whole(made, place / "gateway", drawn, self.other)
 
     async def scenarios(self, place: Path) -> None:
@@ -114,7 +114,7 @@ class Rounds:
         if family.cases:
             with run.node(place / "c", built, family.stock) as made:
                 drawn = run.alone(family.cases, Draw(self.draw.random), vary.REAL)
-                run.stage(made, drawn)
+                drawn = run.stage(made, drawn)
                 self.board.trials += await run.whole(made, self.folder / "cases-gateway", drawn, None)
         own = Draw(self.draw.random)
         stories = [vary.story(name, own.random, own.taken) for name in ON_A_NODE if name in run.shipped(self.only)]
@@ -127,7 +127,7 @@ class Rounds:
         """Two faults at once."""
         with run.plane(place, self.binaries, self.draw) as made:
             drawn = run.in_pairs(self.found, self.draw, self.pairs_wanted)
-            run.stage(made, drawn)
+            drawn = run.stage(made, drawn)
             self.board.pairs += await run.found(made, drawn)
 
     async def controls(self, place: Path) -> None:

@@ -138,6 +138,7 @@ def misses(board: Board) -> Iterator[str]:
     for control in board.controls:
         if not control.right:
             said = ", ".join(f"{one.fault} {one.object}" for one in control.said) or "; ".join(control.unknown)
+            said = "; ".join(part for part in (control.broke, said) if part)
             yield f"{control.id} ({control.title}): said {said or 'nothing'}"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -30,7 +30,7 @@ from tests.control_plane import harness, played
 from tests.control_plane import stage as history
 from tests.control_plane.builds import Binaries
 from tests.control_plane.harness import ControlPlane
-from tests.control_plane.processes import wait_until
+from tests.control_plane.processes import NotInTime, wait_until
 from tests.faults import kubelets, staging
 from tests.faults.kubelets import Family
 from tests.faults.staging import Case
@@ -57,9 +57,13 @@ class Draw:
 
 @dataclass(frozen=True)
 class Given:
-    """What one round stages: varied cases with what is expected of each."""
+    """What one round stages: varied cases with what is expected of each.
+
+    `late`: what did not come to its incident, by its namespace, and why. It counts as it is found.
+    """
 
     varied: Sequence[tuple[Varied, tuple[str, ...]]]
+    late: Mapping[str, str] = field(default_factory=dict)
 
 
 def cases(only: Sequence[str], *, wide: bool = False) -> list[Case]:
@@ -184,16 +188,29 @@ async def looked(cluster: Cluster, given: Given) -> list[Looked]:
 
     async def one(varied: Varied, expected: tuple[str, ...]) -> Looked:
         async with gate:
-            return await trial.look(cluster, varied, expected)
+            found = await trial.look(cluster, varied, expected)
+            found.trial.broke = given.late.get(varied.case.namespace, "")
+            return found
 
     return list(await asyncio.gather(*(one(*pair) for pair in given.varied)))
 
 
-def stage(made: ControlPlane, given: Given) -> None:
-    """Stage a round: everything once, then what comes after the first state."""
+def late(steps: Iterable[tuple[str, Callable[[], object]]]) -> dict[str, str]:
+    """Do what brings each of these to its incident; return which did not come there in time, and why."""
+    found: dict[str, str] = {}
+    for name, step in steps:
+        try:
+            step()
+        except NotInTime as slow:
+            found[name] = f"not staged: {slow}"
+    return found
+
+
+def stage(made: ControlPlane, given: Given) -> Given:
+    """Stage a round: everything once, then what comes after the first state; return it with what was late."""
     all_cases = [varied.case for varied, _ in given.varied]
     staging.stage(made, all_cases)
-    staging.go_on(made, all_cases)
+    return replace(given, late=late((case.namespace, partial(staging.go_on, made, [case])) for case in all_cases))
 
 
 def stock(stories: Sequence[Json]) -> Stock:
@@ -204,15 +221,18 @@ def stock(stories: Sequence[Json]) -> Stock:
 
 async def played_scenarios(made: ControlPlane, stories: Sequence[Json], where: str = "on played nodes") -> Given:
     """Play renamed scenarios, each to its incident."""
-    found = []
-    for told in stories:
-        other = scenario.parse(yaml.safe_dump(told), str(told["scenario"]))
-        await asyncio.to_thread(history.play, made, other)
-        await asyncio.to_thread(history.wait_shown, made, other)
-        found.append(
-            (Varied(_case_of(other), ("everything renamed", where)), (f"{other.expect.fault} {other.expect.object}",))
-        )
-    return Given(found)
+    told = [scenario.parse(yaml.safe_dump(story), str(story["scenario"])) for story in stories]
+    slow = await asyncio.to_thread(late, [(one.namespace, partial(_play, made, one)) for one in told])
+    varied = [
+        (Varied(_case_of(one), ("everything renamed", where)), (f"{one.expect.fault} {one.expect.object}",))
+        for one in told
+    ]
+    return Given(varied, slow)
+
+
+def _play(made: ControlPlane, told: scenario.Scenario) -> None:
+    history.play(made, told)
+    history.wait_shown(made, told)
 
 
 def _case_of(other: scenario.Scenario) -> Case:
@@ -257,9 +277,9 @@ async def controlled(made: ControlPlane, wanted: Sequence[controls.Staged], othe
     """Stage what is no fault, wait until it is well, and ask about it."""
     for control in wanted:
         made.apply(controls.manifests(control))
-    for control in wanted:
-        await asyncio.to_thread(wait_until, f"{control.id} is well", partial(is_well, made, control), 120)
-    judged = []
+    waits = [(one.id, partial(wait_until, f"{one.id} is well", partial(is_well, made, one), 120)) for one in wanted]
+    slow = await asyncio.to_thread(late, waits)
+    judged: list[Control] = []
     async with Cluster.from_kubeconfig(str(made.kubeconfig("admin"))) as cluster:
         for control in wanted:
             if control.refused:
@@ -267,6 +287,7 @@ async def controlled(made: ControlPlane, wanted: Sequence[controls.Staged], othe
                     judged.append(await _asked(stranger, control))
             else:
                 judged.append(await _asked(cluster, control))
+            judged[-1].broke = slow.get(control.id, "")
             if other:
                 judged[-1].other = await asyncio.to_thread(
                     other.look, made, Case("", control.namespace, ""), "", frozenset()

@@ -63,7 +63,7 @@ async def staged(folder: Path, binaries: builds.Binaries, draw: Draw) -> list[Se
     """Return what is read of every staged case."""
     with run.plane(folder / "faults", binaries, draw) as made:
         given = run.alone(run.cases([]), draw)
-        run.stage(made, given)
+        given = run.stage(made, given)
         async with Cluster.from_kubeconfig(str(made.kubeconfig("admin"))) as cluster:
             return _of(await run.looked(cluster, given))
 

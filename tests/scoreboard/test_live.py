@@ -31,7 +31,7 @@ async def test_causes_are_named_and_repaired_and_nothing_is_made_up(tmp_path: Pa
     board = Board(commit="", date="", command="", machine="")
     with run.plane(tmp_path / "round", binaries, draw) as made:
         drawn = run.alone(chosen, draw)
-        run.stage(made, drawn)
+        drawn = run.stage(made, drawn)
         board.controls += await run.controlled(made, controls.CONTROLS, None)
         board.trials += await run.whole(made, tmp_path / "gateway", drawn, None)
 

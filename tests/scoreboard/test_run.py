@@ -8,6 +8,7 @@ import pytest
 
 from skyflo_runbooks.diagnosis import Snapshot, diagnose
 from skyflo_runbooks.model.incident import Incident
+from tests.control_plane.processes import wait_until
 from tests.faults import staging
 from tests.scoreboard import controls, run, vary
 from tests.scoreboard.run import Draw
@@ -51,6 +52,19 @@ def test_two_faults_are_in_one_namespace(seed: int) -> None:
         assert {parts[1] for parts in named if len(parts) == 3} == {case.namespace}
         namespaces = {item["metadata"].get("namespace", case.namespace) for item in case.manifests()}
         assert namespaces == {case.namespace}
+
+
+def test_what_does_not_come_to_its_incident_in_time_ends_no_round() -> None:
+    """It is named with what was waited for, and the others are brought to theirs."""
+    done: list[str] = []
+
+    def never() -> None:
+        wait_until("web runs", lambda: False, within=0)
+
+    slow = run.late([("shop", never), ("till", lambda: done.append("till"))])
+
+    assert slow == {"shop": "not staged: expected within 0 s: web runs"}
+    assert done == ["till"]
 
 
 def test_a_case_that_closes_its_namespace_is_in_no_pair() -> None:
