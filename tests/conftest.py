@@ -12,16 +12,7 @@ hypothesis.settings.register_profile("unhurried", deadline=None)
 hypothesis.settings.load_profile("unhurried")
 
 # What measures time, draws in a browser, or holds a cluster: one after the other, on one worker. Longest first.
-_ONE_BY_ONE = (
-    "docs",
-    "real_node",
-    "story",
-    "control_plane",
-    "browser",
-    "benchmarks",
-    "reliability",
-    "binder",
-)
+_ONE_BY_ONE = ("real_node", "story", "control_plane", "browser", "benchmarks")
 
 
 # Before xdist's own, which reads the groups once.
