@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 from fastmcp import Client
 from fastmcp.client.transports import StreamableHttpTransport
 
@@ -77,3 +78,22 @@ async def test_mcp_errors_say_the_next_step(tmp_path: Path) -> None:
         answer = await client.call_tool("k8s_get", {"kind": "Nonsense"}, raise_on_error=False)
         assert answer.is_error
         assert "no kind named" in str(answer.content)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["k8s_log", "x" * 20_000, "k8s_get\x1b[2J\nand more", "shop_\x1b[2J" + "y" * 1_000],
+    ids=["near", "long", "escape", "foreign"],
+)
+async def test_a_name_that_no_tool_has_comes_back_cut_and_quoted(tmp_path: Path, name: str) -> None:
+    """What a client sends is not echoed whole, nor as it is; the nearest tools are said, and a known one still runs."""
+    async with running(tmp_path) as service, mcp(service, service.kernel) as client:
+        answer = await client.call_tool(name, {}, raise_on_error=False)
+        assert answer.is_error
+        (said,) = [one.text for one in answer.content]
+        assert "There is no tool named" in said
+        assert len(said) < 2_000
+        assert said.isprintable()
+        assert ("k8s_logs" in said) or name != "k8s_log"
+        found = await client.call_tool("k8s_get", {"kind": "Namespace"})
+        assert found.structured_content

@@ -102,6 +102,40 @@ async def test_what_is_no_question_is_bad_input(wrong: Json) -> None:
     assert [one for one in server.asked if one.method == "POST"] == []
 
 
+SERVED: Json = {"namespace": "shop", "verb": "get", "kind": "deploy"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "doubt"),
+    [
+        ({"verb": "frobnicate"}, "No request for deployments has the verb frobnicate; they are: get, list, patch."),
+        ({"subresource": "scales"}, "deployments have no subresource scales; they have: scale."),
+        ({"namespace": "shpo"}, "There is no namespace shpo."),
+    ],
+    ids=["verb", "subresource", "namespace"],
+)
+async def test_what_the_cluster_does_not_have_is_named_beside_the_answer(asked: Json, doubt: str) -> None:
+    """Who may do everything may do that as well, and would take the slip of a name for a yes."""
+    server = answering({"allowed": True})
+    authorizers = server.answer
+
+    def reply(one: Asked) -> Reply:
+        return status(404, "not found", "NotFound") if one.path.endswith("/shpo") else authorizers(one)
+
+    server.answer = reply
+    answer = await ask(server.cluster(), "k8s_auth_can_i", **{**SERVED, **asked})
+    assert (answer["allowed"], answer["doubts"]) == (True, [doubt])
+
+
+@pytest.mark.parametrize(
+    "asked", [{}, {"verb": "*"}, {"verb": "bind"}, {"verb": "anything", "subresource": "scale"}, {"kind": "Service"}]
+)
+async def test_what_the_cluster_has_or_says_nothing_of_raises_no_doubt(asked: Json) -> None:
+    """Verbs that only rules know; a kind whose discovery names no verbs."""
+    answer = await ask(answering({"allowed": False}).cluster(), "k8s_auth_can_i", **{**SERVED, **asked})
+    assert answer["doubts"] == []
+
+
 async def test_the_practice_cluster_answers_for_oneself(practice_world: World) -> None:
     """As its one credential in memory may do everything."""
     answer = await ask(practice_world.cluster, "k8s_auth_can_i", verb="delete", kind="Node")

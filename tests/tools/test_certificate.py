@@ -80,3 +80,20 @@ async def test_a_refused_read_is_unknown() -> None:
     server = with_discovery(lambda asked: status(403, "forbidden", "Forbidden"))
     with pytest.raises(Unknown):
         await ask(server.cluster(), "k8s_certificate", namespace="shop", name="shop-tls")
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"password": "aHVudGVyMg=="}, "it has no tls.crt. Its type is Opaque, its keys: password."),
+        ({"tls.crt": "", "tls.key": ""}, "tls.crt of it is empty. Its type is Opaque, its keys: tls.crt, tls.key."),
+        (None, "it has no tls.crt. Its type is Opaque, its keys: none."),
+    ],
+)
+async def test_a_secret_without_a_certificate_says_what_it_is(data: Json | None, said: str) -> None:
+    """That it has none is known; its values are not shown."""
+    held: Json = {"kind": "Secret", "metadata": {"name": "db", "namespace": "shop"}, "type": "Opaque", "data": data}
+    answer = await ask(with_discovery(objects(held)).cluster(), "k8s_certificate", namespace="shop", name="db")
+    assert (answer["count"], answer["note"]) == (0, f"There is no certificate in it: {said}")
+    assert "hunter2" not in str(answer)
+    assert "aHVudGVyMg==" not in str(answer)

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from skyflo_mcp.kubernetes import Cluster, NotAvailable, NotFound
 from skyflo_mcp.kubernetes.answers import presented
+from skyflo_mcp.kubernetes.kubelets import silent
 from skyflo_mcp.kubernetes.read.explain import _fields
 
 from skyflo_runbooks.gateway.gate import Gate
@@ -381,7 +382,19 @@ async def test_a_kubelet_that_refuses_is_unknown_and_not_empty() -> None:
     answer = await ask(cluster, "k8s_disk_usage", node="node-a")
     assert (answer["disks"]["rows"], "no stats for you" in answer["unknown"][0]) == ([], True)
     answer = await ask(with_discovery(objects(NODE)).cluster(), "k8s_disk_usage", node="node-a")
-    assert "was not asked" in answer["unknown"][0]
+    assert answer["unknown"] == ["kubelet of node-a: not asked: this connection has no way to the nodes."]
+
+
+async def test_what_holds_for_several_kubelets_is_said_once(flagship: Cluster) -> None:
+    """With the nodes that it holds for."""
+    answer = await ask(flagship, "k8s_disk_usage", namespace="checkout")
+    (said,) = answer["unknown"]
+    assert said.startswith("kubelets of node-a, node-b")
+    assert said.count("not asked") == 1
+    assert silent([("a", "refused"), ("b", "broken"), ("c", "refused")]) == [
+        "kubelets of a, c: refused",
+        "kubelet of b: broken",
+    ]
 
 
 @pytest.mark.parametrize("arguments", [{"node": "a", "namespace": "b"}, {"name": "a"}, {"node": "a/b"}], ids=str)

@@ -373,6 +373,26 @@ async def test_a_slip_of_the_namespace_does_not_read_as_nothing_there(flagship: 
     assert "kind=Namespace" in caught.value.next_step
 
 
+@pytest.mark.parametrize("merge", [False, True])
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"label_selector": "app=nobody"}, "No log: no pod matches app=nobody in checkout."),
+        (
+            {"label_selector": "app=payment-service", "container": "sidecar"},
+            "No log: no pod matches app=payment-service and has a container 'sidecar' in checkout.",
+        ),
+        ({"label_selector": "app=payment-service"}, ""),
+    ],
+    ids=["no pod", "no container", "pods"],
+)
+async def test_logs_of_nobody_say_that_nobody_matches(flagship: Cluster, asked: Json, said: str, merge: bool) -> None:
+    """An empty list of logs would read like pods that say nothing."""
+    answer = await ask(flagship, "k8s_logs", namespace="checkout", merge=merge, **asked)
+    assert answer["note"] == said
+    assert bool(answer["rows"] if merge else answer["logs"]) is not bool(said)
+
+
 @pytest.mark.parametrize(("tool", "more"), [("k8s_events", {"type": "Warning"}), ("k8s_top_pods", {})])
 async def test_a_namespace_in_which_nothing_is_answers_with_nothing(flagship: Cluster, tool: str, more: Json) -> None:
     """It is there, and empty."""

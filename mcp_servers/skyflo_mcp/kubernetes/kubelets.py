@@ -1,7 +1,7 @@
 """Figures from the kubelets themselves: usage, for a cluster without metrics.k8s.io (rules in `usage`), throttling."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import httpx
@@ -25,6 +25,14 @@ class Nodes(Protocol):
 
     async def get(self, ref: ObjectRef) -> Json:
         """Return one object."""
+
+
+def silent(asked: Iterable[tuple[str, str]]) -> list[str]:
+    """Return why nodes said nothing: each reason once, with the nodes that it holds for."""
+    by_reason: dict[str, list[str]] = {}
+    for node, reason in asked:
+        by_reason.setdefault(reason, []).append(node)
+    return [f"kubelet{'s' * (len(nodes) > 1)} of {', '.join(nodes)}: {reason}" for reason, nodes in by_reason.items()]
 
 
 class Kubelets:
@@ -53,16 +61,16 @@ class Kubelets:
         names = sorted(by_node)
         pages = (self._ask(transport, node, by_node[node], nodes) for node in names)
         samples: list[use.Sample] = []
-        gaps: list[str] = []
+        gaps: list[tuple[str, str]] = []
         limited = use.limited(pods)
         for node, result in zip(names, await asyncio.gather(*pages, return_exceptions=True), strict=True):
             if isinstance(result, SkyfloError):
-                gaps.append(f"kubelet of {node}: {result.message}")
+                gaps.append((node, result.message))
             elif isinstance(result, BaseException):
                 raise result
             else:
                 samples += await self._rated(node, result, limited, nodes)
-        return use.Usage(tuple(samples), tuple(gaps))
+        return use.Usage(tuple(samples), tuple(silent(gaps)))
 
     async def _ask(
         self, transport: Transport, node: str, only: set[tuple[str, str]], nodes: Nodes
@@ -91,7 +99,7 @@ class Kubelets:
     async def summary(self, node: str, nodes: Nodes) -> Json:
         """Return a kubelet's /stats/summary; `NotAvailable` where it is not asked."""
         if self._transport is None:
-            raise NotAvailable(f"The kubelet of {node} was not asked: {self._why_not}.")
+            raise NotAvailable(f"not asked: {self._why_not}.")
         doing = f"statistics from the kubelet of {node}"
         answer = await self._page(self._transport, node, nodes, "/stats/summary", _SUMMARY_LIMIT, doing)
         found = expect(answer, doing=doing).decoded()
@@ -104,7 +112,7 @@ class Kubelets:
         if self._transport is None:
             return (), (f"The kubelets were not asked: {self._why_not}.",)
         found: list[Throttle] = []
-        gaps: list[str] = []
+        gaps: list[tuple[str, str]] = []
         for node in sorted({str(at(pod, "spec", "nodeName", default="")) for pod in pods} - {""}):
             here = {(at(p, "metadata", "namespace"), at(p, "metadata", "name")) for p in pods}
             doing = f"throttling from the kubelet of {node}"
@@ -112,10 +120,10 @@ class Kubelets:
                 answer = await self._page(self._transport, node, nodes, "/metrics/cadvisor", _SUMMARY_LIMIT, doing)
                 text = expect(answer, doing=doing).content.decode("utf-8", "replace")
             except SkyfloError as error:
-                gaps.append(f"kubelet of {node}: {error.message}")
+                gaps.append((node, error.message))
                 continue
             found += throttling.from_kubelet(text, here)
-        return tuple(found), tuple(gaps)
+        return tuple(found), tuple(silent(gaps))
 
     async def _page(self, transport: Transport, node: str, nodes: Nodes, path: str, limit: int, doing: str) -> Answer:
         address = use.kubelet_address(await nodes.get(ObjectRef("Node", node)))

@@ -2,6 +2,9 @@
 
 Asked by a SelfSubjectAccessReview or a SubjectAccessReview: both are POSTs that store nothing. Asking about somebody
 else takes the permission to create subjectaccessreviews; where that is missing the answer is unknown, never no.
+
+The authorizers take any words: who may do everything may also do what nobody serves. So a verb, a subresource and a
+namespace that the cluster does not have are named beside the answer. Rules may speak of them all the same.
 """
 
 from typing import Annotated
@@ -10,6 +13,9 @@ from msgspec import Meta
 
 from skyflo_mcp.kubernetes.answers import stamp
 from skyflo_mcp.kubernetes.client import Cluster
+from skyflo_mcp.kubernetes.errors import NotFound
+from skyflo_mcp.kubernetes.read.there import check_there
+from skyflo_mcp.kubernetes.resources import Resource
 from skyflo_mcp.kubernetes.reviewing import Attributes, Subject
 from skyflo_runbooks.model.errors import BadInput
 from skyflo_runbooks.model.json import Json
@@ -20,6 +26,8 @@ Name = Annotated[str, Meta(min_length=1, max_length=253)]
 Sub = Annotated[str, Meta(pattern=r"^[a-z]{1,63}(/[a-z]{1,63})?$", description="As in log, exec or scale.")]
 Account = Annotated[str, Meta(pattern=r"^[^/]{1,63}/[^/]{1,253}$", description="namespace/name of a ServiceAccount.")]
 _EVERYBODY = "system:authenticated"
+# Verbs of authorization that no request has: https://kubernetes.io/docs/reference/access-authn-authz/authorization/.
+_SPECIAL = ("*", "use", "bind", "escalate", "impersonate", "approve", "sign", "attest")
 
 
 async def k8s_auth_can_i(
@@ -49,14 +57,39 @@ async def k8s_auth_can_i(
         name=name or "",
     )
     answer = await cluster.review(what, subject)
+    doubts = [*_unserved(resource, what), *await _nowhere(cluster, what.namespace)]
     return {
         "allowed": answer.allowed,
         "reason": answer.reason,
         "asked": str(what),
         "subject": subject.user if subject else await cluster.whoami(),
         "groups": list(subject.groups) if subject else None,
+        "doubts": doubts,
         "at": stamp(await cluster.now()),
     }
+
+
+def _unserved(resource: Resource, what: Attributes) -> list[str]:
+    """Return what of a question this cluster does not serve of that kind, as far as its discovery says so."""
+    said = []
+    if what.subresource and what.subresource.partition("/")[0] not in resource.subresources:
+        known = ", ".join(resource.subresources) or "none"
+        said.append(f"{resource.plural} have no subresource {what.subresource}; they have: {known}.")
+    if not what.subresource and resource.verbs and what.verb not in (*resource.verbs, *_SPECIAL):
+        said.append(
+            f"No request for {resource.plural} has the verb {what.verb}; they are: {', '.join(resource.verbs)}."
+        )
+    return said
+
+
+async def _nowhere(cluster: Cluster, namespace: str) -> list[str]:
+    """Return that there is no such namespace, where that is so."""
+    try:
+        if namespace:
+            await check_there(cluster, namespace)
+    except NotFound as error:
+        return [error.message]
+    return []
 
 
 def _subject(user: str | None, groups: list[str], service_account: str | None) -> Subject | None:

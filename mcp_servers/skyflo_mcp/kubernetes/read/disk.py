@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from skyflo_mcp.kubernetes.answers import stamp, table
 from skyflo_mcp.kubernetes.client import Cluster, Value
+from skyflo_mcp.kubernetes.kubelets import silent
 from skyflo_mcp.kubernetes.read.there import check_there
 from skyflo_runbooks.model.errors import BadInput, SkyfloError
 from skyflo_runbooks.model.json import Json, at
@@ -44,7 +45,7 @@ async def k8s_disk_usage(
         nodes = sorted({str(at(pod, "spec", "nodeName")) for pod in pods if at(pod, "spec", "nodeName")})
         only = {(at(pod, "metadata", "namespace"), at(pod, "metadata", "name")) for pod in pods}
     found = await asyncio.gather(*(_asked(cluster, one) for one in nodes[:_MOST_NODES]))
-    unknown = [one for one in found if isinstance(one, str)]
+    unknown = silent((one, said) for one, said in zip(nodes, found, strict=False) if isinstance(said, str))
     if len(nodes) > _MOST_NODES:
         unknown.append(f"{len(nodes) - _MOST_NODES} more nodes were not asked: say a node, a pod or a selector.")
     summaries = [one for one in found if isinstance(one, dict)]
@@ -74,7 +75,7 @@ async def _asked(cluster: Cluster, node: str) -> Json | str:
     try:
         return await cluster.node_stats(node)
     except SkyfloError as error:
-        return error.message if node in error.message else f"kubelet of {node}: {error.message}"
+        return error.message
 
 
 def _disks(summary: Json) -> list[list[Value]]:

@@ -69,7 +69,8 @@ async def k8s_logs(
         )
     )
     how = f"The first {_MOST} of {len(wanted)} containers are shown: say a container, or a narrower selector."
-    rest = {**cut(len(wanted) > _MOST, how), "at": stamp(await cluster.now())}
+    nobody = "" if wanted else f"No log: {_asked(kind, name, label_selector, container)} in {namespace}."
+    rest = {**cut(len(wanted) > _MOST, how), "note": nobody, "at": stamp(await cluster.now())}
     return {**_merged(found), **rest} if merge else {"logs": list(found), **rest}
 
 
@@ -89,6 +90,13 @@ async def _wanted(
     manifest = await cluster.get(ObjectRef(resource.kind, name, namespace, resource.api_version))
     pods = (await family.read(cluster, manifest)).pods
     return [(pod, one) for pod in pods for one in ([_known(pod, container)] if container else _names(pod))]
+
+
+def _asked(kind: str, name: str | None, label_selector: str | None, container: str | None) -> str:
+    """Return what there is none of, where no container was found."""
+    if name is not None:
+        return f"{kind} {name} has no pod"
+    return f"no pod matches {label_selector}" + (f" and has a container {container[:80]!r}" if container else "")
 
 
 def _names(pod: Json) -> list[str]:

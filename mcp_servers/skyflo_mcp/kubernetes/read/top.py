@@ -8,6 +8,7 @@ from typing import Literal
 from skyflo_mcp.kubernetes.answers import stamp, table
 from skyflo_mcp.kubernetes.client import Cluster, Value
 from skyflo_mcp.kubernetes.errors import NotFound
+from skyflo_mcp.kubernetes.kubelets import silent
 from skyflo_mcp.kubernetes.read.there import check_there
 from skyflo_mcp.kubernetes.usage import Sample, Usage
 from skyflo_runbooks.model.errors import SkyfloError, Unknown
@@ -94,9 +95,10 @@ async def _nodes_used(cluster: Cluster, nodes: Sequence[Json], unknown: list[str
     names = [str(at(node, "metadata", "name")) for node in nodes]
     found = await asyncio.gather(*(cluster.node_stats(name) for name in names), return_exceptions=True)
     used: dict[str, Json] = {}
+    refused: list[tuple[str, str]] = []
     for name, stats in zip(names, found, strict=True):
         if isinstance(stats, SkyfloError):
-            unknown.append(f"{name}: {stats.message}")
+            refused.append((name, stats.message))
         elif isinstance(stats, BaseException):
             raise stats
         else:
@@ -106,8 +108,7 @@ async def _nodes_used(cluster: Cluster, nodes: Sequence[Json], unknown: list[str
                 "memory": None if memory is None else str(memory),
                 "at": at(stats, "node", "memory", "time"),
             }
-    if unknown:
-        unknown.insert(0, f"metrics.k8s.io: {why}")
+    unknown += [f"metrics.k8s.io: {why}", *silent(refused)] if refused else []
     return used
 
 
