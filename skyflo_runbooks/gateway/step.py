@@ -30,6 +30,7 @@ from datetime import datetime
 import msgspec
 from skyflo_mcp.kubernetes.client import Cluster
 from skyflo_mcp.kubernetes.errors import BadRequest, Conflict, Denied, Invalid, NotFound, TooMany
+from skyflo_mcp.kubernetes.running import LARGEST
 from skyflo_mcp.kubernetes.sending import APPLIER, Sent
 from skyflo_mcp.kubernetes.streams import Ran
 from skyflo_mcp.kubernetes.transport import ARRIVAL
@@ -251,7 +252,8 @@ class Step:
         failed = ran.code not in (0, None) or bool(ran.message) or bool(other)
         # Each for itself: where one was cut, its end is the end of a text.
         said_out, said_err = self._redactor.error(ran.stdout), self._redactor.error(ran.stderr)
-        printed = text_of(msgspec.structs.replace(ran, stdout=said_out, stderr=said_err))
+        limit = int(at(self._request.body, "limit_bytes", default=0))
+        printed = text_of(msgspec.structs.replace(ran, stdout=said_out, stderr=said_err), limit)
         self._note(msgspec.structs.replace(applied, output=printed, failed=failed), {})
         return ended_badly(said) if failed else None
 
@@ -355,8 +357,9 @@ def ended_badly(said: str) -> Stopped:
     return Stopped(f"it ran, and did not end well: {said}", drift=False)
 
 
-def text_of(ran: Ran) -> str:
-    """Return what a command printed, as one text."""
+def text_of(ran: Ran, limit: int) -> str:
+    """Return what a command printed, as one text; what was cut after `limit` bytes says how to get the rest."""
     errors = f"[stderr]\n{ran.stderr}" if ran.stderr else ""
-    cut = "[cut at the limit]" if ran.truncated else ""
+    more = f"limit_bytes goes up to {LARGEST}" if limit < LARGEST else "the command has to print less"
+    cut = f"[cut after {limit} bytes: {more}]" if ran.truncated else ""
     return "\n".join(part for part in (ran.stdout.rstrip("\n"), errors.rstrip("\n"), cut) if part)

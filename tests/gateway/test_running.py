@@ -194,3 +194,29 @@ async def test_a_pod_that_is_exchanged_while_it_runs_is_told_of(tmp_path: Path, 
         assert "exit code 0" in applied.message
         assert said in applied.message
         assert "done" in applied.output
+
+
+FILE = "first line\n" + "more\n" * 40
+
+
+async def prints_a_file(talk: Talk) -> None:
+    """What `head -c N` does with a file."""
+    assert talk.command[:2] == ["head", "-c"]
+    await talk.say(STDOUT, FILE[: int(talk.command[2])])
+    await talk.end()
+
+
+@pytest.mark.parametrize(
+    ("limit", "end"),
+    [(len(FILE) - 1, f"[cut after {len(FILE) - 1} bytes: limit_bytes goes up to 1048576]"), (len(FILE), "more")],
+    ids=["larger", "whole"],
+)
+async def test_a_file_that_is_larger_than_what_is_copied_says_so(tmp_path: Path, limit: int, end: str) -> None:
+    """Half a file reads like a whole one; one that just fits is whole."""
+    async with PodServer(prints_a_file).running() as server, world(tmp_path, streams=server.streams()) as gate:
+        found = await gate.gateway.cluster.list("pods", "checkout", label_selector="app=storefront")
+        name = found.items[0]["metadata"]["name"]
+        asked: Json = {"namespace": "checkout", "name": name, "path": "/etc/motd", "limit_bytes": limit}
+        (applied,) = receipt(await gate.approve(await gate.propose("k8s_cp", asked))).applied
+        assert applied.output.startswith("first line")
+        assert applied.output.endswith(end)

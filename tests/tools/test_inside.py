@@ -134,10 +134,10 @@ async def test_a_container_added_for_debugging_can_be_run_in() -> None:
 
 
 async def test_cp_reads_the_beginning_of_one_file() -> None:
-    """By a program that stops by itself, and it says that it only reads."""
+    """By a program that stops by itself, one byte after the last that is kept; and it says that it only reads."""
     change = await rendered("k8s_cp", {**EXEC, "path": "/etc/my app.conf", "limit_bytes": 100})
     assert running.body(change.requests[0]) == Command(
-        "web", ["head", "-c", "100", "--", "/etc/my app.conf"], 30.0, 100
+        "web", ["head", "-c", "101", "--", "/etc/my app.conf"], 30.0, 100
     )
     assert "it changes nothing" in change.irreversible
 

@@ -54,11 +54,13 @@ async def k8s_cp(
 ) -> Rendered:
     """Copy the beginning of a text file out of a container into the receipt, at most `limit_bytes` of it.
 
-    It only reads, but it takes a program in the container (head), so it waits for an approval like every other.
+    It only reads, but it takes a program in the container (head), so it waits for an approval like every other. Of a
+    larger file the receipt says that it was cut.
     """
     _check_path(path)
     place = await pods.running(cluster, namespace, name, container)
-    command = ["head", "-c", str(limit_bytes), "--", path]
+    # One byte more than is kept: with it comes to light that the file goes on.
+    command = ["head", "-c", str(limit_bytes + 1), "--", path]
     return place.run(
         "exec",
         {"container": place.container, "command": command, "seconds": seconds, "limit_bytes": limit_bytes},
