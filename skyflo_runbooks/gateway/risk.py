@@ -1,5 +1,6 @@
 """How risky a change is, with reasons. Pure. The highest level that any rule gives stands."""
 
+from skyflo_runbooks.diagnosis.pods import each, name_of, whole
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
 from skyflo_runbooks.model.proposal import Impact, Risk
@@ -17,6 +18,8 @@ _LOST = {
 # Kinds that hold data. By the reclaim policy it is deleted or stays on a volume that is Released: what is made again
 # under the name is not bound to it (https://kubernetes.io/docs/concepts/storage/persistent-volumes/#reclaiming).
 _HOLDING = ("PersistentVolume", "PersistentVolumeClaim")
+# So many are named at most.
+_MOST_CLAIMS = 100
 # Kinds that running pods use, however it is that they do.
 _USED = ("Service", "Ingress", "NetworkPolicy", "ConfigMap", "Secret")
 
@@ -29,7 +32,9 @@ def one_way(request: Request, before: Json | None, after: Json | None) -> str:
     ephemeral container stays in its pod
     (https://kubernetes.io/docs/concepts/workloads/pods/ephemeral-containers/#what-is-an-ephemeral-container). What held
     an object back is not put back: a pod's scheduling gate, a finalizer of what is being deleted. A volume that is no
-    longer kept for the claim it belonged to is bound to another, which writes on it.
+    longer kept for the claim it belonged to is bound to another, which writes on it. A StatefulSet may delete the
+    claims of the pods that it no longer has
+    (https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#persistentvolumeclaim-retention).
     """
     ref = request.target
     if request.verb == "delete":
@@ -50,6 +55,10 @@ def one_way(request: Request, before: Json | None, after: Json | None) -> str:
         return ""
     if held := _let_go(before, after):
         return f"{held} cannot be put back to {ref}"
+    if claims := scaled_away(before, after):
+        return (
+            f"{ref} deletes the claims {', '.join(claims)} with their pods, and what is made again has not their data"
+        )
     if ref.kind == "PersistentVolume" and (lost := _given_away(before, after)):
         return lost
     if ref.kind != "PersistentVolumeClaim":
@@ -57,6 +66,17 @@ def one_way(request: Request, before: Json | None, after: Json | None) -> str:
     path = ("spec", "resources", "requests", "storage")
     was, will = at(before, *path, default="0"), at(after, *path, default="0")
     return f"a claim cannot shrink from {will} to {was} again" if parse_quantity(will) > parse_quantity(was) else ""
+
+
+def scaled_away(before: Json, after: Json) -> list[str]:
+    """Return the claims that a StatefulSet deletes because it will have fewer pods: by its policy `whenScaled`."""
+    policy = at(after, "spec", "persistentVolumeClaimRetentionPolicy", "whenScaled")
+    if before.get("kind") != "StatefulSet" or policy != "Delete":
+        return []
+    start, will = whole(before, "spec", "ordinals", "start"), whole(after, "spec", "replicas", default=1)
+    was = min(whole(before, "spec", "replicas", default=1), will + _MOST_CLAIMS)
+    templates = [name_of(one) for one in each(before, "spec", "volumeClaimTemplates")]
+    return [f"{one}-{name_of(before)}-{start + place}" for place in range(will, was) for one in templates]
 
 
 def _given_away(before: Json, after: Json) -> str:

@@ -93,3 +93,49 @@ def test_a_volume_that_stays_with_its_claim_has_a_way_back() -> None:
     assert risk.one_way(request, KEPT, {**KEPT, "metadata": {"labels": {"a": "b"}}}) == ""
     assert risk.one_way(request, volume(), volume(namespace="shop", name="data")) == ""
     assert risk.one_way(asked(), KEPT, volume()) == ""
+
+
+def database(replicas: int = 3, *, policy: str = "Delete", start: int = 0) -> Json:
+    """A StatefulSet whose pods have two claims each."""
+    return {
+        "kind": "StatefulSet",
+        "metadata": {"name": "db"},
+        "spec": {
+            "replicas": replicas,
+            "ordinals": {"start": start},
+            "persistentVolumeClaimRetentionPolicy": {"whenScaled": policy, "whenDeleted": "Retain"},
+            "volumeClaimTemplates": [{"metadata": {"name": "data"}}, {"metadata": {"name": "log"}}],
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "claims"),
+    [
+        (database(), database(2), "data-db-2, log-db-2"),
+        (database(start=5), database(1, start=5), "data-db-6, log-db-6, data-db-7, log-db-7"),
+        (database(policy="Retain"), database(2), "data-db-2, log-db-2"),
+    ],
+    ids=["one less", "two less, from 5 on", "the policy comes with it"],
+)
+def test_claims_that_go_with_the_pods_do_not_come_back(before: Json, after: Json, claims: str) -> None:
+    """Scaling up again makes new ones, without their data."""
+    said = risk.one_way(asked(kind="StatefulSet"), before, after)
+    assert f"deletes the claims {claims} with their pods" in said
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (database(), database(3)),
+        (database(), database(5)),
+        (database(), database(2, policy="Retain")),
+        (database(policy="Retain"), database(2, policy="Retain")),
+        ({**database(), "kind": "Deployment"}, database(0)),
+        ({"kind": "StatefulSet"}, {"kind": "StatefulSet", "spec": {"replicas": 0}}),
+    ],
+    ids=["same", "more", "kept from now on", "kept", "no claims of its own", "no policy"],
+)
+def test_claims_that_stay_leave_a_way_back(before: Json, after: Json) -> None:
+    """Nothing is lost."""
+    assert risk.one_way(asked(kind="StatefulSet"), before, after) == ""

@@ -8,6 +8,7 @@ Rules:
   3. A StatefulSet replaces the ordinals from its partition on, the last one first; with OnDelete nobody restarts
      anything (https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#update-strategies). The same holds
      of a DaemonSet, node by node.
+  4. A StatefulSet with the retention policy `whenScaled: Delete` deletes the claims of the pods that it gives up.
 """
 
 import math
@@ -15,7 +16,9 @@ from collections.abc import Iterable, Iterator
 
 from skyflo_runbooks.diagnosis.pods import each, quantity, template, whole
 from skyflo_runbooks.gateway.impact.change import NO_RESTART, WORKLOADS, Change, count, plural
+from skyflo_runbooks.gateway.impact.change import some as named
 from skyflo_runbooks.gateway.impact.scene import Need, Scene
+from skyflo_runbooks.gateway.risk import scaled_away
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.proposal import Impact, Risk
 
@@ -111,6 +114,8 @@ def _scaled(change: Change) -> Iterator[str]:
         verb = ("start" if will > was else "stop") + ("s" if some == 1 else "")
         order = ", the last ordinals first" if will < was and change.kind == "StatefulSet" else ""
         yield f"{plural(some, 'pod')} {verb}: {was} → {will} replicas{order}"
+    if claims := scaled_away(change.was, change.will):
+        yield f"Their claims are DELETED with them (retention policy whenScaled): {named(claims)}"
 
 
 def _switched(change: Change) -> Iterator[str]:

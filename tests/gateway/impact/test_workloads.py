@@ -160,3 +160,21 @@ def test_a_cron_job_changes_its_next_runs(members: dict[str, Any], said: str) ->
 def test_a_new_workload_starts_pods(manifest: Json, said: str) -> None:
     """As many as it wants."""
     assert told(created(manifest), Around()).while_it_runs == (said,)
+
+
+CLAIMS = [{"metadata": {"name": "data"}}]
+
+
+@pytest.mark.parametrize(
+    ("policy", "replicas", "said"),
+    [
+        ("Delete", 1, "Their claims are DELETED with them (retention policy whenScaled): data-web-1, data-web-2"),
+        ("Retain", 1, ""),
+        ("Delete", 4, ""),
+    ],
+)
+def test_claims_that_go_with_the_pods_are_named(policy: str, replicas: int, said: str) -> None:
+    """Whoever reads "2 pods stop" does not think of data."""
+    spec = {"volumeClaimTemplates": CLAIMS, "persistentVolumeClaimRetentionPolicy": {"whenScaled": policy}}
+    impact = told(changed(workload("StatefulSet", spec=spec), spec__replicas=replicas), Around())
+    assert [line for line in impact.while_it_runs if "claims" in line] == ([said] if said else [])
