@@ -21,6 +21,7 @@ from skyflo_runbooks.gateway.impact import (
     configuration,
     dependents,
     disruption,
+    garbage,
     network,
     ownership,
     platform,
@@ -37,6 +38,7 @@ __all__ = ["Change", "Impact", "Lister", "Need", "Scene", "assess", "needs", "to
 _QUESTIONS = (
     workloads,
     dependents,
+    garbage,
     network,
     routes,
     configuration,
