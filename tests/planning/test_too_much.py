@@ -23,15 +23,16 @@ def changes(made: Plan) -> list[ChangeStep]:
 # ADM-11: a Role that others are bound to ------------------------------------------------------------------------------
 
 
-def forbidden(*others: Json) -> Snapshot:
-    """A pod logs that its account may not list ConfigMaps; its Role is bound to others, too."""
+def forbidden(*others: Json, said: str = "{}", verb: str = "list") -> Snapshot:
+    """A pod logs, in words of its own, that its account may not list ConfigMaps; its Role is bound to others, too."""
     made = scenes.serving(NAMES)
     for item in made[2:]:
         item["spec"]["serviceAccountName"] = "app"
     line = (
-        f'configmaps is forbidden: User "system:serviceaccount:{HERE}:app" cannot list resource "configmaps" in API '
+        f'configmaps is forbidden: User "system:serviceaccount:{HERE}:app" cannot {verb} resource "configmaps" in API '
         f'group "" in the namespace "{HERE}"'
     )
+    line = said.format(line)
     role: Json = {"kind": "Role", "metadata": world.meta("reader", HERE), "rules": []}
     binding: Json = {
         "kind": "RoleBinding",
@@ -41,6 +42,34 @@ def forbidden(*others: Json) -> Snapshot:
     }
     logs = (Log(HERE, made[2]["metadata"]["name"], NAMES.container, False, line),)
     return world.snapshot([*made, role, binding, *others, world.service(NAMES)], logs=logs)
+
+
+_AT = "k8s.io/client-go@v0.34.1/tools/cache/reflector.go"
+
+
+@pytest.mark.parametrize(
+    ("said", "verb", "given"),
+    [
+        ("W1125 09:14:02.511 1 reflector.go:561] " + _AT + ":160: failed to list *v1.ConfigMap: {}", "list", 3),
+        ('E1125 1 reflector.go:205] "Failed to watch" err="failed to list *v1.ConfigMap: {}"', "list", 3),
+        ('E1125 1 reflector.go:205] "Failed to watch" err="{}" reflector="' + _AT + ':290"', "watch", 3),
+        ('level=error msg="Failed to watch *v1.ConfigMap: {}"', "watch", 3),
+        ("{}", "list", 1),
+        ("could not list the settings: {}", "list", 1),
+        ("reflector.go:561] {}", "get", 1),
+        ("reflector.go:561] {}", "delete", 1),
+        ("reflector.go:561] failed to list *v1.ConfigMap: {}", "create", 1),
+    ],
+    ids=["old", "klog", "names-it", "other-logger", "bare", "in-words", "get", "delete", "create"],
+)
+async def test_who_keeps_a_list_up_to_date_watches_it(said: str, verb: str, given: int) -> None:
+    """A list alone lets the next watch fail; more than reading is never added, whatever a log says around it."""
+    made = await planned(forbidden(said=said, verb=verb))
+
+    (added,) = change_of(made).arguments["patch"]
+    (rule,) = added["value"]
+    assert rule["resources"] == ["configmaps"]
+    assert rule["verbs"] == (["get", "list", "watch"] if given == 3 else [verb])
 
 
 def bound(*subjects: Json) -> Json:

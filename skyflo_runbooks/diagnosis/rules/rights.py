@@ -3,6 +3,7 @@
 Source of the evidence: the API server's words in a log of a pod that runs as the account (`User "system:serviceaccount:
 …" cannot list resource …`: k8s.io/apiserver, endpoints/handlers/responsewriters), beside the Roles that are bound to
 it. A log is what a program chose to write: it names a right, and gives none that reaches far, nor one to anybody else.
+Who keeps a list up to date (client-go's reflector) says that it may not list, and watches next: both belong together.
 """
 
 import re
@@ -21,6 +22,9 @@ _FORBIDDEN = re.compile(
 )
 # Structured logs (klog, zap) quote the API server's words inside quotes of their own.
 _ESCAPED = re.compile(r'\\+"')
+# client-go's tools/cache/reflector.go, whatever logger a program gave it: its file, or its words.
+_REFLECTOR = re.compile(r"\breflector(?:\.go:\d+|=)|(?i:failed to (?:list|watch) )\*[\w.]+:")
+_READS = ("get", "list", "watch")
 # A log is what a program chose to write: a right that it names is one to give only if it is one of these.
 _VERBS = {"get", "list", "watch", "create", "update", "patch", "delete"}
 _RESOURCE = re.compile(r"[a-z]{1,63}")
@@ -49,11 +53,19 @@ def forbidden(graph: Graph) -> Iterator[Finding]:
         for container in containers(pod):
             for line in reversed(graph.log(pod, container.name).splitlines()[-60:]):
                 found = _FORBIDDEN.search(_ESCAPED.sub('"', line))
-                key = found.groups() if found else ()
-                if found is None or key in seen or (found["namespace"], found["account"]) != _identity(pod):
+                if found is None or (found["namespace"], found["account"]) != _identity(pod):
+                    continue
+                key = (*found.group("namespace", "account", "resource", "group", "where"), *_verbs(found))
+                if key in seen:
                     continue
                 seen.add(key)
                 yield _forbidden(graph, pod, container.name, line, found)
+
+
+def _verbs(found: re.Match[str]) -> tuple[str, ...]:
+    """Return the verbs that belong together: all that read, where a reflector may not list or watch; else this one."""
+    kept = found["verb"] in ("list", "watch") and _REFLECTOR.search(found.string)
+    return _READS if kept else (found["verb"],)
 
 
 def _identity(pod: Json) -> tuple[str, str]:
@@ -68,7 +80,7 @@ def _ordinary(pod: Json, found: re.Match[str]) -> bool:
         found["verb"] in _VERBS
         and _RESOURCE.fullmatch(found["resource"]) is not None
         and found["resource"] not in _PRIVILEGED
-        and (found["verb"] in ("get", "list", "watch") or not _RUNNING.fullmatch(found["resource"]))
+        and (found["verb"] in _READS or not _RUNNING.fullmatch(found["resource"]))
         and _GROUP.fullmatch(found["group"]) is not None
         and found["group"] not in _PRIVILEGED_GROUPS
         and found["where"] == here
@@ -79,8 +91,11 @@ def _ordinary(pod: Json, found: re.Match[str]) -> bool:
 def _forbidden(graph: Graph, pod: Json, container: str, line: str, found: re.Match[str]) -> Finding:
     workload, where = graph.workload(pod), found["where"] or ""
     roles = _roles(graph, found["namespace"], found["account"], where)
-    right = f"{found['verb']} {found['resource']}" + (f".{found['group']}" if found["group"] else "")
-    facts = {name: str(found[name] or "") for name in ("account", "verb", "resource", "group", "where")}
+    what = found["resource"] + (f".{found['group']}" if found["group"] else "")
+    verbs = _verbs(found)
+    right, wanted = f"{found['verb']} {what}", f"{', '.join(verbs)} {what}"
+    facts = {name: str(found[name] or "") for name in ("account", "resource", "group", "where")}
+    facts["verbs"] = ",".join(verbs)
     account = ObjectRef("ServiceAccount", found["account"], found["namespace"])
     ordinary = _ordinary(pod, found)
     given = len(roles) == 1 and ordinary and _nobody_elses(graph, roles[0], account)
@@ -97,7 +112,7 @@ def _forbidden(graph: Graph, pod: Json, container: str, line: str, found: re.Mat
         facts=facts if given else {},
         related=(account, ref(workload), *(ref(role) for role in roles), *services(graph, workload)),
         explains=(ref(workload),),
-        advice=f"Let a Role of {account} say exactly: {right}. No wildcard."
+        advice=f"Let a Role of {account} say exactly: {wanted}. No wildcard."
         if ordinary
         else f"A log asks for this right, and it reaches far, or beyond {namespace_of(pod)}: a person has to judge "
         f"whether {account} needs it. Nothing gives it on the word of a log.",

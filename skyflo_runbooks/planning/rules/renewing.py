@@ -164,22 +164,25 @@ def serve_another(case: Case) -> Repair:
 
 
 def grant_exactly(case: Case) -> Repair:
-    """Add the one right to the one Role that is bound: this verb, this resource, nothing more."""
+    """Add what is asked for to the one Role that is bound: these verbs, this resource, nothing more."""
     facts = case.finding.facts
-    if case.finding.object.kind != "Role" or "verb" not in facts:
+    if case.finding.object.kind != "Role" or "verbs" not in facts:
         return Repair(advice=advised(case))
-    rule: Json = {"apiGroups": [facts["group"]], "resources": [facts["resource"]], "verbs": [facts["verb"]]}
+    verbs = facts["verbs"].split(",")
+    rule: Json = {"apiGroups": [facts["group"]], "resources": [facts["resource"]], "verbs": [*verbs]}
     add: Json = {"op": "add", "path": "/rules/-", "value": rule}
     if not each(case.workload, "rules"):
         add = {"op": "add", "path": "/rules", "value": [rule]}
     arguments: Json = {**named(case), "patch": [add], "patch_type": "json"}
-    right = f"{facts['verb']} {facts['resource']}"
+    right = f"{', '.join(verbs)} {facts['resource']}"
     why = f"{facts['account']} asks to {right}, and its Role does not say it."
+    if len(verbs) > 1:
+        why = f"{facts['account']} keeps a list of {facts['resource']} up to date: it lists and then watches them."
     # The rule is the last of the list: it stands there only if it was added.
     last = f"/rules/{len(each(case.workload, 'rules'))}"
     held = (
         check_of(case, "field_equals", path=f"{last}/resources/0", value=facts["resource"]),
-        check_of(case, "field_equals", path=f"{last}/verbs/0", value=facts["verb"]),
+        *(check_of(case, "field_equals", path=f"{last}/verbs/{place}", value=verb) for place, verb in enumerate(verbs)),
     )
     way = one(case, "k8s_patch", arguments, f"Let the Role say: {right}", why, checks=held)
     return Repair(ways=(way,), advice=advised(case))
