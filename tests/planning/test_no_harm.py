@@ -17,7 +17,7 @@ from skyflo_runbooks.model.plan import ChangeStep, Plan
 from tests.diagnosis import scenes, world
 from tests.diagnosis.test_of_the_cluster import node, waits
 from tests.diagnosis.world import Names
-from tests.planning.test_bites import workload
+from tests.planning.test_bites import pod, workload
 from tests.planning.test_room_to_evict import kept
 from tests.planning.test_starting import unstartable
 from tests.planning.tries import change_of, planned, prose_of, value_of
@@ -65,8 +65,8 @@ def of_a_set(found: Snapshot) -> Snapshot:
     """The same with a StatefulSet."""
     more = copy.deepcopy(found)
     more.objects["StatefulSet"] = [item | {"kind": "StatefulSet"} for item in more.objects.pop("Deployment")]
-    for pod in more.objects["Pod"]:
-        pod["metadata"]["ownerReferences"] = world.owned("StatefulSet", NAMES.workload)
+    for one in more.objects["Pod"]:
+        one["metadata"]["ownerReferences"] = world.owned("StatefulSet", NAMES.workload)
     return more
 
 
@@ -123,6 +123,52 @@ async def test_a_number_that_an_autoscaler_has_is_changed_there() -> None:
     assert (change_of(alone).tool, value_of(alone, "replicas")) == ("k8s_scale", 2)
     assert (change_of(plan).tool, change_of(plan).arguments["kind"]) == ("k8s_patch", "HorizontalPodAutoscaler")
     assert value_of(plan, "maximum") == 2
+
+
+async def test_a_member_is_not_taken_away_because_it_has_no_place() -> None:
+    """A StatefulSet's pods are not of one kind: what would be lost is said, and where a place could come from."""
+    found = too_close()
+    found.objects["StatefulSet"] = [made := found.objects["Deployment"].pop()]
+    made["kind"] = found.objects["Pod"][0]["metadata"]["ownerReferences"][0]["kind"] = "StatefulSet"
+    plan = await planned(found, incident=WORDS)
+
+    assert (plan.findings[0].fault, plan.findings[0].object.kind) == ("SCH-06", "StatefulSet")
+    assert unchanged(plan)
+    assert "add 1 node, each with a kubernetes.io/hostname of its own" in prose_of(plan)
+
+
+def on_a_port(kind: str, *rivals: str) -> Snapshot:
+    """A pod that waits for host port 9100 on a node where these DaemonSets have it."""
+    said = "0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports."
+    agent = workload(kind, "agent")
+    others = [workload("DaemonSet", name) for name in rivals]
+    for one in (agent, *others):
+        ports = [{"containerPort": 9100, "hostPort": 9100}]
+        one["spec"]["template"]["spec"]["containers"] = [{"name": "main", "image": "agent:v1", "ports": ports}]
+    held = [pod(one) for one in others]
+    for one in held:
+        one["spec"] = {**one["spec"], "nodeName": "node-a"}
+    return world.snapshot([agent, *others, *held, waits(agent, said), node("node-a")])
+
+
+@pytest.mark.parametrize("kind", ["DaemonSet", "Deployment", "StatefulSet"])
+async def test_who_has_the_port_is_named(kind: str) -> None:
+    """Nobody is scaled away for it; whose port it is, people decide."""
+    plan = await planned(on_a_port(kind, "exporter"), incident=WORDS)
+
+    assert plan.findings[0].fault == "SCH-08"
+    assert "taken by DaemonSet/shop/exporter" in plan.findings[0].title
+    assert unchanged(plan)
+    assert "DaemonSet/shop/exporter on node-a has it: give one of the two another host port" in prose_of(plan)
+
+
+async def test_a_port_whose_holder_was_not_read_is_looked_for_elsewhere() -> None:
+    """A program of the node, or a pod of another namespace."""
+    plan = await planned(on_a_port("DaemonSet"), incident=WORDS)
+
+    assert plan.findings[0].fault == "SCH-08"
+    assert unchanged(plan)
+    assert "Who has host port 9100 was not read" in prose_of(plan)
 
 
 @pytest.mark.parametrize(

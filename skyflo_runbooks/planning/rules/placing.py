@@ -67,13 +67,16 @@ def uncordon(case: Case) -> Repair:
 def fewer(case: Case) -> Repair:
     """Want as many replicas as there are places for them; or go back to the revision before.
 
-    Where an autoscaler has the number, it is the autoscaler that has to want no more.
+    Where an autoscaler has the number, it is the autoscaler that has to want no more. A StatefulSet's pods are members
+    with data and a vote of their own: how many there are is for people to decide.
     """
     facts = case.finding.facts
     wanted, domains = int(facts.get("replicas", "0")), int(facts.get("domains") or facts.get("own") or 0)
     back = roll_back(case, because="Its pods found nodes.")
-    if not 0 < domains < wanted:
+    if case.finding.object.kind == "DaemonSet" or not 0 < domains < wanted:
         return Repair(ways=back, advice=advised(case))
+    if case.finding.object.kind == "StatefulSet":
+        return Repair(ways=back, advice=(*advised(case), _more_places(case, wanted, domains)))
     scaler = scaler_of(case, case.finding.object)
     if scaler is not None:
         return _lower_maximum(case, scaler, domains, back)
@@ -91,6 +94,16 @@ def fewer(case: Case) -> Repair:
         checks=(check_of(case, "pods_scheduled"),),
     )
     return Repair(ways=(way, *back), advice=(*advised(case), *unknown))
+
+
+def _more_places(case: Case, wanted: int, places: int) -> str:
+    key = case.finding.facts.get("key", "")
+    missing, apart = wanted - places, f", each with a {key} of its own" if key else ""
+    return (
+        f"{case.finding.object} wants {wanted} pods, and there are places for {places}: add {missing} "
+        f"node{'s' * (missing != 1)}{apart}, or let its rule be a preference. It is not scaled down: each pod may be a "
+        "member with data of its own."
+    )
 
 
 def _lower_maximum(case: Case, scaler: Json, places: int, back: tuple[Way, ...]) -> Repair:

@@ -153,11 +153,12 @@ def port_taken(graph: Graph) -> Iterator[Finding]:
         )
         holders = _holders(graph, ports)
         text = ", ".join(str(port) for port in ports)
+        rivals = {ref(owner): pod for pod in holders if (owner := culprit(graph, pod)) is not found.workload}
         own = sum(1 for pod in holders if culprit(graph, pod) is found.workload)
         facts = {"ports": text, "replicas": str(replicas(found.workload)), "own": str(own)}
         yield Finding(
             fault="SCH-08",
-            title=f"{found.wait}: host port {text} is taken",
+            title=f"{found.wait}: host port {text} is taken{_by(rivals)}",
             object=ref(found.workload),
             confidence=0.95 if ports and holders else 0.85,
             evidence=(
@@ -170,7 +171,24 @@ def port_taken(graph: Graph) -> Iterator[Finding]:
             ),
             facts=facts if ports and changeable(graph, found.pod) else {},
             related=(*found.refs(), *(ref(pod) for pod in holders[:4]), *services(graph, found.workload)),
+            advice=_to_free(graph, text, rivals, alone=bool(own)),
         )
+
+
+def _by(rivals: dict[ObjectRef, Json]) -> str:
+    return f" by {', '.join(str(rival) for rival in list(rivals)[:2])}" if rivals else ""
+
+
+def _to_free(graph: Graph, ports: str, rivals: dict[ObjectRef, Json], *, alone: bool) -> str:
+    """Return what a person can do; whose port it is, is for people to decide."""
+    if rivals:
+        where = ", ".join(f"{rival} on {at(pod, 'spec', 'nodeName')}" for rival, pod in list(rivals.items())[:3])
+        return f"{where} has it: give one of the two another host port, or let them choose different nodes."
+    if alone:
+        return f"A node has host port {ports} once: want as many pods as nodes, or serve them by a Service instead."
+    return (
+        f"Who has host port {ports} was not read: look at the pods of other namespaces and at the nodes' own programs."
+    )
 
 
 def _holders(graph: Graph, ports: list[int]) -> list[Json]:
