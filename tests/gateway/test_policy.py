@@ -103,6 +103,24 @@ def test_each_condition_admits_and_refuses(file: Json, admitted: Case, refused: 
     assert not admits(policy, refused)
 
 
+def of_namespace(name: str) -> Proposal:
+    """A change of a namespace itself."""
+    target = ObjectRef("Namespace", name)
+    return msgspec.structs.replace(proposal(), requests=(Request("patch", target, "/x", {}),))
+
+
+@pytest.mark.parametrize(
+    "file", [{"freezes": [{**FREEZE, "namespaces": ["prod-*"]}]}, {"windows": [{**WINDOW, "namespaces": ["prod-*"]}]}]
+)
+def test_what_holds_in_a_namespace_holds_for_it(file: Json) -> None:
+    """It lies in no namespace, and whoever deletes it deletes everything in it."""
+    policy, late = compose(read(**file)).policy, WEDNESDAY.replace(hour=23)
+    assert not admits(policy, case(of_namespace("prod-eu"), now=late))
+    assert admits(policy, case(of_namespace("staging"), now=late))
+    assert policy.asks(of_namespace("prod-eu")).says
+    assert policy.asks(of_namespace("staging")).says == ()
+
+
 @pytest.mark.parametrize(
     ("verbs", "typed"),
     [(["delete", "delete", "patch"], "web-0 and 1 more"), (["patch", "delete"], "web-1"), (["evict", "patch"], "")],

@@ -5,6 +5,7 @@ Rules:
   2. A window that ends at or before its begin ends on the next day.
   3. In a freeze nothing is admitted, whatever the windows say.
   4. Each applies to the namespaces that its patterns fit, as bindings do; a change in several must be admitted in each.
+     A change of a namespace itself, its deletion above all, is one in it as well as one of the cluster.
 """
 
 from datetime import datetime, time, timedelta
@@ -93,7 +94,9 @@ def _span(freeze: Freeze) -> str:
 
 
 def _places(proposal: Proposal) -> set[str]:
-    return {request.target.namespace for request in proposal.requests}
+    """Return where a proposal changes something, by rule 4; what lies in no namespace is an empty name."""
+    targets = [request.target for request in proposal.requests]
+    return {one.namespace for one in targets} | {one.name for one in targets if one.kind == "Namespace"}
 
 
 def _concerns(patterns: tuple[str, ...], proposal: Proposal) -> bool:
