@@ -99,11 +99,28 @@ def strong(place: str, verbs: set[str]) -> bool:
     return resource in _STRONG
 
 
-def _words(granted: dict[str, set[str]]) -> str:
+def words(granted: dict[str, set[str]]) -> str:
     """Return grants in words, those first that weigh most."""
     order = sorted(granted.items(), key=lambda item: (not strong(*item), item[0]))
     said = [f"{'do everything (*)' if '*' in verbs else ', '.join(sorted(verbs))} on {place}" for place, verbs in order]
     return "; ".join(said[:6]) + (f"; and {len(said) - 6} more" if len(said) > 6 else "")
+
+
+def given(namespace: str, account: str, scene: Scene) -> dict[str, set[str]]:
+    """Return what bindings give to a ServiceAccount, by itself or by its groups; `subject` says how each is named."""
+    mine = {f"ServiceAccount {namespace}/{account}"}
+    mine |= {f"Group {name}" for name in ("system:authenticated", "system:serviceaccounts")}
+    mine |= {f"Group system:serviceaccounts:{namespace}"}
+    found: dict[str, set[str]] = {}
+    for kind, where in (("RoleBinding", namespace), ("ClusterRoleBinding", "")):
+        for binding in scene.of(kind, where):
+            if mine & {subject(one) for one in each(binding, "subjects")}:
+                name = str(at(binding, "roleRef", "name"))
+                home = namespace if at(binding, "roleRef", "kind") == "Role" else ""
+                role = scene.one("Role" if home else "ClusterRole", name, home)
+                for place, verbs in grants(each(role, "rules")).items():
+                    found.setdefault(place, set()).update(verbs)
+    return found
 
 
 def _risk(granted: dict[str, set[str]]) -> tuple[Risk, str]:
@@ -119,9 +136,9 @@ def _role(change: Change, scene: Scene) -> Lines:
     who = some(_bound(change, scene))
     whom = f"{who} may" if who else "Whoever is bound to it may"
     if more:
-        yield Line(f"{whom} also {_words(more)}", _risk(more))
+        yield Line(f"{whom} also {words(more)}", _risk(more))
     if less:
-        yield high(f"{whom} no longer {_words(less)}, unless another role lets them", "somebody may do less than now")
+        yield high(f"{whom} no longer {words(less)}, unless another role lets them", "somebody may do less than now")
     if not who and all(scene.knows(need.kind, need.namespace) for need in needs(change)):
         yield Line("Nobody is bound to it now")
 
@@ -143,7 +160,7 @@ def _binding(change: Change, scene: Scene) -> Lines:
     where = f" in {change.namespace}" if change.namespace else " in the whole cluster"
     role = scene.one(kind, name, change.namespace if kind == "Role" else "")
     granted = grants(each(role, "rules"))
-    what = f": {_words(granted)}" if granted else ""
+    what = f": {words(granted)}" if granted else ""
     if will - was:
         yield Line(f"{some(sorted(will - was))} gets {kind} {name}{where}{what}")
         yield from _weighed(will - was, kind, name, role, granted, scene)

@@ -1,12 +1,17 @@
 """What a pod specification is newly allowed to do to its node, and as whom it speaks to the API. Pure.
 
-Source of what counts: the baseline level of https://kubernetes.io/docs/concepts/security/pod-security-standards/.
+Rules:
+  1. What counts at the node: the baseline level of https://kubernetes.io/docs/concepts/security/pod-security-standards/.
+  2. Who may make a pod may be whatever ServiceAccount of its namespace they name: no authorizer asks. So where pods are
+     to speak as another one than `default`, or than before, it is said what bindings give it; what lets somebody become
+     somebody else (`access.strong`) is high.
 """
 
 from collections.abc import Iterable
 
 from skyflo_runbooks.diagnosis.pods import each
-from skyflo_runbooks.gateway.impact.change import WORKLOADS, Change, Lines, high, listed, medium, members, touched
+from skyflo_runbooks.gateway.impact import access
+from skyflo_runbooks.gateway.impact.change import WORKLOADS, Change, Line, Lines, high, listed, medium, members, touched
 from skyflo_runbooks.gateway.impact.scene import Need, Scene
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.proposal import Impact
@@ -32,16 +37,22 @@ _HARMLESS = frozenset(
 )
 
 
-def needs(_: Change) -> Iterable[Need]:
-    """Nothing beyond the object itself."""
-    return ()
+def needs(change: Change) -> Iterable[Need]:
+    """The bindings and roles, where pods are to speak as somebody else."""
+    if _account(change):
+        yield from (Need("RoleBinding", change.namespace), Need("Role", change.namespace))
+        yield from (Need("ClusterRoleBinding"), Need("ClusterRole"))
 
 
-def said(change: Change, _: Scene) -> Impact:
+def said(change: Change, scene: Scene) -> Impact:
     """Say what its pods may do that they could not do before."""
-    if change.deletes or not change.will or change.kind not in (*WORKLOADS, "Pod", "CronJob"):
+    if not _runs_pods(change):
         return Impact()
-    return touched(_gained(_spec(change.was), _spec(change.will)))
+    return touched([*_gained(_spec(change.was), _spec(change.will)), *_speaking(change, scene)])
+
+
+def _runs_pods(change: Change) -> bool:
+    return not change.deletes and bool(change.will) and change.kind in (*WORKLOADS, "Pod", "CronJob")
 
 
 def held(spec: Json) -> set[str]:
@@ -62,9 +73,35 @@ def held(spec: Json) -> set[str]:
 def _gained(was: Json, will: Json) -> Lines:
     for what in sorted(held(will) - held(was)):
         yield high(f"It {what}", "its pods may do more to their nodes than is usual")
-    before, after = (str(spec.get("serviceAccountName") or "default") for spec in (was, will))
-    if was and before != after:
-        yield medium(f"Its pods speak to the API as {after}, no longer as {before}", "its pods get other rights")
+
+
+def _account(change: Change) -> str:
+    """Return as which ServiceAccount its pods are to speak from now on; nothing where that is as before, or usual."""
+    if not _runs_pods(change):
+        return ""
+    before, after = (_named(_spec(side)) for side in (change.was, change.will))
+    return "" if after == before else after
+
+
+def _named(spec: Json) -> str:
+    return str(spec.get("serviceAccountName") or "default")
+
+
+def _speaking(change: Change, scene: Scene) -> Lines:
+    """Say as whom its pods speak, and what that one may do, by rule 2."""
+    account = _account(change)
+    if not account:
+        return
+    before = f", no longer as {_named(_spec(change.was))}" if change.was else ""
+    granted = access.given(change.namespace, account, scene)
+    may = f", which may {access.words(granted)}" if granted else ""
+    text = f"Its pods speak to the API as {account}{before}{may}"
+    if any(access.strong(place, verbs) for place, verbs in granted.items()):
+        yield high(text, f"its pods get rights by which one becomes somebody else ({account})")
+    elif change.was:
+        yield medium(text, "its pods get other rights")
+    else:
+        yield Line(text)
 
 
 def _spec(manifest: Json) -> Json:

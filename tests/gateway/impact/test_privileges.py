@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from skyflo_runbooks.gateway.impact.privileges import held
 from skyflo_runbooks.model.json import Json
 from tests.gateway.impact.scenes import Around, changed, container, created, level, lines, made, told, workload
+from tests.gateway.impact.test_access import READ, binding, role, rule
 
 
 def running(**context: Any) -> Json:
@@ -46,6 +47,78 @@ def test_other_rights_in_the_api() -> None:
     spec = {**running(), "serviceAccountName": "admin"}
     impact = told(changed(workload(), spec__template__spec=spec), Around())
     assert "Its pods speak to the API as admin, no longer as default" in impact.also_touched
+
+
+ADMIN = {**running(), "serviceAccountName": "admin"}
+ACCOUNT = {"kind": "ServiceAccount", "name": "admin", "namespace": "shop"}
+EVERYTHING = role(rule("*", "*", "*"), kind="ClusterRole", name="cluster-admin")
+
+
+def bound(subject: Json) -> Around:
+    """A cluster in which somebody may do everything, and somebody else may list pods."""
+    widest = binding("cluster-admin", subject, kind="ClusterRoleBinding", role_kind="ClusterRole")
+    return Around(widest, EVERYTHING, role(READ), binding("dev", {**ACCOUNT, "name": "reader"}))
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        ACCOUNT,
+        {"kind": "Group", "name": "system:serviceaccounts:shop"},
+        {"kind": "Group", "name": "system:serviceaccounts"},
+        {"kind": "Group", "name": "system:authenticated"},
+    ],
+    ids=lambda one: str(one["name"]),
+)
+@pytest.mark.parametrize(
+    "change",
+    [
+        created(made("Pod", "x", spec=ADMIN)),
+        created(workload(pod=ADMIN)),
+        created(made("CronJob", "x", spec={"jobTemplate": {"spec": {"template": {"spec": ADMIN}}}})),
+        changed(workload(), spec__template__spec=ADMIN),
+    ],
+    ids=["pod", "workload", "cronjob", "patch"],
+)
+def test_pods_that_may_do_everything_are_of_high_risk(change: Any, subject: Json) -> None:
+    """Whoever makes a pod is its ServiceAccount, and no authorizer asks whether they may be."""
+    impact = told(change, bound(subject))
+    assert "Its pods speak to the API as admin" in lines(impact)
+    assert "which may do everything (*) on *" in lines(impact)
+    assert level(impact) == "high"
+
+
+def test_rights_of_little_weight_are_said() -> None:
+    """A creation is not of more risk for them."""
+    impact = told(created(made("Pod", "x", spec={**running(), "serviceAccountName": "reader"})), bound(ACCOUNT))
+    assert "Its pods speak to the API as reader, which may get, list on pods" in impact.also_touched
+    assert "high" not in [risk for risk, reason in impact.risks if "somebody else" in reason]
+
+
+@pytest.mark.parametrize("kind", ["ClusterRoleBinding", "Role"])
+def test_rights_that_could_not_be_read_are_unknown(kind: str) -> None:
+    """Not none."""
+    around = bound(ACCOUNT)
+    around.refused = (kind,)
+    impact = told(created(made("Pod", "x", spec=ADMIN)), around)
+    assert any(said.startswith(kind) for said in impact.unknown)
+    assert level(impact) != "low"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        created(made("Pod", "x", spec=running())),
+        changed(workload(pod=ADMIN), spec__replicas=4),
+        created(made("ConfigMap", "x")),
+    ],
+    ids=["default", "as before", "no pods"],
+)
+def test_nothing_is_read_where_nobody_else_speaks(change: Any) -> None:
+    """Four lists are not read for every change."""
+    around = bound(ACCOUNT)
+    told(change, around)
+    assert not {"RoleBinding", "ClusterRoleBinding", "Role", "ClusterRole"} & {kind for kind, _ in around.read}
 
 
 @given(
