@@ -80,9 +80,12 @@ def scaled_away(before: Json, after: Json) -> list[str]:
 
 
 def _given_away(before: Json, after: Json) -> str:
-    """Return what is lost where a volume belongs to another claim than before, or to any that comes."""
+    """Return what is lost where a volume belongs to another claim than before, to any that comes, or goes itself."""
     was, will = at(before, "spec", "claimRef", default={}), at(after, "spec", "claimRef", default={})
     owner, other = ((one.get("namespace"), one.get("name")) for one in (was, will))
+    policy = ("spec", "persistentVolumeReclaimPolicy")
+    if at(before, "status", "phase") == "Released" and at(after, *policy) == "Delete" != at(before, *policy):
+        return "the volume is Released, so with the reclaim policy Delete it is deleted at once, and its data"
     if not was or (owner == other and was.get("uid") == will.get("uid")):
         return ""
     to = f"the claim {other[0]}/{other[1]}" if will else "any claim that comes"

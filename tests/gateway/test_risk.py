@@ -95,6 +95,24 @@ def test_a_volume_that_stays_with_its_claim_has_a_way_back() -> None:
     assert risk.one_way(asked(), KEPT, volume()) == ""
 
 
+def released(policy: str, phase: str = "Released") -> Json:
+    """A volume whose claim is gone."""
+    spec = {"claimRef": KEPT["spec"]["claimRef"], "persistentVolumeReclaimPolicy": policy}
+    return {"kind": "PersistentVolume", "spec": spec, "status": {"phase": phase}}
+
+
+def test_a_released_volume_goes_with_its_data_when_the_policy_says_delete() -> None:
+    """Nothing else is asked for it."""
+    request = asked(kind="PersistentVolume", namespace="")
+    assert "deleted at once, and its data" in risk.one_way(request, released("Retain"), released("Delete"))
+    for before, after in (
+        (released("Retain", "Bound"), released("Delete", "Bound")),
+        (released("Delete"), released("Retain")),
+        (released("Delete"), released("Delete")),
+    ):
+        assert risk.one_way(request, before, after) == ""
+
+
 def database(replicas: int = 3, *, policy: str = "Delete", start: int = 0) -> Json:
     """A StatefulSet whose pods have two claims each."""
     return {

@@ -38,6 +38,7 @@ _STRONG = {
 _EVERYBODY = {"system:anonymous", "system:unauthenticated", "system:authenticated", "system:serviceaccounts"}
 _READ = {"get", "list", "watch"}
 _WIDEST = "cluster-admin"
+_TOKEN, _FOR = "kubernetes.io/service-account-token", "kubernetes.io/service-account.name"
 
 
 def needs(change: Change) -> Iterable[Need]:
@@ -62,9 +63,21 @@ def said(change: Change, scene: Scene) -> Impact:
         found = list(_binding(change, scene))
     elif change.kind == "ServiceAccount" and change.deletes:
         found = list(_account(change, scene))
+    elif change.kind == "Secret" and not change.deletes:
+        found = list(_token(change))
     else:
         return Impact()
     return touched(found)
+
+
+def _token(change: Change) -> Lines:
+    """Say that a token is put into a Secret: https://kubernetes.io/docs/concepts/configuration/secret/."""
+    asked = [(at(one, "type"), at(one, "metadata", "annotations", _FOR)) for one in (change.was, change.will)]
+    if asked[1][0] == _TOKEN and asked[0] != asked[1]:
+        yield high(
+            f"A token of ServiceAccount {asked[1][1]} that never ends is put into it: who reads it is that account",
+            "it makes a token that never ends",
+        )
 
 
 def grants(rules: Iterable[Json]) -> dict[str, set[str]]:

@@ -18,6 +18,7 @@ from skyflo_runbooks.gateway.impact.change import (
     Lines,
     count,
     high,
+    listed,
     medium,
     plural,
     some,
@@ -179,7 +180,7 @@ def _service(change: Change, scene: Scene) -> Lines:
         return
     yield from _selected(change, scene)
     yield from _ports(change, scene)
-    was, will = at(change.was, "spec", "type", default="ClusterIP"), at(change.will, "spec", "type")
+    was, will = (at(side, "spec", "type", default="ClusterIP") for side in (change.was, change.will))
     if will in ("LoadBalancer", "NodePort") and will != was:
         yield medium(f"It can be reached from outside the cluster (type {will})", "it opens a way in from outside")
     if change.was and was != will:
@@ -268,11 +269,16 @@ def _policy(change: Change, scene: Scene) -> Lines:
         closed = _directions(change.will)
         yield Line(f"It holds for {plural(len(will), 'pod')} now there: {_names(will)}")
         for direction, rules in closed.items():
-            text = "nothing is let through" if not rules else plural(rules, "rule") + " let through what they name"
+            text = "nothing is let through" if not rules else _rules(rules)
             yield Line(
                 f"{direction}: {text}, what other policies allow aside",
                 ("high", f"it cuts off all {direction.lower()}") if not rules else None,
             )
+            if _opens(change.will, direction) and not _opens(change.was, direction):
+                yield medium(
+                    f"{direction}: a rule that names nobody lets everybody through, whatever other policies say",
+                    f"it opens all {direction.lower()}",
+                )
     elif not change.deletes and change.will:
         yield Line("It holds for no pod that is there now")
     freed = [pod for pod in was if name_of(pod) not in {name_of(one) for one in will}]
@@ -283,6 +289,17 @@ def _policy(change: Change, scene: Scene) -> Lines:
             f"It no longer holds for {plural(len(freed), 'pod')}: {_names(freed)}{rest}",
             ("high", "pods are open to all traffic") if open_now else ("medium", "a policy holds for fewer pods"),
         )
+
+
+def _rules(number: int) -> str:
+    return "1 rule lets through what it names" if number == 1 else f"{number} rules let through what they name"
+
+
+def _opens(policy: Json, direction: str) -> bool:
+    """Return whether a rule of a policy lets everything through: without peers and without ports."""
+    peers = "from" if direction == "Ingress" else "to"
+    rules = each(policy, "spec", direction.lower())
+    return any(not listed(rule, peers) and not listed(rule, "ports") for rule in rules)
 
 
 def _meant(policy: Json, pods: Iterable[Json]) -> list[Json]:

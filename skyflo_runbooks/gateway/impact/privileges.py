@@ -5,18 +5,31 @@ Rules:
   2. Who may make a pod may be whatever ServiceAccount of its namespace they name: no authorizer asks. So where pods are
      to speak as another one than `default`, or than before, it is said what bindings give it; what lets somebody become
      somebody else (`access.strong`) is high.
+  3. Nor does any authorizer ask whether they may read the Secrets that its pods get.
 """
 
 from collections.abc import Iterable
 
 from skyflo_runbooks.diagnosis.pods import each
 from skyflo_runbooks.gateway.impact import access
-from skyflo_runbooks.gateway.impact.change import WORKLOADS, Change, Line, Lines, high, listed, medium, members, touched
+from skyflo_runbooks.gateway.impact.change import (
+    WORKLOADS,
+    Change,
+    Line,
+    Lines,
+    high,
+    listed,
+    medium,
+    members,
+    some,
+    touched,
+)
 from skyflo_runbooks.gateway.impact.scene import Need, Scene
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.proposal import Impact
 
 _HOST = {"hostNetwork": "the node's network", "hostPID": "the node's processes", "hostIPC": "the node's memory"}
+_GET = "its pods get Secrets that they did not have"
 # What the baseline level lets a container add.
 _HARMLESS = frozenset(
     (
@@ -73,6 +86,19 @@ def held(spec: Json) -> set[str]:
 def _gained(was: Json, will: Json) -> Lines:
     for what in sorted(held(will) - held(was)):
         yield high(f"It {what}", "its pods may do more to their nodes than is usual")
+    if new := sorted(secrets(will) - secrets(was)):
+        yield medium(f"Its pods get the Secrets {some(new)}" if new[1:] else f"Its pods get the Secret {new[0]}", _GET)
+
+
+def secrets(spec: Json) -> set[str]:
+    """Return the Secrets that the containers of a pod of this specification can read."""
+    inside = (*each(spec, "initContainers"), *each(spec, "containers"), *each(spec, "ephemeralContainers"))
+    found = [at(one, "secretRef", "name") for container in inside for one in each(container, "envFrom")]
+    found += [at(e, "valueFrom", "secretKeyRef", "name") for container in inside for e in each(container, "env")]
+    for volume in each(spec, "volumes"):
+        found.append(at(volume, "secret", "secretName"))
+        found += [at(source, "secret", "name") for source in each(volume, "projected", "sources")]
+    return {str(name) for name in found if name}
 
 
 def _account(change: Change) -> str:

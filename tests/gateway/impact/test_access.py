@@ -144,3 +144,25 @@ def test_grants_name_objects_and_paths() -> None:
     """A rule may be about some objects only, or about no object at all."""
     found = grants([rule("secrets", "get", resourceNames=["db"]), {"nonResourceURLs": ["/metrics"], "verbs": ["get"]}])
     assert found == {"secrets named db": {"get"}, "/metrics": {"get"}}
+
+
+def token(account: str = "admin", kind: str = "kubernetes.io/service-account-token") -> Json:
+    """A Secret that asks for a token."""
+    return made("Secret", "t", type=kind, annotations={"kubernetes.io/service-account.name": account})
+
+
+def test_a_secret_that_gets_a_token_is_of_high_risk() -> None:
+    """It is empty when it is asked for, and holds a token that never ends a moment later."""
+    impact = told(created(token()), Around())
+    assert "A token of ServiceAccount admin that never ends is put into it" in lines(impact)
+    assert ("high", "it makes a token that never ends") in impact.risks
+
+
+@pytest.mark.parametrize(
+    "change",
+    [created(token(kind="Opaque")), changed(token(), data={"a": "b"}), deleted(token())],
+    ids=["another type", "had it", "deleted"],
+)
+def test_a_secret_that_gets_no_token_is_none(change: Any) -> None:
+    """Nothing is made."""
+    assert "never ends" not in lines(told(change, Around()))

@@ -174,6 +174,9 @@ def test_the_default_backend_is_a_route() -> None:
     assert routes({"spec": {"defaultBackend": {"service": {"name": "web"}}}}) == [("*", "/", "web")]
 
 
+NAMED: Json = {"from": [{"podSelector": {}}]}
+
+
 def policy(name: str, app: str, **spec: Any) -> Json:
     """A NetworkPolicy about the pods of an application."""
     return made("NetworkPolicy", name, spec={"podSelector": {"matchLabels": {"app": app}}, **spec})
@@ -184,7 +187,15 @@ def policy(name: str, app: str, **spec: Any) -> Json:
     [
         (created(policy("deny", "web")), [], "It holds for 2 pods now there: web-1, web-2", "high"),
         (created(policy("deny", "web")), [], "Ingress: nothing is let through", "high"),
-        (created(policy("some", "web", ingress=[{}, {}])), [], "Ingress: 2 rules let through what they name", "low"),
+        (
+            created(policy("some", "web", ingress=[NAMED, NAMED])),
+            [],
+            "Ingress: 2 rules let through what they name",
+            "low",
+        ),
+        (created(policy("one", "web", ingress=[{"ports": [{"port": 80}]}])), [], "Ingress: 1 rule lets through", "low"),
+        (created(policy("all", "web", ingress=[{}])), [], "a rule that names nobody lets everybody through", "medium"),
+        (created(policy("out", "web", egress=[{}])), [], "Egress: a rule that names nobody lets everybody", "high"),
         (created(policy("out", "cart", policyTypes=["Egress"])), [], "Egress: nothing is let through", "high"),
         (created(policy("none", "x", ingress=[{}])), [], "It holds for no pod that is there now", "low"),
         (deleted(policy("deny", "web")), [], "no policy is left for 2 pods: open to all", "high"),

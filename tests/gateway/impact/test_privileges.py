@@ -49,6 +49,38 @@ def test_other_rights_in_the_api() -> None:
     assert "Its pods speak to the API as admin, no longer as default" in impact.also_touched
 
 
+READING = {
+    "containers": [
+        container(
+            env=[{"name": "P", "valueFrom": {"secretKeyRef": {"name": "db", "key": "p"}}}, {"name": "X", "value": "1"}],
+            envFrom=[{"secretRef": {"name": "all"}}, {"configMapRef": {"name": "settings"}}],
+        )
+    ],
+    "volumes": [
+        {"name": "a", "secret": {"secretName": "tls"}},
+        {"name": "b", "projected": {"sources": [{"secret": {"name": "part"}}, {"configMap": {"name": "settings"}}]}},
+        {"name": "c", "emptyDir": {}},
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [created(made("Pod", "x", spec=READING)), changed(workload(), spec__template__spec=READING)],
+    ids=["pod", "patch"],
+)
+def test_secrets_that_pods_get_are_named(change: Any) -> None:
+    """Whoever may make a pod reads every Secret of its namespace; no authorizer asks."""
+    impact = told(change, Around())
+    assert "Its pods get the Secrets all, db, part, tls" in impact.also_touched
+    assert ("medium", "its pods get Secrets that they did not have") in impact.risks
+
+
+def test_secrets_that_pods_have_are_not_mentioned() -> None:
+    """They had them before."""
+    assert "Secret" not in lines(told(changed(workload(pod=READING), spec__replicas=4), Around()))
+
+
 ADMIN = {**running(), "serviceAccountName": "admin"}
 ACCOUNT = {"kind": "ServiceAccount", "name": "admin", "namespace": "shop"}
 EVERYTHING = role(rule("*", "*", "*"), kind="ClusterRole", name="cluster-admin")
