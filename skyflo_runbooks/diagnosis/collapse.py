@@ -22,7 +22,7 @@ from collections.abc import Sequence
 import msgspec
 
 from skyflo_runbooks.diagnosis.rules.asking import ASKS
-from skyflo_runbooks.diagnosis.rules.base import ANSWERED, INTENT
+from skyflo_runbooks.diagnosis.rules.base import ANSWERED, INTENT, UNSAID
 from skyflo_runbooks.diagnosis.symptoms import Symptom
 from skyflo_runbooks.model.finding import Finding
 from skyflo_runbooks.model.objects import ObjectRef
@@ -121,7 +121,9 @@ def _asked(one: Finding, findings: Sequence[Finding]) -> Finding | None:
         other
         for other in findings
         if asked is not None and other.object != one.object and asked in map(str, (other.object, *other.related))
-        if other.facts.get(ASKS) != asked and one.object not in (*other.related, *other.explains)
+        if UNSAID not in other.facts
+        and other.facts.get(ASKS) != asked
+        and one.object not in (*other.related, *other.explains)
     ]
     return max(there, key=lambda other: (other.fault not in _LAST_RESORT, other.confidence), default=None)
 

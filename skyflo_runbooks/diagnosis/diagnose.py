@@ -9,10 +9,8 @@ Rules:
      unknowns.
      A finding that such a read could have changed is less sure (`certainty`).
   5. Each piece of evidence has an id, e1, e2 … in the order of the findings.
-  6. What somebody set on purpose (a CronJob that is suspended, a canary's partition) and nothing suffers from is a
-     finding where the words name it, or its namespace was given; elsewhere a note. It comes after faults. So is what
-     waits for a controller that lets it go in its turn. That a taint keeps a DaemonSet away, which taints are for, is a
-     note beside any fault that the words do not name it in.
+  6. What somebody set on purpose (a CronJob that is suspended, a canary's partition) and nothing suffers from comes
+     after faults, or is a note (`meant`). So does what waits for a controller that lets it go in its turn.
 """
 
 import re
@@ -24,13 +22,14 @@ from skyflo_runbooks.diagnosis import dependencies
 from skyflo_runbooks.diagnosis.certainty import weighed
 from skyflo_runbooks.diagnosis.collapse import collapse, told_by_who_waits
 from skyflo_runbooks.diagnosis.graph import Graph, ref
+from skyflo_runbooks.diagnosis.meant import as_meant
 from skyflo_runbooks.diagnosis.pods import containers, name_of, ready, replicas
 from skyflo_runbooks.diagnosis.rules import RULES, Rule
 from skyflo_runbooks.diagnosis.rules.base import HELD, INTENT
 from skyflo_runbooks.diagnosis.snapshot import Gap, Snapshot, seconds_between
 from skyflo_runbooks.diagnosis.symptoms import NEEDS, Symptom, available, symptoms
 from skyflo_runbooks.diagnosis.timeline import timeline, with_changes
-from skyflo_runbooks.diagnosis.words import Place, guesses, name_like, nearest, place, tokens, unusual
+from skyflo_runbooks.diagnosis.words import Place, guesses, name_like, nearest, place, unusual
 from skyflo_runbooks.model.finding import Diagnosis, Finding
 from skyflo_runbooks.model.incident import Incident
 from skyflo_runbooks.model.json import Json
@@ -53,7 +52,7 @@ def diagnose(snapshot: Snapshot, incident: Incident, *, rules: Sequence[Rule] = 
     felt = [cause for cause in causes if _felt_here(where, cause)]
     felt = [one for one in felt if _concerns(where, one.object) or not told_by_who_waits(one, felt)]
     faulty = any(INTENT not in cause.facts for cause in felt)
-    meant = [cause for cause in felt if _as_meant(where, incident, cause, faulty=faulty)]
+    meant = [cause for cause in felt if as_meant(where, incident, cause, faulty=faulty)]
     here = [cause for cause in felt if cause not in meant]
     ordered = sorted(here, key=lambda cause: _effect(where, cause), reverse=True)
     line = timeline(graph, ordered)
@@ -113,24 +112,6 @@ def _felt_here(where: Place, cause: Finding) -> bool:
     """Return whether a cause concerns the place: one of the whole cluster does by what suffers from it."""
     felt = [item for item in (cause.object, *cause.explains) if item.namespace or item.kind == "Namespace"]
     return any(_concerns(where, item) for item in felt) if felt else not where.namespaces
-
-
-def _as_meant(where: Place, incident: Incident, cause: Finding, *, faulty: bool) -> bool:
-    """Return whether a cause is what somebody set on purpose, and nobody asked about it (rule 6).
-
-    `faulty`: whether something else is wrong here.
-    """
-    named = cause.object.name in tokens(incident.text)
-    # What its pods suffer from besides is the fault's.
-    if faulty and cause.facts.get(INTENT, "").endswith("tolerations"):
-        return not named
-    if INTENT not in cause.facts or (cause.consequences and HELD not in cause.facts):
-        return False
-    if named or cause.namespace in incident.namespaces:
-        return False
-    if where.objects:
-        return not {cause.object, *cause.related, *cause.explains} & set(where.objects)
-    return cause.namespace not in where.namespaces
 
 
 def _noted(cause: Finding) -> str:

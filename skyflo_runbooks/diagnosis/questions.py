@@ -19,6 +19,13 @@ _NODES = Decider(
 _WHO_SET = "metadata.managedFields of {object}, or whoever changed it last"
 
 QUESTIONS: dict[str, tuple[Decider, ...]] = {
+    "AUT-05": (
+        Decider(
+            "the answer to an eviction of a pod that {object} chooses: kubectl drain, or the log of what empties nodes",
+            "it is refused with 429: the budget would be violated",
+            "it goes through, or nobody evicts: the budget is as somebody wants it",
+        ),
+    ),
     "CON-04": (
         Decider(
             "the log of container {container} of {object}, of the run that ended",

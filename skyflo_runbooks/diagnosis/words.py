@@ -8,7 +8,9 @@ Rules:
   3. A namespace is what was given with the incident, else what the words call one ("in the checkout namespace",
      "-n checkout"). A name of one among the other words is a hint: it orders what is found and rules nothing out.
   4. An object that exists elsewhere than in the namespace that was named moves the look there, and that is said.
-  5. A cause that the words suppose ("because DNS is broken") is a guess: it is never taken, and where nothing that was
+  5. Words that only ask whether all is well ("is anything wrong here?") complain of nothing; with a "not", a "why" or
+     a "since" they do.
+  6. A cause that the words suppose ("because DNS is broken") is a guess: it is never taken, and where nothing that was
      found has to do with it, that is said.
 """
 
@@ -51,6 +53,15 @@ _PHRASES = re.compile(r"[.;!?](?:\s|$)|\n")
 _REPORTED = re.compile(
     r"(?i)\b(?:50[0-9]s?|5xx|errors?|time-?outs?|timing out|slow|unavailable|down|unreachable|refused"
     r"|not respond\w*|no response|cannot reach|can't reach)\b"
+)
+# How a question begins that may be answered by yes or no, or an order to look; and how one ends that supposes nothing.
+_ASKING = re.compile(
+    r"(?i)^(?:(?:hi|hello|hey|please|pls|so|and)[, ]+)*(?:is|are|was|were|do|does|did|has|have|can you|could you|any"
+    r"|anything|everything|all|check|look|tell me|how is|how are|what is the (?:state|status|health)|status|health)\b"
+)
+_WELL = re.compile(r"(?i)\b(?:ok|okay|fine|good|well|healthy|all right|alright|as it should be)\W*$")
+_COMPLAINING = re.compile(
+    r"(?i)\b(?:not|no|never|none|nothing|why|since|cannot|still|stopped|failed|\w+n['’]?t)(?![\w-])"
 )
 # What people suppose, and the faults that have to do with it: whole families, or single ones.
 _GUESSES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
@@ -185,12 +196,20 @@ def _misspelt(
 
 
 def guesses(text: str, faults: Iterable[str]) -> tuple[str, ...]:
-    """Return what the words suppose and no fault that was found has to do with, by rule 5."""
+    """Return what the words suppose and no fault that was found has to do with, by rule 6."""
     known = tuple(faults)
     return tuple(
         said
         for said, words, fits in _GUESSES
         if re.search(rf"(?i)(?<![\w-])(?:{words})(?![\w-])", text) and not any(one.startswith(fits) for one in known)
+    )
+
+
+def only_asks(text: str) -> bool:
+    """Return whether the words ask whether all is well and complain of nothing, by rule 5."""
+    said = [sentence for part in re.split(r"[.!?;\n]+(?:\s|$)", text) if (sentence := part.strip())]
+    return all(
+        (_ASKING.search(one) or _WELL.search(one)) is not None and _COMPLAINING.search(one) is None for one in said
     )
 
 

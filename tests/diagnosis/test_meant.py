@@ -17,8 +17,8 @@ HERE = NAMES.namespace
 
 
 def said(found: Snapshot, *given: str) -> Diagnosis:
-    """What a diagnosis says to general words, of these namespaces where some are given."""
-    return diagnose(found, Incident("is everything well?", given))
+    """What a diagnosis says to who asks whether all is well, or complains of the namespaces that are given."""
+    return diagnose(found, Incident("something is wrong here" if given else "is everything well?", given))
 
 
 def causes(found: Snapshot, *given: str) -> list[tuple[str, float]]:

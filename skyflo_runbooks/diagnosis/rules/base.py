@@ -23,6 +23,8 @@ LONGEST = 400
 # The fact that says which field somebody set on purpose, and how sure it is that this is a fault all the same.
 INTENT = "intended"
 INTENDED = 0.5
+# The fact that says that an intended setting is so on most clusters that are well: only words that speak of it tell.
+UNSAID = "unsaid"
 # The fact that says whose pods wait on purpose: a controller of the cluster lets them go when their turn comes.
 HELD = "held_by"
 # Seconds that a container has to run again, at the least, before its ends are over.

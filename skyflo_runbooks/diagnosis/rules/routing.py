@@ -25,7 +25,7 @@ from skyflo_runbooks.diagnosis.pods import (
     template,
     texts,
 )
-from skyflo_runbooks.diagnosis.rules.base import INTENDED, INTENT, Rule, evidence, services
+from skyflo_runbooks.diagnosis.rules.base import INTENDED, INTENT, UNSAID, Rule, evidence, services
 from skyflo_runbooks.diagnosis.snapshot import seconds_between
 from skyflo_runbooks.model.finding import Evidence, Finding
 from skyflo_runbooks.model.json import Json, at
@@ -55,9 +55,10 @@ def wrong_port(graph: Graph) -> Iterator[Finding]:
                 continue
             silent = _silent(pods) if target.isdigit() else ()
             refused = _refused(graph, service) if silent and all(map(ready, pods)) else None
-            if silent and refused is None and not _beside(pods, silent):
-                continue
             doubt = bool(silent) and refused is None
+            unsaid = doubt and not _beside(pods, silent)
+            if unsaid and not all(map(ready, pods)):
+                continue
             meant = _meant(graph, service, port, pods)
             named = sorted(set(behind.values()))
             yield Finding(
@@ -80,6 +81,7 @@ def wrong_port(graph: Graph) -> Iterator[Finding]:
                     "target": target,
                     **({"meant": meant} if meant else {}),
                     **({INTENT: "spec.ports"} if doubt else {}),
+                    **({UNSAID: "containers.ports"} if unsaid else {}),
                 },
                 related=tuple({ref(graph.workload(pod)): None for pod in pods}),
                 advice=f"{', '.join(silent)} declares no port, and may listen there: ask it before this is changed."
