@@ -35,6 +35,7 @@ _EXPECTED = {
     "no_oom_kills": "no OOMKilled since the change, for {window}",
     "memory_below": "memory below {percent} % of its limit for {window}",
     "http_ok": "200 to 399 on {path} for {window}",
+    "http_answers": "an answer on {path} that is no error of the server for {window}",
     "endpoints_ready": "every selected pod is a ready endpoint",
     "image_running": "every pod runs {image}",
     "pods_scheduled": "every pod has a node, no node is overcommitted",
@@ -161,7 +162,7 @@ def _steady(one: Series, known: list[Observation], last: Observation, *, over: b
     said = known[-1].observed
     if one.check.name == "no_restarts":
         said = f"0 restarts in {seconds:.0f} s"
-    elif one.check.name == "http_ok":
+    elif one.check.name in ("http_ok", "http_answers"):
         said = f"{known[-1].observed}, {len(known)} of {len(known)}"
     return _made(one, "PASS", said, known[-1])
 

@@ -76,6 +76,15 @@ def http_ok(*, service: str, namespace: str, path: str = "/", port: int | None =
     return Check("http_ok", {"service": service, "namespace": namespace, "path": path, "port": port, "window": window})
 
 
+def http_answers(
+    *, service: str, namespace: str, path: str = "/", port: int | None = None, window: str = "30s"
+) -> Check:
+    """Steadily: a GET of the Service's `path` is answered by the service, and by no error of its own (500 to 599)."""
+    return Check(
+        "http_answers", {"service": service, "namespace": namespace, "path": path, "port": port, "window": window}
+    )
+
+
 def endpoints_ready(service: str, *, namespace: str) -> Check:
     """Eventually: the Service selects pods, and as many of its endpoints are ready as pods it selects."""
     return Check("endpoints_ready", {"service": service, "namespace": namespace})
@@ -170,6 +179,7 @@ CATALOGUE: dict[str, Callable[..., Check]] = {
         no_oom_kills,
         memory_below,
         http_ok,
+        http_answers,
         endpoints_ready,
         image_running,
         pods_scheduled,

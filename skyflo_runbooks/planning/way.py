@@ -38,12 +38,16 @@ Probe = Callable[[str, str, str], Awaitable[int | None]]
 
 
 class Web(msgspec.Struct, frozen=True):
-    """Where requests come in: the Service, a path of it, its port if it has several, and who says so."""
+    """Where requests come in: the Service, a path of it, its port if it has several, and who says so.
+
+    Not `known`: nobody has shown that the path is one, so that there is no such page would be no failure.
+    """
 
     service: str
     path: str
     port: int | None
     source: str
+    known: bool = True
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -111,7 +115,7 @@ def web_checks(case: Case, **window: Json) -> tuple[Check, ...]:
     said |= window
     if case.web.port is not None:
         said["port"] = case.web.port
-    return (build("http_ok", [], said),)
+    return (build("http_ok" if case.web.known else "http_answers", [], said),)
 
 
 def steady(case: Case) -> tuple[Check, ...]:

@@ -2,7 +2,9 @@
 
 Rules, the first that holds:
   1. A path that the operator named (`/checkout`, "errors on checkout"), unless the service answers that it has none, or
-     stands in another namespace than what the operator spoke of.
+     stands in another namespace than what the operator spoke of. Where nothing answers yet, a word without a slash is
+     known to be a path only if an Ingress, a probe or a log of the service's pods has it; else all that is asked of it
+     is an answer that is no error of the server: "errors at payment" may speak of a page, or of anything else.
   2. A path that an Ingress routes to the Service.
   3. The path of the pods' readiness probe, which the kubelet asks too.
 A path is never invented. Without a Service in front there is none.
@@ -21,6 +23,8 @@ from skyflo_runbooks.model.objects import ObjectRef
 from skyflo_runbooks.planning.way import Probe, Web
 
 _LITERAL = re.compile(r"(?<![\w/.:])(/[A-Za-z0-9][\w./-]*[\w-])")
+# Directories of every machine (Filesystem Hierarchy Standard): a file that somebody speaks of is no page.
+_OF_FILES = re.compile(r"/(?:bin|dev|etc|lib|mnt|opt|proc|root|run|sbin|srv|sys|tmp|usr|var)(?:/|$)")
 _SPOKEN = re.compile(
     r"(?i)\b(?:errors?|50[0-9]s?|5xx|time-?outs?|failures?)\s+(?:on|at|from|for)\s+(?:the\s+)?([a-z][\w-]{2,})"
 )
@@ -40,8 +44,23 @@ async def entrance(graph: Graph, finding: Finding, incident: Incident, probe: Pr
             return Web(name_of(service), path, _port(service), source)
         status = await _ask(probe, service, path)
         if status not in _NO_SUCH_PAGE:
-            return Web(name_of(service), path, _port(service), source)
+            known = status is not None or path in incident.text or _is_served(graph, finding, service, path)
+            return Web(name_of(service), path, _port(service), source, known)
     return None
+
+
+def _is_served(graph: Graph, finding: Finding, service: Json, path: str) -> bool:
+    """Return whether an Ingress, a readiness probe, or a line of a log of the service's pods has this path."""
+    routed = [one for held in graph.all("Ingress") for one in _routed(held, name_of(service))]
+    if path in (*routed, _probe_path(graph, finding)):
+        return True
+    asked = re.compile(rf"(?<![\w/.:-]){re.escape(path)}(?![\w.-])")
+    pods = graph.selected(namespace_of(service), selector(service))
+    return any(
+        asked.search(graph.log(pod, str(held.get("name", ""))))
+        for pod in pods
+        for held in each(pod, "spec", "containers")
+    )
 
 
 async def _ask(probe: Probe | None, service: Json, path: str) -> int | None:
@@ -85,7 +104,8 @@ def _paths(graph: Graph, finding: Finding, service: Json, incident: Incident) ->
     read = graph.snapshot.namespaces
     said = incident.text if not read or namespace_of(service) in read else ""
     for path in _LITERAL.findall(said):
-        yield path, "the incident"
+        if not _OF_FILES.match(path):
+            yield path, "the incident"
     for word in _SPOKEN.findall(said):
         if word.lower() not in _NOT_A_PATH and word.lower() != name_of(service):
             yield f"/{word.lower()}", "the incident"

@@ -29,6 +29,7 @@ CHECKS: dict[str, Check] = {
     "no_oom_kills": check.no_oom_kills(*NAME, namespace=NS),
     "memory_below": check.memory_below(*NAME, namespace=NS),
     "http_ok": check.http_ok(service="payment-service", namespace=NS, path="/checkout"),
+    "http_answers": check.http_answers(service="payment-service", namespace=NS, path="/checkout"),
     "endpoints_ready": check.endpoints_ready("payment-service", namespace=NS),
     "image_running": check.image_running(*NAME, namespace=NS, container="payment-service", image="payment-svc:v2.4.1"),
     "pods_scheduled": check.pods_scheduled(*NAME, namespace=NS),

@@ -33,7 +33,8 @@ def test_the_memory_limit_is_named_raised_once_and_verified(rung: RungName, stor
     assert told.code == 0, told.answer
     assert told.outcome[0] == "verified"
     assert {result for _, result in told.outcome[1]} == {"PASS"}
-    assert any(check.startswith("http_ok") for check, _ in told.outcome[1])
+    # Where no pod answers in the moment of the diagnosis, that the word is a page is not known.
+    assert any(check.startswith(("http_ok", "http_answers")) for check, _ in told.outcome[1])
     assert told.container["resources"]["limits"] == {"memory": "512Mi"}
     assert len(told.attempts) == 1
 

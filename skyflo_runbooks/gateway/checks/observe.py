@@ -122,12 +122,21 @@ async def memory_below(view: View, *, kind: str, name: str, namespace: str, perc
 
 async def http_ok(view: View, *, service: str, namespace: str, path: str, port: int | None, window: str) -> Seen:
     """An answer of the API server itself says nothing about the service, but that it has no endpoint does."""
+    return await _asked(view, service, namespace, path, port, range(200, 400))
+
+
+async def http_answers(view: View, *, service: str, namespace: str, path: str, port: int | None, window: str) -> Seen:
+    """That it has no such page is an answer: nobody knows whether the path is one."""
+    return await _asked(view, service, namespace, path, port, range(200, 500))
+
+
+async def _asked(view: View, service: str, namespace: str, path: str, port: int | None, good: range) -> Seen:
     if port is None:
         found = await view.get("Service", service, namespace)
         port = at(found, "spec", "ports", 0, "port")
     answer = await view.http(namespace, service, path, port)
     if answer.by == "service":
-        return seen(200 <= answer.status < 400, f"{answer.status} on {path}")
+        return seen(answer.status in good, f"{answer.status} on {path}")
     if "no endpoints available" in answer.text:
         return seen(False, f"service {service} has no ready endpoint", answer.text)
     return "unknown", f"{path} could not be asked through the API server: {answer.text[:200]}", ()
@@ -218,6 +227,7 @@ OBSERVERS: dict[str, Observer] = (
             no_oom_kills,
             memory_below,
             http_ok,
+            http_answers,
             endpoints_ready,
             image_running,
             pods_scheduled,

@@ -85,6 +85,9 @@ _CHECKS: dict[str, Callable[[Json], str]] = {
     "no_oom_kills": lambda values: f"no OOMKilled{_over(values)}",
     "memory_below": lambda values: f"memory under {values.get('percent', 80)} % of its limit{_over(values)}",
     "http_ok": _reach,
+    "http_answers": lambda values: (
+        f"no error of the server on {values.get('path', '/')} of {values.get('service', 'the Service')}{_over(values)}"
+    ),
     "endpoints_ready": lambda values: f"every endpoint of {values.get('service', 'the Service')} ready",
     "image_running": lambda values: f"every pod runs {values.get('image', 'the image')}",
     "pods_scheduled": lambda values: f"every pod of {values.get('name', 'the workload')} has a node",
