@@ -40,6 +40,7 @@ Relation = Literal["owns", "selects", "routes", "mounts", "env-from", "runs-on",
 # Pod → ReplicaSet → Deployment → an operator's object; ownership is not cyclic, but be sure.
 _ABOVE = 5
 REVISION = "deployment.kubernetes.io/revision"
+_HASH = "controller-revision-hash"
 
 
 class Edge(msgspec.Struct, frozen=True, order=True):
@@ -81,6 +82,7 @@ class Graph:
         self._events: dict[ObjectRef, list[Json]] = defaultdict(list)
         self._reasons: dict[str, list[Json]] = defaultdict(list)
         self._slices: dict[tuple[str, str], list[Json]] = defaultdict(list)
+        self._templates: dict[ObjectRef, list[Json]] = defaultdict(list)
         for kind, manifests in snapshot.objects.items():
             for manifest in manifests:
                 self._add(kind, manifest)
@@ -98,9 +100,11 @@ class Graph:
             self._events[_named(texts(manifest, "involvedObject"))].append(manifest)
             self._reasons[str(manifest.get("reason"))].append(manifest)
             return
-        this = ref(manifest)
+        this, owner = ref(manifest), controller(manifest)
+        if kind == "ControllerRevision":  # a note of a template, and no part of what runs
+            self._templates[owner or this].append(manifest)
+            return
         self._objects[this] = manifest
-        owner = controller(manifest)
         if owner:
             self._owned[owner].append(manifest)
         if kind == "Pod":
@@ -228,22 +232,30 @@ class Graph:
             found += [child] if child.get("kind") == "Pod" else self.pods(child)
         return [pod for pod in found if not finished(pod)]
 
-    def revisions(self, deployment: Json) -> list[Json]:
-        """Return the ReplicaSets of a Deployment, the newest revision first."""
-        sets = [child for child in self.owned(deployment) if child.get("kind") == "ReplicaSet"]
+    def revisions(self, workload: Json) -> list[Json]:
+        """Return what has the templates of a workload, the newest revision first.
+
+        The ReplicaSets of a Deployment; of a StatefulSet or DaemonSet its ControllerRevisions, where they were read
+        (`pointed.templates`).
+        """
+        if workload.get("kind") != "Deployment":
+            return sorted(self._templates.get(ref(workload), ()), key=revision, reverse=True)
+        sets = [child for child in self.owned(workload) if child.get("kind") == "ReplicaSet"]
         return sorted(sets, key=revision, reverse=True)
 
-    def previous(self, deployment: Json) -> Json | None:
-        """Return the ReplicaSet of the revision that ran before the present one, or None.
+    def previous(self, workload: Json) -> Json | None:
+        """Return the revision that ran before the present one, or None; it has the template at `spec.template`.
 
         Of several it is the newest that still has ready pods: one that was deployed in between may never have run.
         """
-        earlier = self.revisions(deployment)[1:]
-        return next((item for item in earlier if self._serves(item)), earlier[0] if earlier else None)
+        earlier = self.revisions(workload)[1:]
+        return next((item for item in earlier if self._serves(workload, item)), earlier[0] if earlier else None)
 
-    def _serves(self, replica_set: Json) -> bool:
-        said = at(replica_set, "status", "readyReplicas", default=0)
-        return bool(said) or any(ready(pod) for pod in self.owned(replica_set) if pod.get("kind") == "Pod")
+    def _serves(self, workload: Json, held: Json) -> bool:
+        if held.get("kind") == "ReplicaSet" and at(held, "status", "readyReplicas", default=0):
+            return True
+        above = held if held.get("kind") == "ReplicaSet" else workload
+        return any(made_from(held, pod) and ready(pod) for pod in self.owned(above) if pod.get("kind") == "Pod")
 
     def selected(self, namespace: str, wanted: dict[str, str]) -> list[Json]:
         """Return the pods of a namespace that carry all these labels."""
@@ -373,9 +385,20 @@ def carries(labels: dict[str, str], wanted: dict[str, str]) -> bool:
     return all(labels.get(key) == value for key, value in wanted.items())
 
 
-def revision(replica_set: Json) -> int:
-    """Return the revision that a ReplicaSet stands for; 0 where it does not say."""
-    written = str(at(replica_set, "metadata", "annotations", REVISION, default="0"))
+def made_from(held: Json, pod: Json) -> bool:
+    """Return whether a pod of the workload was made from a revision: it is the ReplicaSet's, or says whose it is.
+
+    A DaemonSet's pods carry the hash of their ControllerRevision, those of a StatefulSet its name.
+    """
+    if held.get("kind") == "ReplicaSet":
+        return controller(pod) == ref(held)
+    said = labels_of(pod).get(_HASH)
+    return said is not None and said in (name_of(held), labels_of(held).get(_HASH))
+
+
+def revision(held: Json) -> int:
+    """Return the revision that a ReplicaSet or a ControllerRevision stands for; 0 where it does not say."""
+    written = str(at(held, "metadata", "annotations", REVISION, default="0"))
     return int(written) if written.isdigit() else 0
 
 

@@ -9,12 +9,14 @@ secrets     names and times of change of Secrets and ConfigMaps, where a running
 stale       the running containers that started before what they read as they start was changed: their logs tell
 undone      the containers that ended badly in the last pod of a Job that failed for good: their logs tell why
 throttled   how often containers wait for CPU, where one uses nearly all of its limit
+templates   the earlier templates of StatefulSets and DaemonSets, where one of a namespace is not well
 resolver    the cluster's DNS, where a failing container says that it finds no host
 """
 
 import asyncio
 from collections.abc import Iterator, Sequence
 
+from skyflo_runbooks.diagnosis.graph import REVISION
 from skyflo_runbooks.diagnosis.lines import finds_no_host, refuses_pull
 from skyflo_runbooks.diagnosis.pods import (
     PULL_ERRORS,
@@ -29,7 +31,9 @@ from skyflo_runbooks.diagnosis.pods import (
     leaving,
     name_of,
     namespace_of,
+    replicas,
     texts,
+    whole,
 )
 from skyflo_runbooks.diagnosis.snapshot import Gap, Log, Throttle, Usage, seconds_between
 from skyflo_runbooks.diagnosis.taker import Taker, listed
@@ -294,6 +298,46 @@ async def _certificates(taker: Taker, served: set[tuple[str, str]], typed: set[t
         )
     )
     return [answer for answer in answers if answer is not None]
+
+
+# Earlier templates ----------------------------------------------------------------------------------------------------
+
+
+async def templates(taker: Taker, objects: dict[str, list[Json]], failing: Sequence[Json]) -> None:
+    """Read the ControllerRevisions into `objects` of the namespaces where a StatefulSet or DaemonSet is not well.
+
+    In the form of a ReplicaSet, so that whoever reads a template, masks or anonymises it knows where it stands: the
+    number in the annotation that Deployments use, the template at `spec.template`.
+    """
+    unwell = {
+        namespace_of(held) for kind in ("StatefulSet", "DaemonSet") for held in objects.get(kind, []) if _lags(held)
+    }
+    unwell |= {
+        namespace_of(pod)
+        for pod in failing
+        if texts(pod, "metadata", "ownerReferences", 0).get("kind") in ("StatefulSet", "DaemonSet")
+    }
+    answers = await asyncio.gather(*(listed(taker, "ControllerRevision", space) for space in _spaces(unwell)))
+    found = [_as_template(item) for answer in answers for item in answer or [] if namespace_of(item) in unwell]
+    if found:
+        objects["ControllerRevision"] = found
+
+
+def _lags(held: Json) -> bool:
+    """Return whether fewer pods are ready, or of the present template, than there should be."""
+    status: Json = held.get("status") or {}
+    if held.get("kind") == "DaemonSet":
+        wanted = whole(status, "desiredNumberScheduled")
+        return min(whole(status, "numberReady"), whole(status, "updatedNumberScheduled")) < wanted
+    moved = status.get("currentRevision") != status.get("updateRevision")
+    return moved or whole(status, "readyReplicas") < replicas(held)
+
+
+def _as_template(held: Json) -> Json:
+    template = {key: value for key, value in at(held, "data", "spec", "template", default={}).items() if key[:1] != "$"}
+    metadata: Json = dict(held.get("metadata") or {})
+    metadata["annotations"] = {**texts(metadata, "annotations"), REVISION: str(held.get("revision", 0))}
+    return {"kind": "ControllerRevision", "metadata": metadata, "spec": {"template": template}}
 
 
 # Throttling, and the cluster's DNS ------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ Rules:
      is not ready after `LATE` fails too), and, where a pod was killed for memory or found no node, what the pods of the
      other namespaces reserve. What a kubelet writes in the place of a log that it lost is no log.
   3. What only some incidents need is read where something points to it (`pointed`): the cluster's DNS, webhooks'
-     homes, times of change, certificates, throttling.
+     homes, times of change, certificates, earlier templates, throttling.
   4. Where a workload asks a Service of another namespace that is not well, that namespace is read as well
      (`dependencies`).
   5. Every read ends by the deadline. What was refused, failed or late is a `Gap`; it is never an empty list.
@@ -118,10 +118,12 @@ async def take(
     # After the webhooks' homes: a namespace is read once.
     asked = await dependencies.read_what_is_asked(taker, objects, namespaces, NAMESPACED, besides=homes)
     pods = objects.get("Pod", [])
-    logs, usage, elsewhere = await asyncio.gather(
-        _logs(taker, failing(pods, time), [*pointed.stale(objects), *pointed.undone(objects)]),
+    failed = failing(pods, time)
+    logs, usage, elsewhere, _ = await asyncio.gather(
+        _logs(taker, failed, [*pointed.stale(objects), *pointed.undone(objects)]),
         _usage(taker, pods),
         _elsewhere(taker, pods, frozenset(namespaces) | homes | asked if namespaces else frozenset()),
+        pointed.templates(taker, objects, [pod for pod, _ in failed]),
     )
     throttled, resolver = await asyncio.gather(
         pointed.throttled(taker, pods, usage), pointed.resolver(taker, objects, logs, namespaces)

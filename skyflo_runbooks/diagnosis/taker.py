@@ -18,7 +18,7 @@ _ALWAYS = frozenset((
     "PodDisruptionBudget", "Ingress", "NetworkPolicy", "PersistentVolumeClaim", "Namespace", "Node",
 ))  # fmt: skip
 # Objects that controllers make by the thousand, and nobody edits: who changed them when is not asked for.
-_MADE = frozenset(("Pod", "Event", "ReplicaSet", "EndpointSlice", "Namespace"))
+_MADE = frozenset(("Pod", "Event", "ReplicaSet", "ControllerRevision", "EndpointSlice", "Namespace"))
 EVENTS = 5000
 
 Answer = TypeVar("Answer")

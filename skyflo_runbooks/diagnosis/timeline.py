@@ -178,12 +178,11 @@ def _warned(graph: Graph, held: Json) -> Iterator[tuple[str, str]]:
 
 def _changes(graph: Graph, about: dict[ObjectRef, Json]) -> Iterator[Change]:
     for this, held in about.items():
-        if this.kind == "Deployment":
-            yield from _revisions(graph, this, held)
+        yield from _revisions(graph, this, held)
         if this.kind == "Node":
             yield from _node(this, held)
         if this.kind not in ("Pod", "ReplicaSet"):
-            yield from _written(this, held, graph.revisions(held) if this.kind == "Deployment" else [])
+            yield from _written(this, held, graph.revisions(held))
         yield from _happened(graph, this, held)
     spaces = {this.namespace for this in about}
     for secret in graph.all("Secret"):
@@ -191,15 +190,15 @@ def _changes(graph: Graph, about: dict[ObjectRef, Json]) -> Iterator[Change]:
             yield from _release(secret)
 
 
-def _revisions(graph: Graph, this: ObjectRef, deployment: Json) -> Iterator[Change]:
-    sets = sorted(graph.revisions(deployment), key=revision)
+def _revisions(graph: Graph, this: ObjectRef, workload: Json) -> Iterator[Change]:
+    sets = sorted(graph.revisions(workload), key=revision)
     for before, after in zip([None, *sets], sets, strict=False):
-        if before is None and _at_once(created(deployment), created(after)):
-            continue  # the Deployment itself was made then
-        # A roll-back gives an old ReplicaSet a new number: its own age says nothing of when.
+        if before is None and _at_once(created(workload), created(after)):
+            continue  # the workload itself was made then
+        # A roll-back gives an old revision a new number: its own age says nothing of when.
         if before is None or created(before) < created(after):
             number = at(after, "metadata", "annotations", REVISION, default="?")
-            by = next((name for when, name, _ in _writes(deployment) if _at_once(when, created(after), 2)), "")
+            by = next((name for when, name, _ in _writes(workload) if _at_once(when, created(after), 2)), "")
             yield Change(created(after), this, short(f"revision {number}: {_moved(before, after)}"), by)
 
 
@@ -299,7 +298,7 @@ def _node(this: ObjectRef, node: Json) -> Iterator[Change]:
 
 
 def _happened(graph: Graph, this: ObjectRef, held: Json) -> Iterator[Change]:
-    rolled_out = graph.revisions(held) if this.kind == "Deployment" else []
+    rolled_out = graph.revisions(held)
     for event in graph.events(held):
         if str(event.get("reason")) in _DONE:
             teller = str(at(event, "source", "component", default="") or event.get("reportingComponent") or "")

@@ -63,7 +63,7 @@ def raised(graph: Graph, workload: Json, container: str, limit: Decimal) -> Rais
 
 
 def _candidates(graph: Graph, workload: Json, container: str, limit: Decimal) -> Iterator[tuple[Decimal, str]]:
-    before = graph.previous(workload) if workload.get("kind") == "Deployment" else None
+    before = graph.previous(workload)
     found = template_container(before, container) if before else None
     earlier = amount(found[2], "limits", "memory") if found else None
     if earlier is not None and earlier > limit:

@@ -389,7 +389,7 @@ def no_account(graph: Graph) -> Iterator[Finding]:
 
 def _used_before(graph: Graph, workload: Json, account: str) -> bool:
     """Return whether the revision before ran with this ServiceAccount."""
-    before = graph.previous(workload) if workload.get("kind") == "Deployment" else None
+    before = graph.previous(workload)
     return bool(at(pod_spec(before or {}), "serviceAccountName") == account)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from skyflo_runbooks.diagnosis.graph import Graph, ref
+from skyflo_runbooks.diagnosis.graph import Graph, made_from, ref
 from skyflo_runbooks.diagnosis.pods import EDITABLE, Container, condition, created, each, texts
 from skyflo_runbooks.diagnosis.snapshot import ago, seconds_between
 from skyflo_runbooks.model.finding import Evidence, Finding
@@ -105,22 +105,23 @@ def falling(graph: Graph, container: Container) -> bool:
 
 
 def current(graph: Graph, workload: Json) -> Json | None:
-    """Return the ReplicaSet of a Deployment's present revision, or None."""
-    return next(iter(graph.revisions(workload)), None) if workload.get("kind") == "Deployment" else None
+    """Return what has the template of a workload's present revision, or None where it is not known."""
+    return next(iter(graph.revisions(workload)), None)
 
 
 def outdated(graph: Graph, workload: Json, pod: Json) -> bool:
     """Return whether the pod belongs to an older revision, so that its template is not the one to repair.
 
-    Of a StatefulSet's pods those that its update would make anew: none where a person does that, or a partition keeps
-    them.
+    Of a StatefulSet's or DaemonSet's pods those that its update would make anew: none where a person does that, or a
+    partition keeps them.
     """
+    update = at(workload, "spec", "updateStrategy", default={}) or {}
+    if at(update, "type") == "OnDelete" or at(update, "rollingUpdate", "partition"):
+        return False
     if workload.get("kind") == "StatefulSet":
-        update = at(workload, "spec", "updateStrategy", default={}) or {}
-        kept = at(update, "type") == "OnDelete" or at(update, "rollingUpdate", "partition")
-        return not kept and of_older_template(workload, pod)
+        return of_older_template(workload, pod)
     newest = current(graph, workload)
-    return newest is not None and graph.owner(pod) is not newest
+    return newest is not None and not made_from(newest, pod)
 
 
 def of_older_template(workload: Json, pod: Json) -> bool:
@@ -130,7 +131,7 @@ def of_older_template(workload: Json, pod: Json) -> bool:
 
 
 def deployed(graph: Graph, workload: Json) -> Evidence | None:
-    """Return when the present revision was made, as evidence; None where no ReplicaSet tells."""
+    """Return when the present revision was made, as evidence; None where nothing tells."""
     newest = current(graph, workload)
     if newest is None:
         return None

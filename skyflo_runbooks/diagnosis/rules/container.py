@@ -288,7 +288,7 @@ def _environment(graph: Graph, spec: Json, namespace: str) -> set[str]:
 
 
 def _previous_environment(graph: Graph, workload: Json, container: str) -> dict[str, Json]:
-    before = graph.previous(workload) if workload.get("kind") == "Deployment" else None
+    before = graph.previous(workload)
     found = template_container(before, container) if before is not None else None
     return {str(item.get("name")): item for item in each(found[2], "env")} if found else {}
 
@@ -351,7 +351,7 @@ def _variable_evidence(
     if told:
         end, line = told
         yield evidence(end.pod, f"log of container {end.container.name}", end.at, line)
-    previous = graph.previous(workload) if workload.get("kind") == "Deployment" else None
+    previous = graph.previous(workload)
     now = graph.snapshot.time
     yield evidence(workload, f"template of container {ends[0].container.name}", now, f"env does not set {variable}")
     if before and previous:

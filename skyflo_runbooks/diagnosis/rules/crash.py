@@ -70,7 +70,7 @@ def crashes(graph: Graph) -> Iterator[Finding]:
         told = last_error(lines)
         if not told:
             continue  # a crash that says nothing of itself is unknown
-        before = graph.previous(workload) if workload.get("kind") == "Deployment" else None
+        before = graph.previous(workload)
         more = (evidence(seen[0].pod, f"log of container {name}", graph.snapshot.time, told),)
         code = seen[0].container.terminations[0].get("exitCode")
         yield finding(

@@ -105,7 +105,7 @@ def _overridden(graph: Graph, workload: Json, container: Json) -> Shadow | None:
 
 def _finding(graph: Graph, workload: Json, container: Json, shadow: Shadow) -> Finding:
     name = str(container.get("name"))
-    before = graph.previous(workload) if workload.get("kind") == "Deployment" else None
+    before = graph.previous(workload)
     earlier = template_container(before, name) if before is not None else None
     new = earlier is not None and (_twice(earlier[2]) or Shadow("", "", "")).name != shadow.name
     facts = {"container": name, "variable": shadow.name, "hidden": shadow.hidden}

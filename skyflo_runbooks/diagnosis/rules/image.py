@@ -143,7 +143,7 @@ def good_image(graph: Graph, workload: Json, container: str, broken: str) -> Evi
     workload still runs; then what the nodes hold of the same repository: the tag that reads the same, then what runs
     in this namespace, then the highest tag that is not a digest.
     """
-    before = graph.previous(workload) if workload.get("kind") == "Deployment" else None
+    before = graph.previous(workload)
     for replica_set in (before, *graph.revisions(workload)[1:]) if before is not None else ():
         found = template_container(replica_set, container)
         image = str(found[2].get("image", "")) if found else ""

@@ -207,7 +207,7 @@ def _meant(spec: Json, probe: str) -> dict[str, str]:
 
 def _as_before(graph: Graph, workload: Json, spec: Json, probe: str) -> dict[str, str]:
     """Return where the revision before asked the same image, which comes before what its other probe asks."""
-    before = graph.previous(workload) if workload.get("kind") == "Deployment" else None
+    before = graph.previous(workload)
     found = template_container(before, str(spec.get("name"))) if before is not None else None
     if found is None or found[2].get("image") != spec.get("image"):
         return {}

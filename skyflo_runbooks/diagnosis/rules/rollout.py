@@ -157,7 +157,7 @@ def _zero(graph: Graph, workload: Json, fronts: list[Json], last: tuple[int, Evi
 
 def _wanted_before(graph: Graph, workload: Json) -> tuple[int, Evidence] | None:
     """Return how many replicas were wanted of an earlier revision, by the controller's own note on it."""
-    for replica_set in graph.revisions(workload)[1:] if workload.get("kind") == "Deployment" else ():
+    for replica_set in graph.revisions(workload)[1:]:
         written = texts(replica_set, "metadata", "annotations").get(_DESIRED, "")
         if written.isdigit() and int(written) > 0:
             return int(written), evidence(

@@ -286,7 +286,7 @@ def known_user(graph: Graph, workload: Json, container: str) -> Evidence | None:
 
     The revision before said one for the same container, or a pod runs the same image as one.
     """
-    before = graph.previous(workload) if workload.get("kind") == "Deployment" else None
+    before = graph.previous(workload)
     found = template_container(before, container) if before is not None else None
     if before is not None and found is not None:
         said = _user(at(before, "spec", "template", "spec", default={}), found[2])

@@ -62,7 +62,7 @@ def run_as(case: Case) -> Repair:
 
 def _of_whole_pod(case: Case, user: int) -> bool:
     """Return whether the revision before said this user for all containers of its pods, and this one leaves it open."""
-    before = case.graph.previous(case.workload) if case.workload.get("kind") == "Deployment" else None
+    before = case.graph.previous(case.workload)
     where = ("spec", "template", "spec", "securityContext", "runAsUser")
     return before is not None and at(before, *where) == user and at(case.workload, *where) is None
 
@@ -108,7 +108,7 @@ def scratch(path: str) -> str:
 
 def _says(case: Case, field: str) -> bool:
     """Return whether the revision before says this field of a container's security, its pod's word counting too."""
-    before = case.graph.previous(case.workload) if case.workload.get("kind") == "Deployment" else None
+    before = case.graph.previous(case.workload)
     found = template_container(before, case.finding.facts["container"]) if before is not None else None
     said = at(found[2], "securityContext", field) if found else None
     whole = at(before, "spec", "template", "spec", "securityContext", field) if before is not None else None

@@ -95,14 +95,14 @@ def more_room(case: Case) -> Repair:
 
 def _size_before(case: Case) -> Decimal | None:
     """Return the limit that the revision before gave the volume; None where there was none."""
-    before = case.graph.previous(case.workload) if case.workload.get("kind") == "Deployment" else None
+    before = case.graph.previous(case.workload)
     held = each(pod_spec(before or {}), "volumes")
     sizes = [at(v, "emptyDir", "sizeLimit") for v in held if v.get("name") == case.finding.facts["volume"]]
     return quantity(sizes[0]) if sizes and sizes[0] is not None else None
 
 
 def _limit_was_other(case: Case) -> bool:
-    before = case.graph.previous(case.workload) if case.workload.get("kind") == "Deployment" else None
+    before = case.graph.previous(case.workload)
     found = template_container(before, case.finding.facts["container"]) if before else None
     return found is not None and at(found[2], "resources", "limits", "cpu") != case.finding.facts["limit"]
 

@@ -90,7 +90,7 @@ def _sizes(case: Case, resource: Resource) -> list[Lower]:
 
 def _before(case: Case, resource: Resource) -> Decimal | None:
     workload = case.workload
-    before = case.graph.previous(workload) if workload.get("kind") == "Deployment" else None
+    before = case.graph.previous(workload)
     found = template_container(before, case.finding.facts["container"]) if before else None
     return amount(found[2], "requests", resource) if found else None
 

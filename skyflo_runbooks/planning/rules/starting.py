@@ -187,7 +187,7 @@ def set_once(case: Case) -> Repair:
 
 def _set_once_before(case: Case) -> bool:
     """Return whether the revision before set the variable, and once."""
-    before = case.graph.previous(case.workload) if case.workload.get("kind") == "Deployment" else None
+    before = case.graph.previous(case.workload)
     found = template_container(before, case.finding.facts["container"]) if before else None
     named_so = [v for v in each(found[2], "env") if v.get("name") == case.finding.facts["variable"]] if found else []
     return len(named_so) == 1
