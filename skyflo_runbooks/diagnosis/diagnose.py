@@ -51,7 +51,8 @@ def diagnose(snapshot: Snapshot, incident: Incident, *, rules: Sequence[Rule] = 
     causes = dependencies.felt(graph, weighed(graph, rules, causes))
     felt = [cause for cause in causes if _felt_here(where, cause)]
     felt = [one for one in felt if _concerns(where, one.object) or not told_by_who_waits(one, felt)]
-    faulty = any(INTENT not in cause.facts for cause in felt)
+    faulty = {cause.object for cause in felt if INTENT not in cause.facts}
+    faulty |= {item for symptom in unexplained if _concerns(where, symptom.object) for item in symptom.touches}
     meant = [cause for cause in felt if as_meant(where, incident, cause, faulty=faulty)]
     here = [cause for cause in felt if cause not in meant]
     ordered = sorted(here, key=lambda cause: _effect(where, cause), reverse=True)

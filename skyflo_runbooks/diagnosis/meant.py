@@ -10,16 +10,18 @@ Rules:
   4. Where the words name other objects, it is one only if it has to do with them.
   5. Otherwise it is one in the namespace that was given or named, if somebody complains ("it does not work"). Who only
      asks whether all is well gets a note.
-  6. That a taint keeps a DaemonSet away, which taints are for, is a note beside any fault that the words do not name
-     it in.
+  6. That a taint keeps a DaemonSet away, which taints are for, is a note beside any fault, unless the words name the
+     DaemonSet and nothing else is wrong with it.
 """
 
 import re
+from collections.abc import Collection
 
 from skyflo_runbooks.diagnosis.rules.base import HELD, INTENT, UNSAID
 from skyflo_runbooks.diagnosis.words import Place, only_asks, tokens
 from skyflo_runbooks.model.finding import Finding
 from skyflo_runbooks.model.incident import Incident
+from skyflo_runbooks.model.objects import ObjectRef
 
 _VERSIONS = r"versions?|releas\w*|roll(?:ed|ing|s)?[ -]?outs?|updat\w*|upgrad\w*|deployed|deploys|paus\w*|resum\w*"
 _REQUESTS = r"ports?|refus\w*|connect\w*|reach\w*|50[0-9]s?"
@@ -39,15 +41,15 @@ SPOKEN_OF: dict[str, str] = {
 }
 
 
-def as_meant(where: Place, incident: Incident, cause: Finding, *, faulty: bool) -> bool:
+def as_meant(where: Place, incident: Incident, cause: Finding, *, faulty: Collection[ObjectRef]) -> bool:
     """Return whether a cause is what somebody set on purpose, and nobody asked about it: a note.
 
-    `faulty`: whether something else is wrong here.
+    `faulty`: with what something else is wrong here.
     """
     named = cause.object.name in tokens(incident.text)
     # What its pods suffer from besides is the fault's.
     if faulty and cause.facts.get(INTENT, "").endswith("tolerations"):
-        return not named
+        return not named or cause.object in faulty
     if INTENT not in cause.facts or (cause.consequences and HELD not in cause.facts):
         return False
     if UNSAID in cause.facts:

@@ -20,6 +20,8 @@ WORDS = {
     "places": "Too many pods",
     "anti-affinity": "node(s) didn't match pod anti-affinity rules",
     "spread": "node(s) didn't match pod topology spread constraints",
+    "claim in use": "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use "
+    "by another pod",
     "volume": "node(s) didn't match PersistentVolume's node affinity",
 }
 TAIL = "no new claims to deallocate, preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling."
@@ -124,3 +126,49 @@ def test_the_one_node_that_is_meant_tells_why(reason: str) -> None:
     assert why(nodes, said) == reason
     nodes[1]["metadata"]["labels"] = {"zone": "b"}
     assert why(nodes, said) == "cordon"
+
+
+TAINTED: Json = {"key": "reserved", "value": "yes", "effect": "NoSchedule"}
+
+
+def zoned(*taken: str) -> list[Json]:
+    """Nodes of three zones, and two that are kept for others; `taken` are the zones of those."""
+    plain = [node(name, {"zone": name}) for name in "abc"]
+    return plain + [
+        node(f"t{index}", {"zone": zone} if zone else {}, taints=[TAINTED]) for index, zone in enumerate(taken)
+    ]
+
+
+def test_a_claim_for_one_pod_is_the_cause_whatever_nodes_are_tainted() -> None:
+    """A node more would refuse the pod as well."""
+    assert why(zoned("a", "b"), told(message((2, "taint"), (3, "claim in use")))) == "claim in use"
+
+
+@pytest.mark.parametrize("size", ["900Gi", "60Gi"])
+def test_a_disk_that_no_node_has_is_the_cause(size: str) -> None:
+    """Whether no node could ever hold it, or those that are free for it have no room now."""
+    nodes = zoned("a", "b")
+    for one in nodes:
+        one["status"]["allocatable"] |= {"ephemeral-storage": "100Gi"}
+    asked: Json = {"name": "c", "resources": {"requests": {"ephemeral-storage": size}}}
+
+    assert why(nodes, told(message((2, "taint"), (3, "extended")), containers=[asked])) == "extended"
+
+
+def test_too_few_domains_are_the_cause() -> None:
+    """With fewer than are asked for each takes the skew alone; a tainted node is one domain more at most."""
+    rule = {"maxSkew": 1, "minDomains": 5, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}
+    said = told(message((1, "taint"), (3, "spread")), topologySpreadConstraints=[rule])
+
+    assert why(zoned("d"), said, 5) == "spread"
+    assert why(zoned("d"), said, 4) == "taint"
+    assert why(zoned("d"), told(said.message, topologySpreadConstraints=[rule | {"minDomains": 4}]), 5) == "taint"
+
+
+def test_a_tainted_node_outside_every_domain_would_not_take_the_pod() -> None:
+    """It has not the label that the constraint counts by."""
+    rule = {"maxSkew": 1, "topologyKey": "zone"}
+    said = told(message((1, "taint"), (3, "spread")), topologySpreadConstraints=[rule])
+
+    assert why(zoned(""), said, 5) == "spread"
+    assert why(zoned("d"), said, 5) == "taint"

@@ -90,7 +90,7 @@ def _refused(graph: Graph) -> Iterator[Refused]:
 def _told(graph: Graph, workload: Json) -> Refused | None:
     tellers = [workload] if workload.get("kind") != "Deployment" else [r for r in [current(graph, workload)] if r]
     events = [
-        (event_time(event), str(event.get("message", "")), teller)
+        (event_time(event), " ".join(str(event.get("message", "")).split()), teller)
         for teller in tellers
         for event in graph.events(teller)
         if event.get("reason") == "FailedCreate"
@@ -100,7 +100,9 @@ def _told(graph: Graph, workload: Json) -> Refused | None:
         return Refused(workload, teller, message, when)
     said = condition(workload, "ReplicaFailure")
     if said.get("status") == "True":
-        return Refused(workload, workload, str(said.get("message", "")), str(said.get("lastUpdateTime", "")))
+        return Refused(
+            workload, workload, " ".join(str(said.get("message", "")).split()), str(said.get("lastUpdateTime", ""))
+        )
     return None
 
 

@@ -1,9 +1,10 @@
 """Family G, volumes that exist and do not serve: STO-03 to STO-06.
 
-Sources of the evidence: the attach controller's event FailedAttachVolume (`Multi-Attach error for volume`), the phase
-and claimRef of a PersistentVolume, a claim's request beside its capacity with the resizer's events, and the kubelet's
-`driver name … not found in the list of registered CSI drivers` (k8s.io/kubernetes/pkg/volume/csi). A volume is attached
-to one node at a time on purpose; a released volume keeps data on purpose.
+Sources of the evidence: the attach controller's event FailedAttachVolume (`Multi-Attach error for volume`), the
+scheduler's words of a claim that one pod at a time may use, the phase and claimRef of a PersistentVolume, a claim's
+request beside its capacity with the resizer's events, and the kubelet's `driver name … not found in the list of
+registered CSI drivers` (k8s.io/kubernetes/pkg/volume/csi). A volume is attached to one node at a time on purpose; a
+released volume keeps data on purpose.
 """
 
 import re
@@ -13,6 +14,7 @@ from decimal import Decimal
 from skyflo_runbooks.diagnosis.graph import Graph, ref
 from skyflo_runbooks.diagnosis.pods import each, finished, leaving, name_of, namespace_of, quantity, ready, texts
 from skyflo_runbooks.diagnosis.rules.base import Rule, culprit, event_time, evidence, services
+from skyflo_runbooks.diagnosis.rules.scheduling.waiting import waiting
 from skyflo_runbooks.diagnosis.rules.storage import users
 from skyflo_runbooks.model.finding import Evidence, Finding
 from skyflo_runbooks.model.json import Json, at
@@ -30,7 +32,7 @@ _RESIZE_REASONS = ("VolumeResizeFailed", "ExternalExpanding", "FileSystemResizeF
 
 
 def attached_elsewhere(graph: Graph) -> Iterator[Finding]:
-    """Yield one finding for each claim that pods of two nodes want although one node at a time may have it."""
+    """Yield one finding for each claim that two pods want although one pod, or one node, at a time may have it."""
     seen: set[tuple[str, str]] = set()
     for pod in graph.ailing:
         told = _newest(graph, pod, "FailedAttachVolume", _MULTI)
@@ -45,6 +47,17 @@ def attached_elsewhere(graph: Graph) -> Iterator[Finding]:
                 continue
             seen.add(key)
             yield _multi_attach(graph, pod, claim, holders[0], told)
+    yield from _used_by_another(graph)
+
+
+def _used_by_another(graph: Graph) -> Iterator[Finding]:
+    """Yield one finding for each workload whose pod finds no node because another pod uses a claim for one alone."""
+    for found in waiting(graph, "claim in use"):
+        for claim in _claims(graph, found.pod):
+            held = [pod for pod in users(graph, claim) if at(pod, "spec", "nodeName") and not finished(pod)]
+            if "ReadWriteOncePod" in _modes(claim) and held:
+                yield _multi_attach(graph, found.pod, claim, held[0], next(found.evidence()))
+                break
 
 
 def _modes(claim: Json) -> list[str]:

@@ -19,7 +19,7 @@ from skyflo_runbooks.diagnosis.pods import (
 )
 from skyflo_runbooks.diagnosis.rules.base import Rule, changeable, culprit, deployed, event_time, evidence, services
 from skyflo_runbooks.diagnosis.rules.routing import matches
-from skyflo_runbooks.diagnosis.rules.scheduling.waiting import REQUIRED, Waiting, waiting
+from skyflo_runbooks.diagnosis.rules.scheduling.waiting import REQUIRED, Waiting, domains, spread_rules, waiting
 from skyflo_runbooks.model.finding import Evidence, Finding
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
@@ -73,11 +73,7 @@ def _apart_evidence(graph: Graph, found: Waiting, key: str, domains: set[str]) -
 def uneven(graph: Graph) -> Iterator[Finding]:
     """Yield one finding for each workload whose topology spread constraint cannot be met."""
     for found in waiting(graph, "spread"):
-        rules = [
-            rule
-            for rule in each(found.spec, "topologySpreadConstraints")
-            if rule.get("whenUnsatisfiable", "DoNotSchedule") == "DoNotSchedule"
-        ]
+        rules = spread_rules(found.spec)
         # Where each can be met alone, it is all of them together that cannot.
         unmet = [rule for rule in rules if not _can_be_met(graph, found, rule)] or rules
         key = str(unmet[0].get("topologyKey", "")) if unmet else ""
@@ -85,7 +81,7 @@ def uneven(graph: Graph) -> Iterator[Finding]:
         why = (
             f"no node carries {key}"
             if key and not held
-            else f"maxSkew {unmet[0].get('maxSkew')} over {key}"
+            else f"{_skew(unmet[0])} over {key}, which makes {len(domains(held, unmet[0]))} here"
             if rules
             else ""
         )
@@ -109,6 +105,11 @@ def uneven(graph: Graph) -> Iterator[Finding]:
         )
 
 
+def _skew(rule: Json) -> str:
+    least = whole(rule, "minDomains")
+    return f"maxSkew {rule.get('maxSkew')}" + (f" with at least {least} domains" if least else "")
+
+
 def _can_be_met(graph: Graph, found: Waiting, rule: Json) -> bool:
     """Return whether a node that would take the pod otherwise keeps this constraint alone.
 
@@ -129,6 +130,7 @@ def _can_be_met(graph: Graph, found: Waiting, rule: Json) -> bool:
             continue
         counts[domain] += matches(about, labels_of(pod))
     least, most = min(counts.values(), default=0), whole(rule, "maxSkew", default=1)
+    least = 0 if len(counts) < whole(rule, "minDomains") else least
     own = matches(about, labels_of(found.pod))
     return any(
         counts[domain_of[name_of(node)]] + own - least <= most

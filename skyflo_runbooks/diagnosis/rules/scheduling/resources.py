@@ -10,7 +10,7 @@ from skyflo_runbooks.diagnosis.capacity import Room, rooms
 from skyflo_runbooks.diagnosis.graph import Graph, ref
 from skyflo_runbooks.diagnosis.pods import Resource, each, name_of, pod_request, quantity, request
 from skyflo_runbooks.diagnosis.rules.base import Rule, changeable, deployed, evidence, services
-from skyflo_runbooks.diagnosis.rules.scheduling.waiting import EXTENDED, Waiting, waiting
+from skyflo_runbooks.diagnosis.rules.scheduling.waiting import EXTENDED, Waiting, asks, waiting
 from skyflo_runbooks.diagnosis.snapshot import Usage
 from skyflo_runbooks.model.finding import Evidence, Finding
 from skyflo_runbooks.model.json import Json, at
@@ -20,9 +20,10 @@ from skyflo_runbooks.model.quantity import format_cpu, format_memory
 
 
 def insufficient(graph: Graph) -> Iterator[Finding]:
-    """Yield one finding for each workload whose pods ask for more CPU or memory than any node has left."""
+    """Yield one finding for each workload whose pods ask for more CPU, memory or disk than any node has left."""
     for found in waiting(graph, "cpu", "memory"):
         yield _finding(graph, found, "memory" if found.reason == "memory" else "cpu")
+    yield from _lacking(graph, disk=True)
 
 
 def _finding(graph: Graph, found: Waiting, resource: Resource) -> Finding:
@@ -106,28 +107,42 @@ def _largest(pod: Json, resource: Resource) -> Json:
 
 
 def extended_resource(graph: Graph) -> Iterator[Finding]:
-    """Yield one finding for each workload that asks for an extended resource (a GPU) that no node has left."""
+    """Yield one finding for each workload that asks for a resource that no node has left: a GPU, huge pages."""
+    yield from _lacking(graph, disk=False)
+
+
+def _lacking(graph: Graph, *, disk: bool) -> Iterator[Finding]:
     for found in waiting(graph, "extended"):
         named = EXTENDED.search(found.told[0].message)
         resource = named.group(1) if named else ""
         container = next((c for c in each(found.pod, "spec", "containers") if _asks(c, resource)), {})
-        if not _asks(container, resource):
+        if not _asks(container, resource) or disk is not (resource == "ephemeral-storage"):
             continue
         have = {
             name_of(node): str(at(node, "status", "allocatable", resource, default="0")) for node in graph.all("Node")
         }
         owners = [name for name, amount in have.items() if (quantity(amount) or 0) > 0]
-        asked = _asks(container, resource)
-        lack = f"all of it is taken on {', '.join(owners[:3])}" if owners else "no node has any"
+        asked, wanted = _asks(container, resource), asks(found.spec, resource)
+        enough = [name for name in owners if (quantity(have[name]) or 0) >= wanted]
+        most = max((have[name] for name in owners), key=lambda one: quantity(one) or Decimal(0), default="0")
+        lack = (
+            f"all of it is taken on {', '.join(enough[:3])}"
+            if enough
+            else f"no node has more than {most}"
+            if owners
+            else "no node has any"
+        )
         yield Finding(
-            fault="SCH-03",
+            fault="SCH-02" if disk else "SCH-03",
             title=f"{found.wait}: {asked} {resource} wanted, {lack}",
             object=ref(found.workload),
-            confidence=0.95 if not owners else 0.85,
+            confidence=0.85 if enough else 0.95,
             evidence=(*found.evidence(), *_extended_evidence(graph, found, container, resource, have)),
-            facts={"container": str(container.get("name", "")), "resource": resource, "request": asked},
+            facts={} if disk else {"container": str(container.get("name", "")), "resource": resource, "request": asked},
             related=(*found.refs(), *services(graph, found.workload)),
-            advice=(
+            advice="Ask for what it writes there, or give it a volume: this is the node's own disk."
+            if disk
+            else (
                 f"Nothing that could be read says that {ref(found.workload)} works without {resource}. If it does, "
                 "take the request away; if not, add a node that has it, or look at its device plugin."
             ),

@@ -10,15 +10,16 @@ Which reason is the cause:
      (not-ready, unreachable), does not count where there is another reason. Nor does a selector that some node
      satisfies: it says where the pod is meant to run, and what keeps it from there is the cause.
   3. What no node at all could ever satisfy (a label that none has, more replicas than domains, a volume that lives
-     nowhere) is the cause, whatever else keeps the pod from some of the nodes.
+     nowhere, a claim that one pod at a time may use) is the cause, whatever else keeps the pod from some of the nodes.
   4. Among those that are left, the one whose removal alone would let most nodes take the pod; then the one that the
-     scheduler names for most nodes. Where no removal would, a node on which nothing that can be computed keeps the pod
-     away speaks for the reasons that cannot.
+     scheduler names for most nodes. A node on which nothing that can be computed keeps the pod away speaks for the
+     reasons that cannot.
 """
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 
 import msgspec
 
@@ -33,7 +34,9 @@ from skyflo_runbooks.diagnosis.pods import (
     leaving,
     namespace_of,
     pod_request,
+    quantity,
     replicas,
+    whole,
 )
 from skyflo_runbooks.diagnosis.rules.base import culprit, event_time, evidence, outdated
 from skyflo_runbooks.model.finding import Evidence
@@ -48,10 +51,15 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ("ports", r"node\(s\) didn't have free ports for the requested pod ports"),
     ("cpu", r"Insufficient cpu\b"),
     ("memory", r"Insufficient memory\b"),
-    ("extended", r"Insufficient (?!cpu\b|memory\b|ephemeral-storage\b)\S+"),
+    ("extended", r"Insufficient (?!cpu\b|memory\b)\S+"),
     ("places", r"Too many pods"),
     ("anti-affinity", r"node\(s\) didn't (?:match pod anti-affinity|satisfy existing pods anti-affinity) rules"),
     ("spread", r"node\(s\) didn't match pod topology spread constraints"),
+    (
+        "claim in use",
+        r"node\(s\) (?:unavailable due to|has pod using) PersistentVolumeClaim with (?:the same name and )?"
+        r"ReadWriteOncePod",
+    ),
     (
         "volume",
         r"node\(s\) (?:had volume node affinity conflict|didn't match PersistentVolume's node affinity)",
@@ -60,11 +68,12 @@ _WORDS: tuple[tuple[str, str], ...] = (
 # A count begins where its digits do and is bounded: a long row of digits in a message costs nothing.
 _COUNTED = tuple((name, re.compile(rf"(?<!\d)(\d{{1,9}}) {pattern}")) for name, pattern in _WORDS)
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
-# The reasons that can be computed from the nodes and what is reserved on them.
+# The reasons that are other pods, and those that can be computed from the nodes and what is reserved on them.
+_BY_PODS = ("anti-affinity", "spread", "ports")
 _COMPUTED = ("cordon", "taint", "selector", "cpu", "memory", "places")
 # What the node controller says of an ill node in its taints: the node itself is the cause then (NOD-01, NOD-02).
 _ILL = ("not-ready", "unreachable", "memory-pressure", "disk-pressure", "pid-pressure")
-EXTENDED = re.compile(r"Insufficient (\S+/[^\s,.]+(?:\.[^\s,.]+)*)")
+EXTENDED = re.compile(r"Insufficient (\S+/[^\s,.]+(?:\.[^\s,.]+)*|hugepages-\w+|ephemeral-storage)")
 _OF_ALL = re.compile(r"0/(\d+) nodes are available")
 _BY_DESIGN = ("node-role.kubernetes.io/", "node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 
@@ -182,7 +191,18 @@ def cause(graph: Graph, told: Told, wanted: int = 1) -> str:
     if len(said) < 2:
         return next(iter(said), "")
     alone = _alone(graph, told.pod) if same else {}
-    return max(said, key=lambda name: (alone.get(name, 0), name not in _COMPUTED and alone.get("", 0) > 0, said[name]))
+    return max(said, key=lambda name: (*_speaks_for(name, alone), said[name]))
+
+
+def _speaks_for(reason: str, alone: Mapping[str, int]) -> tuple[int, bool]:
+    """Return how many nodes would take the pod without a reason, and what decides between equals, by rule 4.
+
+    What keeps pods apart refuses the nodes that have one of them already: that many nodes do is as it should be.
+    """
+    free = alone.get("", 0)
+    if reason in _COMPUTED:
+        return alone.get(reason, 0), alone.get(reason, 0) > 0
+    return (0, free > 0) if reason in _BY_PODS else (free, False)
 
 
 def _never(graph: Graph, told: Told, reason: str, wanted: int) -> bool:
@@ -197,9 +217,10 @@ def _never(graph: Graph, told: Told, reason: str, wanted: int) -> bool:
         return any(len({labels_of(node).get(key) for node in nodes}) < wanted for key in keys)
     if reason == "ports":
         return len(nodes) < wanted
+    if reason == "claim in use":
+        return True
     if reason == "spread":
-        keys = [str(rule.get("topologyKey")) for rule in each(spec, "topologySpreadConstraints")]
-        return any(all(key not in labels_of(node) for node in nodes) for key in keys)
+        return any(_too_few_domains(nodes, rule, wanted) for rule in spread_rules(spec))
     if reason == "volume":
         homes = [at(volume, "spec", "nodeAffinity", "required", default={}) for _, volume in volumes(graph, told.pod)]
         return any(not any(at_home(node, home) for node in nodes) for home in homes)
@@ -208,8 +229,42 @@ def _never(graph: Graph, told: Told, reason: str, wanted: int) -> bool:
         return all(allocatable(node, resource) < pod_request(spec, resource) for node in nodes)
     if reason == "extended":
         named = EXTENDED.search(told.message)
-        return named is not None and not any(allocatable(node, named.group(1)) for node in nodes)
+        return named is not None and all(
+            allocatable(node, named.group(1)) < max(asks(spec, named.group(1)), Decimal(1)) for node in nodes
+        )
     return False
+
+
+def asks(spec: Json, resource: str) -> Decimal:
+    """Return how much of a resource that is neither CPU nor memory the containers of a pod ask for."""
+    return sum(
+        (
+            quantity(at(container, "resources", "requests", resource, default="0")) or Decimal(0)
+            for container in each(spec, "containers")
+        ),
+        Decimal(0),
+    )
+
+
+def spread_rules(spec: Json) -> list[Json]:
+    """Return the topology spread constraints of a pod that keep it from nodes."""
+    rules = each(spec, "topologySpreadConstraints")
+    return [rule for rule in rules if rule.get("whenUnsatisfiable", "DoNotSchedule") == "DoNotSchedule"]
+
+
+def domains(nodes: Sequence[Json], rule: Json) -> set[str]:
+    """Return the domains that the nodes make for a constraint."""
+    key = str(rule.get("topologyKey", ""))
+    return {labels_of(node)[key] for node in nodes if key in labels_of(node)}
+
+
+def _too_few_domains(nodes: Sequence[Json], rule: Json, wanted: int) -> bool:
+    """Return whether a constraint cannot hold for so many pods: no domains, or fewer than `minDomains`.
+
+    With fewer the least counts as 0, so that each domain takes `maxSkew` pods and no more.
+    """
+    there = len(domains(nodes, rule))
+    return not there or (there < whole(rule, "minDomains") and wanted > there * whole(rule, "maxSkew", default=1))
 
 
 def volumes(graph: Graph, pod: Json) -> Iterator[tuple[Json, Json]]:
@@ -268,6 +323,7 @@ def _alone(graph: Graph, pod: Json) -> dict[str, int]:
         lacks: set[str] = set(refusals(node, spec))
         cpu, memory, places = roomy.get(str(at(node, "metadata", "name")), (True, True, True))
         lacks |= {name for name, has in (("cpu", cpu), ("memory", memory), ("places", places)) if not has}
+        lacks |= {"spread" for rule in spread_rules(spec) if not domains([node], rule)}
         if len(lacks) < 2:
             found[lacks.pop() if lacks else ""] += 1
     return found
@@ -278,12 +334,15 @@ __all__ = [
     "REQUIRED",
     "Told",
     "Waiting",
+    "asks",
     "at_home",
     "cause",
     "counts",
+    "domains",
     "for_node",
     "ill",
     "only_tainted",
+    "spread_rules",
     "unschedulable",
     "volumes",
     "waiting",

@@ -1,0 +1,104 @@
+"""Causes that stand beside a taint, or behind a message of several lines, as real controllers word them."""
+
+import pytest
+
+from skyflo_runbooks.diagnosis import Snapshot, diagnose
+from skyflo_runbooks.model.finding import Diagnosis
+from skyflo_runbooks.model.incident import Incident
+from skyflo_runbooks.model.json import Json
+from tests.diagnosis import scenes, world
+from tests.diagnosis.scenes import event
+from tests.diagnosis.world import Names
+
+NAMES = Names()
+HERE = NAMES.namespace
+
+
+def said(found: Snapshot, words: str = "something is wrong here") -> Diagnosis:
+    """What a diagnosis says of the place."""
+    return diagnose(found, Incident(words, (HERE,)))
+
+
+def unscheduled(message: str, requests: Json | None = None, volumes: tuple[Json, ...] = ()) -> Snapshot:
+    """Pods without a node, of which the scheduler says this."""
+    found = world.no_room(NAMES)
+    for pod in found.objects["Pod"]:
+        for told in pod["status"].get("conditions", []):
+            if told.get("reason") == "Unschedulable":
+                told["message"] = message
+    for held in (*found.objects["Pod"], *(one["spec"]["template"] for one in found.objects["Deployment"])):
+        held["spec"]["volumes"] = [*volumes]
+        held["spec"]["containers"][0]["resources"] = {"requests": requests or {}}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("resource", "have", "fault", "lack"),
+    [
+        ("ephemeral-storage", "100Gi", "SCH-02", "no node has more than 100Gi"),
+        ("hugepages-2Mi", "0", "SCH-03", "no node has any"),
+        ("example.com/gpu", "1", "SCH-03", "no node has more than 1"),
+    ],
+)
+def test_a_resource_that_no_node_has_so_much_of(resource: str, have: str, fault: str, lack: str) -> None:
+    """What is asked for, and the most that a node has."""
+    found = unscheduled(f"0/1 nodes are available: 1 Insufficient {resource}.", {resource: "900Gi"})
+    found.objects["Node"][0]["status"]["allocatable"] |= {resource: have}
+
+    (one,) = said(found).findings
+    assert (one.fault, one.confidence) == (fault, 0.95)
+    assert f"900Gi {resource} wanted, {lack}" in one.title
+
+
+def test_a_claim_for_one_pod_is_held_by_the_old_one() -> None:
+    """A rolling update starts the new pod first, which never finds a node."""
+    volume: Json = {"name": "data", "persistentVolumeClaim": {"claimName": "ledger"}}
+    words = "1 node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by"
+    found = unscheduled(f"0/1 nodes are available: {words} another pod.", volumes=(volume,))
+    claim: Json = {
+        "kind": "PersistentVolumeClaim",
+        "metadata": world.meta("ledger", HERE),
+        "spec": {"accessModes": ["ReadWriteOncePod"], "volumeName": "disk-1"},
+        "status": {"phase": "Bound"},
+    }
+    objects = [item for items in found.objects.values() for item in items]
+
+    (one,) = said(world.snapshot([*objects, claim])).findings
+    assert (one.fault, one.object.name, one.facts["claim"]) == ("STO-03", NAMES.workload, "ledger")
+    assert (one.facts["holder"], one.facts["strategy"]) == (f"{NAMES.workload}-r1-0", "RollingUpdate")
+    assert "its own old pod holds it" in one.title
+
+
+def daemon(desired: int, ready: int) -> Snapshot:
+    """A DaemonSet on one of two nodes; the other has a taint that it does not tolerate."""
+    tainted = world.node("node-b") | {"spec": {"taints": [{"key": "kept", "value": "x", "effect": "NoSchedule"}]}}
+    names = scenes.beside(NAMES, "router")
+    made = world.deployment(names, world.container(names, "router:v1")) | {"kind": "DaemonSet"}
+    made["status"] = {"desiredNumberScheduled": desired, "numberReady": ready, "numberAvailable": ready}
+    return world.snapshot([made, world.node(), tainted])
+
+
+def test_a_denial_of_several_lines_is_read() -> None:
+    """Kyverno names each policy on a line of its own."""
+    found = daemon(1, 0)
+    denial = (
+        'Error creating: admission webhook "validate.kyverno.svc-fail" denied the request: \n\nresource Pod/router was '
+        "blocked due to the following policies\n\nneed-probes:\n  liveness: 'validation error: no liveness probe'\n"
+    )
+    objects = [item for items in found.objects.values() for item in items]
+    found = world.snapshot([*objects, event(found.objects["DaemonSet"][0], "FailedCreate", denial)])
+
+    (one,) = said(found).findings
+    assert one.fault == "ADM-09"
+    assert "need-probes: liveness" in one.facts["why"]
+
+
+def test_the_nodes_that_a_daemon_leaves_out_explain_nothing_of_those_it_fails_on() -> None:
+    """Why its pod is not there is unknown; that it keeps away from the other node is a note."""
+    found = said(daemon(1, 0))
+
+    assert found.findings == ()
+    assert any("router" in text for text in found.unknown)
+    assert said(daemon(1, 0), "router is missing on a node").findings == ()
+    assert [one.fault for one in said(daemon(1, 1), "router is missing on a node").findings] == ["ROL-07"]
+    assert any("does not tolerate kept=x:NoSchedule" in note for note in found.notes)
