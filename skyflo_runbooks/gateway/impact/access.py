@@ -1,7 +1,9 @@
 """Who may do what after a change of roles, bindings or service accounts. Pure.
 
 Rules:
-  1. A role grants; nothing takes away what another role grants. What is said as lost may still be had through one.
+  1. A role grants; nothing takes away what another role grants. What is said as lost may still be had through one. A
+     ClusterRole also grants through those that collect it by its labels
+     (https://kubernetes.io/docs/reference/access-authn-authz/rbac/#aggregated-clusterroles).
   2. High is what lets somebody become somebody else, or run programs: everything (`*`), Secrets, `bind`, `escalate`,
      `impersonate`, tokens, exec and attach, `nodes/proxy`, webhooks, the roles themselves
      (https://kubernetes.io/docs/concepts/security/rbac-good-practices/); and a grant to everybody.
@@ -9,9 +11,10 @@ Rules:
 
 from collections.abc import Iterable
 
-from skyflo_runbooks.diagnosis.pods import each, finished, name_of
+from skyflo_runbooks.diagnosis.pods import each, finished, labels_of, name_of
 from skyflo_runbooks.gateway.impact.change import Change, Line, Lines, high, listed, plural, some, touched
 from skyflo_runbooks.gateway.impact.scene import Need, Scene
+from skyflo_runbooks.gateway.impact.selecting import selects
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.proposal import Impact, Risk
 
@@ -46,7 +49,7 @@ def needs(change: Change) -> Iterable[Need]:
     if change.kind == "Role":
         yield Need("RoleBinding", change.namespace)
     elif change.kind == "ClusterRole":
-        yield from (Need("RoleBinding"), Need("ClusterRoleBinding"))
+        yield from (Need("RoleBinding"), Need("ClusterRoleBinding"), Need("ClusterRole"))
     elif change.kind in BINDINGS:
         yield Need("ClusterRole")
         if change.namespace:
@@ -144,6 +147,10 @@ def _risk(granted: dict[str, set[str]]) -> tuple[Risk, str]:
 
 def _role(change: Change, scene: Scene) -> Lines:
     was, will = grants(each(change.was, "rules")), {} if change.deletes else grants(each(change.will, "rules"))
+    collected = _collecting(change, change.will, scene)
+    if into := sorted(set(collected) - set(_collecting(change, change.was, scene))):
+        risk = _risk(will) if will else None
+        yield Line(f"ClusterRole {some(into)} will have its rules, by its labels: {words(will) or 'none'}", risk)
     more = {place: new for place, verbs in will.items() if (new := verbs - was.get(place, set()))}
     less = {place: old for place, verbs in was.items() if (old := verbs - will.get(place, set()))}
     who = some(_bound(change, scene))
@@ -152,8 +159,19 @@ def _role(change: Change, scene: Scene) -> Lines:
         yield Line(f"{whom} also {words(more)}", _risk(more))
     if less:
         yield high(f"{whom} no longer {words(less)}, unless another role lets them", "somebody may do less than now")
-    if not who and all(scene.knows(need.kind, need.namespace) for need in needs(change)):
+    if not who and not collected and all(scene.knows(need.kind, need.namespace) for need in needs(change)):
         yield Line("Nobody is bound to it now")
+
+
+def _collecting(change: Change, role: Json, scene: Scene) -> list[str]:
+    """Return the ClusterRoles that collect a role by its labels."""
+    if change.kind != "ClusterRole" or not role:
+        return []
+    return [
+        name_of(one)
+        for one in scene.of("ClusterRole")
+        if any(selects(by, labels_of(role)) for by in each(one, "aggregationRule", "clusterRoleSelectors"))
+    ]
 
 
 def _bound(change: Change, scene: Scene) -> list[str]:

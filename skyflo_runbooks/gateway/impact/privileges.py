@@ -29,6 +29,20 @@ from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.proposal import Impact
 
 _HOST = {"hostNetwork": "the node's network", "hostPID": "the node's processes", "hostIPC": "the node's memory"}
+_SYSCTLS = frozenset(
+    (
+        "kernel.shm_rmid_forced",
+        "net.ipv4.ip_local_port_range",
+        "net.ipv4.ip_local_reserved_ports",
+        "net.ipv4.ip_unprivileged_port_start",
+        "net.ipv4.ping_group_range",
+        "net.ipv4.tcp_fin_timeout",
+        "net.ipv4.tcp_keepalive_intvl",
+        "net.ipv4.tcp_keepalive_probes",
+        "net.ipv4.tcp_keepalive_time",
+        "net.ipv4.tcp_syncookies",
+    )
+)
 _GET = "its pods get Secrets that they did not have"
 # What the baseline level lets a container add.
 _HARMLESS = frozenset(
@@ -80,7 +94,32 @@ def held(spec: Json) -> set[str]:
         added = {str(name) for name in listed(one, "securityContext", "capabilities", "add")} - _HARMLESS
         if added:
             found.add(f"runs container {one.get('name')} with {', '.join(sorted(added))}")
-    return found
+        found |= _loosened(one)
+    return found | _unconfined(spec, "its pods")
+
+
+def _loosened(container: Json) -> set[str]:
+    """Return what a container's own settings and ports allow it beyond the baseline."""
+    name = f"container {container.get('name')}"
+    found = _unconfined(container, name)
+    if at(container, "securityContext", "procMount") == "Unmasked":
+        found.add(f"shows {name} all of /proc (procMount)")
+    ports = [str(port["hostPort"]) for port in each(container, "ports") if port.get("hostPort")]
+    return found | {f"listens for {name} on port {port} of its node (hostPort)" for port in ports}
+
+
+def _unconfined(place: Json, name: str) -> set[str]:
+    """Return which of the kernel's fences a security context takes away."""
+    context = members(place, "securityContext")
+    found = {
+        f"runs {name} without {said}"
+        for member, said in (("seccompProfile", "seccomp"), ("appArmorProfile", "AppArmor"))
+        if at(context, member, "type") == "Unconfined"
+    }
+    if at(context, "windowsOptions", "hostProcess") is True:
+        found.add(f"runs {name} as a process of its node (hostProcess)")
+    kernel = sorted({str(one.get("name")) for one in each(context, "sysctls")} - _SYSCTLS)
+    return found | ({f"sets {', '.join(kernel)} of its node's kernel"} if kernel else set())
 
 
 def _gained(was: Json, will: Json) -> Lines:

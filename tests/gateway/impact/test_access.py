@@ -166,3 +166,38 @@ def test_a_secret_that_gets_a_token_is_of_high_risk() -> None:
 def test_a_secret_that_gets_no_token_is_none(change: Any) -> None:
     """Nothing is made."""
     assert "never ends" not in lines(told(change, Around()))
+
+
+INTO_ADMIN = {"rbac.authorization.k8s.io/aggregate-to-admin": "true"}
+COLLECTOR = {
+    **role(kind="ClusterRole", name="admin"),
+    "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": INTO_ADMIN}]},
+}
+
+
+def labelled(*rules: Json) -> Json:
+    """A ClusterRole that is collected by its label."""
+    return made("ClusterRole", "more", namespace="", rules=list(rules), labels=INTO_ADMIN)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        created(labelled(rule("secrets", "get"))),
+        changed(role(rule("secrets", "get"), kind="ClusterRole", name="more"), metadata__labels=INTO_ADMIN),
+    ],
+    ids=["new", "labelled"],
+)
+def test_a_role_that_another_one_collects_grants_through_it(change: Any) -> None:
+    """Nobody is bound to it by its name, and every admin of a namespace has it."""
+    impact = told(change, Around(COLLECTOR))
+    assert "ClusterRole admin will have its rules, by its labels: get on secrets" in impact.also_touched
+    assert ("high", "it grants get on secrets") in impact.risks
+    assert "Nobody is bound to it now" not in lines(impact)
+
+
+def test_a_role_that_nobody_collects_is_nobodys() -> None:
+    """And one that was collected before is not said again."""
+    plain = role(READ, kind="ClusterRole", name="more")
+    assert "Nobody is bound to it now" in lines(told(created(plain), Around(COLLECTOR)))
+    assert "by its labels" not in lines(told(changed(labelled(READ), rules=[READ, READ]), Around(COLLECTOR)))

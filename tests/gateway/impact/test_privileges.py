@@ -22,6 +22,22 @@ def running(**context: Any) -> Json:
     [
         (running(privileged=True), "It runs container app privileged: it can do everything on its node"),
         (running(capabilities={"add": ["SYS_ADMIN", "CHOWN"]}), "It runs container app with SYS_ADMIN"),
+        (running(procMount="Unmasked"), "It shows container app all of /proc (procMount)"),
+        (running(seccompProfile={"type": "Unconfined"}), "It runs container app without seccomp"),
+        (running(appArmorProfile={"type": "Unconfined"}), "It runs container app without AppArmor"),
+        (running(windowsOptions={"hostProcess": True}), "It runs container app as a process of its node (hostProcess)"),
+        (
+            {"containers": [container(ports=[{"containerPort": 80, "hostPort": 8080}])]},
+            "It listens for container app on port 8080 of its node (hostPort)",
+        ),
+        (
+            {**running(), "securityContext": {"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}},
+            "It sets kernel.msgmax of its node's kernel",
+        ),
+        (
+            {**running(), "securityContext": {"seccompProfile": {"type": "Unconfined"}}},
+            "It runs its pods without seccomp",
+        ),
         ({**running(), "hostNetwork": True}, "It shares the node's network (hostNetwork)"),
         ({**running(), "volumes": [{"hostPath": {"path": "/etc"}}]}, "It reads or writes /etc of its node (hostPath)"),
     ],
@@ -38,7 +54,13 @@ def test_what_is_newly_allowed_is_said(spec: Json, said: str) -> None:
 
 def test_what_is_usual_is_not_mentioned() -> None:
     """A capability that the baseline allows, and a context that takes rights away."""
-    spec = running(privileged=False, capabilities={"add": ["NET_BIND_SERVICE"], "drop": ["ALL"]})
+    spec = running(
+        privileged=False,
+        capabilities={"add": ["NET_BIND_SERVICE"], "drop": ["ALL"]},
+        seccompProfile={"type": "RuntimeDefault"},
+        procMount="Default",
+    )
+    spec["securityContext"] = {"sysctls": [{"name": "net.ipv4.tcp_syncookies", "value": "1"}]}
     assert held(spec) == set()
 
 
