@@ -33,7 +33,8 @@ from skyflo_runbooks.gateway.preimages import PreImages
 from skyflo_runbooks.gateway.prepare import Path, Prepared, live, prepare
 from skyflo_runbooks.gateway.redaction import Redactor
 from skyflo_runbooks.gateway.store import Row, Store, rfc3339
-from skyflo_runbooks.gateway.ways import Way, deletion_of
+from skyflo_runbooks.gateway.traces import last_writer
+from skyflo_runbooks.gateway.ways import Way, deletion_of, moved
 from skyflo_runbooks.model.digest import Binding, binding_digest
 from skyflo_runbooks.model.entry import filled, open_entries
 from skyflo_runbooks.model.entry import key as entry_key
@@ -162,7 +163,11 @@ class Proposer:
             if way.verb == "delete" and answer.get("shared"):
                 left_out.append(f"{way.target} came into being at the same moment and may be somebody else's")
                 continue
-            there = await live(self._cluster, way) is not None
+            now = await live(self._cluster, way)
+            if now is not None and (place := moved(way, now)):
+                left_out.append(f"{way.target} was changed since by somebody else{last_writer(now)}, at {place}")
+                continue
+            there = now is not None
             if way.verb in ("create", "delete") and there == (way.verb == "create"):
                 left_out.append(f"{way.target} is {'there again' if there else 'gone'} already")
                 continue

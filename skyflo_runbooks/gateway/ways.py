@@ -10,11 +10,14 @@ Rules:
   3. An eviction has none of its own: a controller makes the pod again.
   4. Where the pre-image does not hold what is lost, or what was done cannot be taken back, there is none
      (`risk.one_way`).
+  5. The way back of a patch undoes what the patch left. What somebody has changed since in the same place is theirs,
+     and is not overwritten (`moved`).
 """
 
 import copy
 import secrets
 
+import jsonpatch
 import msgspec
 from skyflo_mcp.kubernetes.client import Cluster
 from skyflo_mcp.kubernetes.errors import ApiError
@@ -69,6 +72,19 @@ async def back(cluster: Cluster, request: Request, now: Json | None, left: Json 
 def deletion_of(way: Request, uid: str) -> Request:
     """Return the way back of a creation for the object that it made: never another one of that name."""
     return msgspec.structs.replace(way, body={**way.body, "preconditions": {"uid": uid}})
+
+
+def moved(way: Request, now: Json) -> str:
+    """Return the first place where an object is not as a way back expects it, by rule 5; nothing where it is."""
+    if way.content_type != JSON_PATCH or not isinstance(way.body, list):
+        return ""
+    current = now
+    for operation in way.body:
+        try:
+            current = jsonpatch.apply_patch(current, [operation])
+        except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException):
+            return ".".join(str(operation["path"]).replace("~1", "/").replace("~0", "~").split("/")[1:])
+    return ""
 
 
 def object_path(request: Request) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from skyflo_mcp.kubernetes.client import Cluster
 
+from skyflo_runbooks.model.errors import Refused
 from skyflo_runbooks.model.json import Json
 from skyflo_runbooks.model.objects import ObjectRef
 from skyflo_runbooks.model.request import MERGE_PATCH, Request
@@ -113,3 +114,31 @@ async def test_the_dry_run_leaves_the_object_as_it_was(tmp_path: Path) -> None:
         assert before["spec"] == after["spec"]
         assert before["metadata"]["generation"] == after["metadata"]["generation"]
         assert gate.writes() == 0
+
+
+def limited(memory: str) -> Json:
+    """Somebody's patch of the very field that the change is about."""
+    container = {"name": "payment-service", "image": "payment-svc:v2.4.1", "resources": {"limits": {"memory": memory}}}
+    return {"spec": {"template": {"spec": {"containers": [container]}}}}
+
+
+async def test_a_roll_back_does_not_overwrite_what_somebody_changed_since(tmp_path: Path) -> None:
+    """It says who and where, without the value, and nothing is proposed."""
+    async with world(tmp_path) as gate:
+        done = await gate.approve(await gate.propose())
+        await somebody_changes(gate.gateway.cluster, limited("1Gi"))
+        with pytest.raises(Refused) as caught:
+            await gate.gateway.roll_back(done.proposal.id, OPERATOR)
+        assert "payment-service was changed since by somebody else (last writer: somebody" in caught.value.message
+        assert "spec.template.spec.containers.0.resources.limits" in caught.value.message
+        assert "write your own change" in caught.value.next_step
+        assert (await gate.limit(), gate.gateway.store.get(done.proposal.id).state) == ("1Gi", "executed")
+
+
+async def test_a_roll_back_after_a_change_elsewhere_undoes_its_own_part(tmp_path: Path) -> None:
+    """Against the object as it is now: what others wrote stays."""
+    async with world(tmp_path) as gate:
+        done = await gate.approve(await gate.propose())
+        await somebody_changes(gate.gateway.cluster, {"spec": {"replicas": 7}})
+        back = await gate.approve(await gate.gateway.roll_back(done.proposal.id, OPERATOR))
+        assert (back.state, await gate.limit(), await gate.replicas()) == ("executed", "256Mi", 7)

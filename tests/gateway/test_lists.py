@@ -96,3 +96,18 @@ async def test_different_verbs_in_one_list(tmp_path: Path) -> None:
         assert (await gate.gateway.cluster.get(make.ref("two")))["data"] == {"mode": "old"}
         with pytest.raises(NotFound):
             await gate.gateway.cluster.get(make.ref("one"))
+
+
+async def test_of_a_list_what_somebody_changed_since_is_left_out(tmp_path: Path) -> None:
+    """The rest is led back, and the card says what is not."""
+    listed = [make.patch(mode="fast"), make.create(make.settings("one"))]
+    async with world(tmp_path, tools=make.tool(listed)) as gate:
+        await make.put(gate.gateway.cluster)
+        row = await gate.propose("t", {})
+        assert (await gate.approve(row)).state == "executed"
+        theirs = make.patch(mode="theirs", was="fast")
+        await gate.gateway.cluster.send(theirs, dry_run=False, field_manager="somebody")
+        way = await gate.gateway.roll_back(row.proposal.id, OPERATOR)
+        assert [request.target.name for request in way.proposal.requests] == ["one"]
+        assert any("settings was changed since by somebody else" in said for said in way.proposal.warnings)
+        assert (await gate.gateway.cluster.get(make.ref()))["data"]["mode"] == "theirs"
