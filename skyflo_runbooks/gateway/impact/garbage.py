@@ -48,7 +48,7 @@ def _lines(change: Change, gone: list[Json]) -> Lines:
         )
     elif gone:
         yield Line(f"{plural(len(gone), 'owner')} that it names {'is' if len(gone) == 1 else 'are'} not there")
-    left = [_named(one) for one in _owners(change.was) if one.get("uid") not in _uids(change.will)]
+    left = [_named(one) for one in _owners(change.was) if str(one["uid"]) not in _uids(change.will)]
     if left and change.will:
         yield Line(f"It is no longer deleted with {some(left)}")
 

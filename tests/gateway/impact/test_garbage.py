@@ -116,9 +116,12 @@ def test_nothing_is_read_where_no_owner_is_added(change: Change) -> None:
     assert "Deployment" not in [kind for kind, namespace in around.read if namespace == ""]
 
 
-@pytest.mark.parametrize("references", ["none", [7], [{"uid": {"a": 1}, "kind": ["x"]}], [{"kind": "Deployment"}]])
+@pytest.mark.parametrize(
+    "references", ["none", [7], [{"uid": {"a": 1}, "kind": ["x"]}], [{"uid": [[]]}], [{"kind": "Deployment"}]]
+)
 def test_half_written_references_break_nothing(references: object) -> None:
     """Anybody may have written them."""
-    after = copy.deepcopy(SETTINGS)
-    after["metadata"]["ownerReferences"] = references
-    assert told(Change(request("patch", SETTINGS), SETTINGS, after), Around(WEB))
+    odd = copy.deepcopy(SETTINGS)
+    odd["metadata"]["ownerReferences"] = references
+    for before, after in ((SETTINGS, odd), (odd, SETTINGS), (odd, odd)):
+        assert told(Change(request("patch", before), before, after), Around(WEB))
