@@ -103,6 +103,17 @@ def test_each_condition_admits_and_refuses(file: Json, admitted: Case, refused: 
     assert not admits(policy, refused)
 
 
+@pytest.mark.parametrize("kind", ["Namespace", "CustomResourceDefinition"])
+def test_what_takes_others_with_it_is_the_name_that_is_typed(kind: str) -> None:
+    """The way back of an apply ends with the namespace that it made: that name is looked at."""
+    gone = (ObjectRef("Deployment", "web", "fresh"), ObjectRef("Service", "web", "fresh"), ObjectRef(kind, "fresh"))
+    made = msgspec.structs.replace(proposal(), requests=tuple(Request("delete", one, "/x", {}) for one in gone))
+    policy = compose(read()).policy
+    assert policy.asks(made).typed == "fresh and 2 more"
+    assert admits(policy, case(made, typed="fresh and 2 more"))
+    assert not admits(policy, case(made, typed="web and 2 more"))
+
+
 def of_namespace(name: str) -> Proposal:
     """A change of a namespace itself."""
     target = ObjectRef("Namespace", name)

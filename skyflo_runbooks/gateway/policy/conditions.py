@@ -15,6 +15,8 @@ _ANEW = (
     "Ask for it again with a token of your own: 'skyflo-runbooks tokens new notebook --role kernel', "
     "in SKYFLO_KERNEL_TOKEN; then another operator approves."
 )
+# Kinds whose deletion takes everything in them.
+_WHOLE = ("Namespace", "CustomResourceDefinition")
 _BIND = "Bind another approver under [[policy.bindings]] in skyflo.toml"
 
 
@@ -250,8 +252,12 @@ class Pinned(msgspec.Struct, frozen=True):
 
 
 def name_to_type(proposal: Proposal) -> str:
-    """Return what whoever approves types: the name of what is deleted, with how many more go; empty where none is."""
-    names = [request.target.name for request in proposal.requests if request.verb == "delete"]
+    """Return what whoever approves types: the name of what is deleted, with how many more go; empty where none is.
+
+    Of several the one that takes others with it stands for all.
+    """
+    gone = [request.target for request in proposal.requests if request.verb == "delete"]
+    names = [one.name for one in sorted(gone, key=lambda one: one.kind not in _WHOLE)]
     return f"{names[0]} and {len(names) - 1} more" if len(names) > 1 else "".join(names)
 
 
