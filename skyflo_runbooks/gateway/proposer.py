@@ -165,7 +165,7 @@ class Proposer:
                 continue
             now = await live(self._cluster, way)
             if now is not None and (place := moved(way, now)):
-                left_out.append(f"{way.target} was changed since by somebody else{last_writer(now)}, at {place}")
+                left_out.append(f"{way.target} was changed since{last_writer(now)}, at {place}")
                 continue
             there = now is not None
             if way.verb in ("create", "delete") and there == (way.verb == "create"):

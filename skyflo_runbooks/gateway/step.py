@@ -159,7 +159,7 @@ class Step:
         if uid != self._bound.uid:
             return Stopped(f"{target} is another object now ({uid or 'gone'}, was {self._bound.uid or 'none'})")
         if self._state(now) != self._bound.desired_state:
-            return Stopped(f"{target} was changed by somebody else since it was proposed{traces.last_writer(now)}")
+            return Stopped(f"{target} was changed since it was proposed{traces.last_writer(now)}")
         if not self._bound.seen and sent_digest(self._request, secret_key=self._secret_key) != self._bound.body:
             return Stopped(f"what would be sent for {target} is not what was approved")
         if self._request.preview == "none" or self._request.verb in ("evict", "run"):

@@ -17,11 +17,12 @@ from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.request import Request
 
 DRY_MANAGER = "skyflo-dry-run"
+_PREFIX = "skyflo-"
 
 
 def manager(attempt: str) -> str:
     """Return the field manager of an attempt's creations and patches."""
-    return f"skyflo-{attempt}"
+    return f"{_PREFIX}{attempt}"
 
 
 def writer(request: Request, attempt: str) -> str:
@@ -62,4 +63,10 @@ def last_writer(manifest: Json | None) -> str:
     """Return in words who wrote last, as far as managedFields says; status left aside."""
     found = [entry for entry in entries(manifest) if entry.get("subresource") != "status"]
     last = max(found, key=lambda entry: str(entry.get("time", "")), default=None)
-    return f" (last writer: {last.get('manager')}, {last.get('time')})" if last else ""
+    if last is None:
+        return ""
+    name = str(last.get("manager"))
+    who = (
+        f"another change of this gateway's, {name.removeprefix(_PREFIX)}" if name.startswith(f"{_PREFIX}at-") else name
+    )
+    return f" (last writer: {who}, {last.get('time')})"

@@ -11,6 +11,7 @@ from skyflo_runbooks.model.objects import ObjectRef
 from skyflo_runbooks.model.request import MERGE_PATCH, Request
 from tests.gateway.world import OPERATOR, RAISE, world
 
+WHERE: Json = {"kind": "Deployment", "namespace": "checkout", "name": "payment-service"}
 REF = ObjectRef("Deployment", "payment-service", "checkout", "apps/v1")
 PATH = "/apis/apps/v1/namespaces/checkout/deployments/payment-service"
 
@@ -129,7 +130,7 @@ async def test_a_roll_back_does_not_overwrite_what_somebody_changed_since(tmp_pa
         await somebody_changes(gate.gateway.cluster, limited("1Gi"))
         with pytest.raises(Refused) as caught:
             await gate.gateway.roll_back(done.proposal.id, OPERATOR)
-        assert "payment-service was changed since by somebody else (last writer: somebody" in caught.value.message
+        assert "payment-service was changed since (last writer: somebody" in caught.value.message
         assert "spec.template.spec.containers.0.resources.limits" in caught.value.message
         assert "write your own change" in caught.value.next_step
         assert (await gate.limit(), gate.gateway.store.get(done.proposal.id).state) == ("1Gi", "executed")
@@ -142,3 +143,16 @@ async def test_a_roll_back_after_a_change_elsewhere_undoes_its_own_part(tmp_path
         await somebody_changes(gate.gateway.cluster, {"spec": {"replicas": 7}})
         back = await gate.approve(await gate.gateway.roll_back(done.proposal.id, OPERATOR))
         assert (back.state, await gate.limit(), await gate.replicas()) == ("executed", "256Mi", 7)
+
+
+async def test_another_change_of_the_gateway_voids_it_and_is_not_called_somebody_else(tmp_path: Path) -> None:
+    """Two proposals for one object: the first to be approved is applied, the other says by which change it is void."""
+    async with world(tmp_path) as gate:
+        first = await gate.propose()
+        other = await gate.propose("k8s_scale", {**WHERE, "replicas": 5}, step="more")
+        done = await gate.approve(first)
+        assert done.attempt is not None
+        late = await gate.approve(other)
+        assert (late.state, await gate.replicas()) == ("void", 3)
+        assert late.attempt is not None
+        assert f"(last writer: another change of this gateway's, {done.attempt.id}," in late.attempt.message
