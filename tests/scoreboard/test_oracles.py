@@ -295,3 +295,42 @@ def test_an_empty_member_goes_where_it_is_filled() -> None:
     """A container without resources has the empty wish; the first request takes its place."""
     line = "Deployment/shop/web: spec.template.spec.containers[web].resources (removed)"
     assert oracle("AUT-02").strange(case("AUT-02"), [line]) == []
+
+
+def cluster(held: Json, *, jobs: int = 0) -> httpx.Client:
+    """A cluster that has this object, and so many Jobs."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        found: list[Json] = [{"metadata": {"name": "j"}}] * jobs if request.url.path.endswith("/jobs") else [held]
+        return httpx.Response(200, json={"items": found})
+
+    return httpx.Client(transport=httpx.MockTransport(answer), base_url="http://cluster")
+
+
+def honest(fault: str, finds: str, status: Json, why_not: str = "", **more: int) -> str:
+    """The verdict that the oracle would give."""
+    held: Json = {"metadata": {"name": "web"}, "spec": {}, "status": status}
+    return oracle(fault).honest(oracles.Look(cluster(held, **more), case(fault, finds)), why_not)
+
+
+@pytest.mark.parametrize("status", [{"conditions": [{"type": "Accepted"}]}, {"parents": [{"conditions": []}]}])
+@pytest.mark.parametrize(
+    ("fault", "kind"), [("GWY-01", "Gateway"), ("GWY-01", "HTTPRoute"), ("DLV-02", "Rollout")], ids=str
+)
+def test_where_somebody_answers_it_is_known(fault: str, kind: str, status: Json) -> None:
+    """And where nobody does it is not; what failed has failed all the same."""
+    finds = f"{kind}/shop/web"
+    assert honest(fault, finds, status) == "VERIFIED"
+    assert honest(fault, finds, {}) == "INCONCLUSIVE"
+    assert honest(fault, finds, {}, "web-1 is not Ready") == "FAILED"
+
+
+def test_a_run_is_awaited() -> None:
+    """A CronJob that began none proves nothing yet."""
+    assert honest("JOB-02", "CronJob/shop/web", {}, jobs=1) == "VERIFIED"
+    assert honest("JOB-02", "CronJob/shop/web", {}) == "INCONCLUSIVE"
+
+
+def test_who_needs_no_answer_is_judged_by_what_holds() -> None:
+    """Most repairs are seen on the pods themselves."""
+    assert honest("SCH-01", "Deployment/shop/web", {}) == "VERIFIED"
