@@ -1,8 +1,10 @@
-"""What a StatefulSet needs beside a right template.
+"""What a StatefulSet, or pods that are replaced by hand, need beside a right template.
 
 One that makes its pods in order waits for each pod that is not ready before it makes any other anew, that pod included:
 it stays with the old template until somebody deletes it. Each broken pod is a deletion of its own, in their order.
 Source: https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#forced-rollback
+
+Whoever chose OnDelete decides when each pod goes, so no plan deletes one; it says that the change reaches none before.
 """
 
 from skyflo_runbooks.diagnosis.pods import containers, leaving, name_of, ready
@@ -17,6 +19,7 @@ _OF_THE_TEMPLATE = (
 )  # fmt: skip
 
 
+_BY_HAND = ("StatefulSet", "DaemonSet")
 # Deletions of one plan; who has more broken pods than that looks again after these.
 MOST = 5
 
@@ -35,6 +38,20 @@ def made_anew(case: Case, way: Way) -> tuple[ChangeStep, ...]:
     return tuple(_deletion(str(subject), pod) for pod in broken[:MOST] if not (deleted and name_of(pod) == done))
 
 
+def by_hand(case: Case, change: ChangeStep) -> tuple[str, ...]:
+    """Return what a person has to do after a change of the template that reaches no pod by itself."""
+    subject = case.finding.object
+    chosen = at(case.workload, "spec", "updateStrategy", "type") == "OnDelete"
+    if not chosen or subject.kind not in _BY_HAND or not _changes_template(change):
+        return ()
+    broken = sorted(name_of(pod) for pod in case.graph.pods(case.workload) if _broken(case, pod))
+    first = f", {', '.join(broken[:MOST])} first" if broken else ""
+    return (
+        f"{subject} updates OnDelete: its pods keep the old template until somebody deletes them{first}. The checks "
+        "fail where none of them is replaced in their time.",
+    )
+
+
 def _deletion(subject: str, pod: Json) -> ChangeStep:
     name = name_of(pod)
     arguments: Json = {"kind": "Pod", "namespace": param("namespace"), "name": name}
@@ -49,7 +66,7 @@ def _broken(case: Case, pod: Json) -> bool:
 
 
 def _changes_template(change: ChangeStep) -> bool:
-    if change.arguments.get("kind") != "StatefulSet":
+    if change.arguments.get("kind") not in _BY_HAND:
         return False
     return change.tool in _OF_THE_TEMPLATE or (
         change.tool == "k8s_patch" and "template" in str(change.arguments.get("patch"))

@@ -34,7 +34,7 @@ from skyflo_runbooks.model.plan import (
     bind,
 )
 from skyflo_runbooks.notebook.text import markdown
-from skyflo_runbooks.planning.ordered import made_anew
+from skyflo_runbooks.planning.ordered import by_hand, made_anew
 from skyflo_runbooks.planning.owned import undone_by
 from skyflo_runbooks.planning.reads import evidence_reads, overview_reads
 from skyflo_runbooks.planning.rules import REPAIRS
@@ -180,6 +180,7 @@ def _reasons(case: Case, diagnosis: Diagnosis, repair: Repair, tried: list[Tried
         parts += ["## What will change, and why", f"**{markdown(way.title)}**", _bullets(way.reasons)]
         parts.append("The API server accepted it in a dry run when this runbook was written; nothing was changed.")
         parts += _listed("It does not last by itself", undone_by(case, way.change))
+        parts += _listed("To do after it", list(by_hand(case, way.change)))
     else:
         untried = any(not item.answer.tried for item in tried)
         parts += ["## What to do", _UNTRIED if untried else _NO_CHANGE]

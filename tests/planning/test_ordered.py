@@ -8,7 +8,7 @@ from skyflo_runbooks.model.plan import ChangeStep, Plan, VerifyStep, param
 from skyflo_runbooks.planning.ordered import MOST
 from tests.diagnosis import world
 from tests.diagnosis.world import Names
-from tests.planning.tries import planned
+from tests.planning.tries import planned, prose_of
 
 NAMES = Names()
 
@@ -56,6 +56,23 @@ async def test_the_pod_that_holds_the_others_up_is_deleted_after_the_change() ->
 async def test_nothing_is_deleted_where_nothing_waits_for_it(found: Snapshot) -> None:
     """Others replace their pods by themselves, or wait for a person with each of them."""
     assert [step.tool for step in changes(await planned(found))] == ["k8s_set_image"]
+
+
+@pytest.mark.parametrize("kind", ["StatefulSet", "DaemonSet"])
+async def test_who_replaces_pods_by_hand_is_told_to(kind: str) -> None:
+    """The change reaches none of them by itself, and the verdict would be about the old ones."""
+    made = await planned(release(kind, updateStrategy={"type": "OnDelete"}))
+
+    assert [step.tool for step in changes(made)] == ["k8s_set_image"]
+    assert f"until somebody deletes them, {NAMES.workload}-1 first" in prose_of(made)
+
+
+@pytest.mark.parametrize(
+    "found", [release(), release("DaemonSet"), release("Deployment")], ids=["set", "daemons", "web"]
+)
+async def test_nobody_is_told_to_delete_what_is_replaced_anyway(found: Snapshot) -> None:
+    """By the controller, or by the plan's own deletions."""
+    assert "until somebody deletes them" not in prose_of(await planned(found))
 
 
 async def test_each_of_several_is_waited_for() -> None:
