@@ -182,17 +182,23 @@ async def each(items: Sequence[Looked], do: Callable[[Looked], Awaitable[None]])
     await asyncio.gather(*(one(item) for item in items))
 
 
-async def looked(cluster: Cluster, given: Given) -> list[Looked]:
-    """Diagnose everything that was staged."""
+async def looked(cluster: Cluster, given: Given) -> tuple[list[Looked], list[Trial]]:
+    """Diagnose everything that was staged; beside it the trials that broke meanwhile."""
     gate = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(varied: Varied, expected: tuple[str, ...]) -> Looked:
+    async def one(varied: Varied, expected: tuple[str, ...]) -> Looked | Trial:
+        late = given.late.get(varied.case.namespace, "")
         async with gate:
-            found = await trial.look(cluster, varied, expected)
-            found.trial.broke = given.late.get(varied.case.namespace, "")
-            return found
+            try:
+                found = await trial.look(cluster, varied, expected)
+            # The boundary of a trial: one that breaks is shown as broken, and the others go on.
+            except Exception as error:  # noqa: BLE001
+                return trial.broken(varied, expected, late or f"{type(error).__name__}: {error}"[:300])
+        found.trial.broke = late
+        return found
 
-    return list(await asyncio.gather(*(one(*pair) for pair in given.varied)))
+    every = await asyncio.gather(*(one(*pair) for pair in given.varied))
+    return [item for item in every if isinstance(item, Looked)], [item for item in every if isinstance(item, Trial)]
 
 
 def late(steps: Iterable[tuple[str, Callable[[], object]]]) -> dict[str, str]:
@@ -250,7 +256,7 @@ def _case_of(other: scenario.Scenario) -> Case:
 async def whole(made: ControlPlane, folder: Path, given: Given, other: K8sgpt | None) -> list[Trial]:
     """Diagnose, shake, compare and repair."""
     async with bench(made, folder) as table:
-        seen = await looked(table.cluster, given)
+        seen, broken = await looked(table.cluster, given)
         for item in seen:
             await asyncio.to_thread(trial.shake, item)
             if item.trial.said:
@@ -261,13 +267,14 @@ async def whole(made: ControlPlane, folder: Path, given: Given, other: K8sgpt | 
         of_nodes = [item for item in seen if item.case.finds.startswith("Node/")]
         for part in ([item for item in seen if item not in of_nodes], of_nodes):
             await each(part, lambda item: trial.repair(table, item))
-    return [item.trial for item in seen]
+    return [*(item.trial for item in seen), *broken]
 
 
 async def found(made: ControlPlane, given: Given) -> list[Trial]:
     """Diagnose only."""
     async with Cluster.from_kubeconfig(str(made.kubeconfig("admin"))) as cluster:
-        return [item.trial for item in await looked(cluster, given)]
+        seen, broken = await looked(cluster, given)
+        return [*(item.trial for item in seen), *broken]
 
 
 # Controls

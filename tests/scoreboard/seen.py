@@ -25,6 +25,7 @@ from skyflo_runbooks.model.incident import Incident
 from tests.control_plane import builds
 from tests.control_plane.processes import wait_until
 from tests.scoreboard import controls, run, vary
+from tests.scoreboard.result import Trial
 from tests.scoreboard.run import Draw
 from tests.scoreboard.trial import Looked
 
@@ -65,7 +66,7 @@ async def staged(folder: Path, binaries: builds.Binaries, draw: Draw) -> list[Se
         given = run.alone(run.cases([]), draw)
         given = run.stage(made, given)
         async with Cluster.from_kubeconfig(str(made.kubeconfig("admin"))) as cluster:
-            return _of(await run.looked(cluster, given))
+            return _of(*await run.looked(cluster, given))
 
 
 async def scenarios(folder: Path, binaries: builds.Binaries, draw: Draw) -> list[Seen]:
@@ -75,7 +76,7 @@ async def scenarios(folder: Path, binaries: builds.Binaries, draw: Draw) -> list
     with run.plane(folder / "scenarios", binaries, own, stories) as made:
         given = await run.played_scenarios(made, stories)
         async with Cluster.from_kubeconfig(str(made.kubeconfig("admin"))) as cluster:
-            return _of(await run.looked(cluster, given))
+            return _of(*await run.looked(cluster, given))
 
 
 async def well(folder: Path, binaries: builds.Binaries, draw: Draw) -> list[Seen]:
@@ -93,7 +94,9 @@ async def well(folder: Path, binaries: builds.Binaries, draw: Draw) -> list[Seen
             ]
 
 
-def _of(looked: list[Looked]) -> list[Seen]:
+def _of(looked: list[Looked], broken: list[Trial]) -> list[Seen]:
+    if broken:  # a set without them would say less than it seems to
+        raise RuntimeError(f"not read: {'; '.join(f'{one.fault}: {one.broke}' for one in broken)}")
     return [
         Seen(one.trial.fault, one.case.words, (one.case.namespace,), one.trial.expected, one.snapshot) for one in looked
     ]

@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass
 
 import httpx
+import msgspec
 from skyflo_mcp.kubernetes.client import Cluster
 
 from skyflo_runbooks.diagnosis import Snapshot, diagnose
@@ -84,19 +85,20 @@ async def look(cluster: Cluster, varied: Varied, expected: tuple[str, ...], with
         return diagnose(seen[-1], incident(case))
 
     found = await until(once, right, within)
-    trial = Trial(
-        fault=case.fault,
-        case=case.namespace,
-        drawn=varied.drawn,
-        expected=expected,
-        wanted=case.repair,
-        said=tuple(
-            Said(one.fault, str(one.object), one.confidence, f"{one.fault} {one.object}" in wanted)
-            for one in found.findings
-        ),
-        unknown=found.unknown,
+    said = tuple(
+        Said(one.fault, str(one.object), one.confidence, f"{one.fault} {one.object}" in wanted)
+        for one in found.findings
     )
-    return Looked(case, trial, seen[-1], found, varied.noise)
+    looked_at = msgspec.structs.replace(broken(varied, expected, ""), said=said, unknown=found.unknown)
+    return Looked(case, looked_at, seen[-1], found, varied.noise)
+
+
+def broken(varied: Varied, expected: tuple[str, ...], why: str) -> Trial:
+    """Return the trial of a case of which nothing was said yet, or never because it broke."""
+    case = varied.case
+    return Trial(
+        fault=case.fault, case=case.namespace, drawn=varied.drawn, expected=expected, wanted=case.repair, broke=why
+    )
 
 
 async def timed(bench: Bench, looked: Looked) -> None:
