@@ -8,6 +8,8 @@ secrets     names and times of change of Secrets and ConfigMaps, where a running
             serve in their place
 stale       the running containers that started before what they read as they start was changed: their logs tell
 undone      the containers that ended badly in the last pod of a Job that failed for good: their logs tell why
+unheard     the running containers of each workload, where nothing fails and the words complain: what they ask may
+            not answer, be refused or not be found, and only their logs tell
 throttled   how often containers wait for CPU, where one uses nearly all of its limit
 templates   the earlier templates of StatefulSets and DaemonSets, where one of a namespace is not well
 resolver    the cluster's DNS, where a failing container says that it finds no host
@@ -37,6 +39,7 @@ from skyflo_runbooks.diagnosis.pods import (
 )
 from skyflo_runbooks.diagnosis.snapshot import Gap, Log, Throttle, Usage, seconds_between
 from skyflo_runbooks.diagnosis.taker import Taker, listed
+from skyflo_runbooks.diagnosis.words import only_asks
 from skyflo_runbooks.model.json import Json, at
 
 SYSTEM = "kube-system"
@@ -143,6 +146,23 @@ def stale(objects: dict[str, list[Json]]) -> list[tuple[Json, Container]]:
         for container in containers(pod) if not leaving(pod) else ():
             if any(True for _ in outrun(pod, container, held)):
                 owner = str(at(pod, "metadata", "ownerReferences", 0, "name", default=name_of(pod)))
+                found.setdefault((namespace_of(pod), owner, container.name), (pod, container))
+    return list(found.values())
+
+
+def unheard(
+    objects: dict[str, list[Json]], known: Sequence[tuple[Json, Container]], words: str
+) -> list[tuple[Json, Container]]:
+    """Return the running containers of one pod of each workload, but those that are `known`, if the words complain."""
+    if not words or only_asks(words):
+        return []
+    heard = {(namespace_of(pod), name_of(pod), container.name) for pod, container in known}
+    found = dict[tuple[str, str, str], tuple[Json, Container]]()
+    for pod in objects.get("Pod", []):
+        for container in containers(pod) if not leaving(pod) and not finished(pod) else ():
+            owner = str(at(pod, "metadata", "ownerReferences", 0, "name", default=name_of(pod)))
+            runs = at(container.status, "state", "running") is not None
+            if runs and (namespace_of(pod), name_of(pod), container.name) not in heard:
                 found.setdefault((namespace_of(pod), owner, container.name), (pod, container))
     return list(found.values())
 

@@ -114,9 +114,16 @@ class Reader(Protocol):
         """
 
     async def logs(
-        self, namespace: str, pod: str, *, container: str = "", previous: bool = False, tail: int | None = None
+        self,
+        namespace: str,
+        pod: str,
+        *,
+        container: str = "",
+        previous: bool = False,
+        tail: int | None = None,
+        since_seconds: int | None = None,
     ) -> Text:
-        """Return the last `tail` lines of a container's log."""
+        """Return the last `tail` lines of a container's log, of so many seconds if they are given."""
 
     async def usage(self, pods: Sequence[Json]) -> Samples:
         """Return what the containers of these pods use."""

@@ -7,6 +7,8 @@ Rules:
      other namespaces reserve. What a kubelet writes in the place of a log that it lost is no log.
   3. What only some incidents need is read where something points to it (`pointed`): the cluster's DNS, webhooks'
      homes, times of change, certificates, earlier templates, throttling.
+     Where nobody fails in the namespaces that were named and the words complain all the same, what those that run said
+     lately is read: one of each workload (`unheard`).
   4. Where a workload asks a Service of another namespace that is not well, that namespace is read as well
      (`dependencies`).
   5. Every read ends by the deadline. What was refused, failed or late is a `Gap`; it is never an empty list.
@@ -98,6 +100,8 @@ LOGS_PER_WORKLOAD = 2
 # Seconds after which a container that runs and is not ready has something to say.
 LATE = 20.0
 TAIL = 60
+# Seconds: what somebody who runs well said before that says nothing of now.
+LATELY = 300
 
 
 async def take(
@@ -119,12 +123,16 @@ async def take(
     asked = await dependencies.read_what_is_asked(taker, objects, namespaces, NAMESPACED, besides=homes)
     pods = objects.get("Pod", [])
     failed = failing(pods, time)
-    logs, usage, elsewhere, _ = await asyncio.gather(
-        _logs(taker, failed, [*pointed.stale(objects), *pointed.undone(objects)]),
+    telling = [*pointed.stale(objects), *pointed.undone(objects)]
+    unheard = pointed.unheard(objects, telling, words) if namespaces and not failed else []
+    logs, lately, usage, elsewhere, _ = await asyncio.gather(
+        _logs(taker, failed, telling),
+        _logs(taker, unheard[:LOGS], since=LATELY),
         _usage(taker, pods),
         _elsewhere(taker, pods, frozenset(namespaces) | homes | asked if namespaces else frozenset()),
         pointed.templates(taker, objects, [pod for pod, _ in failed]),
     )
+    logs += lately
     throttled, resolver = await asyncio.gather(
         pointed.throttled(taker, pods, usage), pointed.resolver(taker, objects, logs, namespaces)
     )
@@ -222,7 +230,10 @@ def _late(container: Container, time: str) -> bool:
 
 
 async def _logs(
-    taker: Taker, chosen: list[tuple[Json, Container]], more: Sequence[tuple[Json, Container]] = ()
+    taker: Taker,
+    chosen: list[tuple[Json, Container]],
+    more: Sequence[tuple[Json, Container]] = (),
+    since: int | None = None,
 ) -> tuple[Log, ...]:
     known = {(namespace_of(pod), name_of(pod), container.name) for pod, container in chosen}
     chosen = [
@@ -232,18 +243,18 @@ async def _logs(
     wanted = [
         (pod, container, previous)
         for pod, container in chosen
-        for previous in ((True, False) if container.restarts else (False,))
+        for previous in ((True, False) if container.restarts and since is None else (False,))
     ]
-    answers = await asyncio.gather(*(_log(taker, pod, container, previous) for pod, container, previous in wanted))
+    answers = await asyncio.gather(*(_log(taker, pod, one, previous, since) for pod, one, previous in wanted))
     return tuple(log for log in answers if log is not None)
 
 
-async def _log(taker: Taker, pod: Json, container: Container, previous: bool) -> Log | None:
-    namespace, name = namespace_of(pod), name_of(pod)
+async def _log(taker: Taker, pod: Json, container: Container, previous: bool, since: int | None = None) -> Log | None:
+    namespace, name, of = namespace_of(pod), name_of(pod), container.name
     answer = await taker.ask(
         "Log",
         namespace,
-        lambda: taker.reader.logs(namespace, name, container=container.name, previous=previous, tail=TAIL),
+        lambda: taker.reader.logs(namespace, name, container=of, previous=previous, tail=TAIL, since_seconds=since),
         # The kubelet may have removed the earlier container already; then the present one's log is what there is.
         quiet=True,
     )

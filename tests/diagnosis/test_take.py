@@ -81,9 +81,16 @@ class Memory:
         return Items(tuple(items[:limit]), more=limit is not None and len(items) > limit)
 
     async def logs(
-        self, namespace: str, pod: str, *, container: str = "", previous: bool = False, tail: int | None = None
+        self,
+        namespace: str,
+        pod: str,
+        *,
+        container: str = "",
+        previous: bool = False,
+        tail: int | None = None,
+        since_seconds: int | None = None,
     ) -> Lines:
-        """Return the log that the snapshot has."""
+        """Return the log that the snapshot has; all of it is of now."""
         self.asked.append(("Log", namespace))
         await self._wait("Log")
         for log in self.found.logs:
@@ -308,6 +315,35 @@ async def test_logs_of_failing_containers_are_read_and_of_others_not() -> None:
     ]
     assert len(failing(crowd, world.NOW)) <= 50 * LOGS_PER_WORKLOAD
     assert failing(crowd, world.NOW)[0][1].restarts == 49
+
+
+@pytest.mark.parametrize(
+    ("words", "read", "heard"),
+    [
+        ("the shop shows errors", ("checkout",), 1),
+        ("is everything all right here?", ("checkout",), 0),
+        ("", ("checkout",), 0),
+        ("the shop shows errors", (), 0),
+    ],
+)
+async def test_who_runs_is_heard_where_nobody_fails_and_somebody_complains(
+    words: str, read: tuple[str, ...], heard: int
+) -> None:
+    """One pod of the workload: what it asks may not answer, and only its log tells."""
+    healthy = Memory(world.healthy())
+    await take(healthy, read, words=words)
+
+    assert sum(kind == "Log" for kind, _ in healthy.asked) == heard
+
+
+async def test_nobody_else_is_heard_where_somebody_fails() -> None:
+    """The failing one's log tells."""
+    broken = Memory(world.missing_variable())
+    await take(broken, ("checkout",), words="the shop shows errors")
+    quiet = Memory(world.missing_variable())
+    await take(quiet, ("checkout",))
+
+    assert broken.asked.count(("Log", "checkout")) == quiet.asked.count(("Log", "checkout"))
 
 
 async def test_a_container_that_runs_and_is_not_ready_has_something_to_say() -> None:
