@@ -50,8 +50,10 @@ def collapse(findings: Sequence[Finding], visible: Sequence[Symptom]) -> tuple[l
 
 
 def _explains(cause: Finding, reach: set[ObjectRef], symptom: Symptom) -> bool:
-    if cause.facts.get(INTENT, "").endswith("tolerations"):
-        return False  # that pods stay away from some nodes says nothing of those that fail on others
+    if UNSAID in cause.facts or cause.facts.get(INTENT, "").endswith("tolerations"):
+        return (
+            False  # nothing suffers from it; that pods stay away from nodes says nothing of those that fail on others
+        )
     if symptom.object in cause.explains or symptom.touches & set(cause.explains):
         return True
     if cause.object.kind == "Service":

@@ -29,6 +29,7 @@ _REQUESTS = r"ports?|refus\w*|connect\w*|reach\w*|50[0-9]s?"
 SPOKEN_OF: dict[str, str] = {
     "AUT-05": r"drain\w*|evict\w*|disrupt\w*|budgets?|pdbs?|cordon\w*",
     "CON-17": r"variables?|env|environment|settings?|overrid\w*|overwrit\w*|configur\w*|values?",
+    "CON-18": r"config\w*|settings?|flags?|edit(?:s|ed)?|reload\w*|ignor\w*|values?",
     "DLV-02": rf"{_VERSIONS}|canar\w+|promot\w*",
     "NET-02": _REQUESTS,
     "ROL-02": _VERSIONS,

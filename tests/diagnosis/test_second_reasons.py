@@ -102,3 +102,98 @@ def test_the_nodes_that_a_daemon_leaves_out_explain_nothing_of_those_it_fails_on
     assert said(daemon(1, 0), "router is missing on a node").findings == ()
     assert [one.fault for one in said(daemon(1, 1), "router is missing on a node").findings] == ["ROL-07"]
     assert any("does not tolerate kept=x:NoSchedule" in note for note in found.notes)
+
+
+def edited() -> Snapshot:
+    """Pods that are well with what they read before their ConfigMap was changed."""
+    found = scenes.read_before(NAMES)
+    for pod in found.objects["Pod"]:
+        pod["status"]["conditions"] = [{"type": "Ready", "status": "True"}]
+        for status in pod["status"]["containerStatuses"]:
+            status["ready"] = True
+    for workload in found.objects["Deployment"]:
+        workload["status"] |= {"availableReplicas": workload["spec"]["replicas"], "readyReplicas": 2}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ("I turned the flag off in the config map, and it still shows", True),
+        ("our settings are ignored", True),
+        ("something is wrong here", False),
+        ("is anything wrong here?", False),
+    ],
+)
+def test_a_change_that_nobody_read_is_named_where_the_words_speak_of_settings(words: str, named: bool) -> None:
+    """All is well by what was read; most clusters have such changes, and only the words miss theirs."""
+    told = said(edited(), words)
+
+    assert [one.fault for one in told.findings] == (["CON-18"] if named else [])
+    assert any("runs with what" in note for note in told.notes) is not named
+
+
+def paused(updated: int, available: int) -> Snapshot:
+    """A Deployment of two that is paused with a template that is not rolled out."""
+    made = scenes.serving(NAMES)
+    made[0]["spec"]["paused"] = True
+    made[0]["status"] |= {"updatedReplicas": updated, "availableReplicas": available}
+    return world.snapshot([*made, world.service(NAMES)])
+
+
+@pytest.mark.parametrize(
+    ("updated", "available", "sure", "meant"), [(0, 0, 0.8, False), (0, 2, 0.5, True), (1, 1, 0.5, True)]
+)
+def test_a_pause_that_keeps_the_repair_away_is_the_cause(
+    updated: int, available: int, sure: float, meant: bool
+) -> None:
+    """Pods of the old template fail and none of the new one was made; a canary's pods that fail are another matter."""
+    first = said(paused(updated, available)).findings[0]
+
+    assert (first.fault, first.confidence, "intended" in first.facts) == ("ROL-02", sure, meant)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "never"),
+    [
+        ("0 2 31 2 *", True),
+        ("0 2 30,31 2 ?", True),
+        ("0 2 31 4,6 *", True),
+        ("0 2 29 2 *", False),
+        ("0 2 31 4,5 *", False),
+        ("0 2 31 2 1", False),
+        ("0 2 */31 2 *", False),
+        ("0 2 31 * *", False),
+        ("@monthly", False),
+        ("0 2 L 2 *", False),
+    ],
+)
+def test_a_day_that_no_chosen_month_has_never_comes(schedule: str, never: bool) -> None:
+    """The API server takes the schedule, and no run ever begins."""
+    job: Json = {"spec": {"template": {"spec": {"containers": []}}}}
+    cron: Json = {
+        "kind": "CronJob",
+        "metadata": world.meta("close", HERE),
+        "spec": {"schedule": schedule, "jobTemplate": job},
+        "status": {},
+    }
+    told = said(world.snapshot([cron, world.node()]), "close has never run").findings
+
+    assert [one.fault for one in told] == (["JOB-02"] if never else [])
+    assert not never or "which never comes" in told[0].title
+
+
+def test_a_probes_command_that_is_not_in_the_image_is_named() -> None:
+    """The kubelet says that the probe errored, and not that it failed."""
+    spec = world.container(NAMES, "quotes:v1", readinessProbe={"exec": {"command": ["/bin/check", "-v"]}})
+    pod = world.pod(NAMES, spec, world.running())
+    words = (
+        "Readiness probe errored and resulted in unknown state: rpc error: code = Unknown desc = failed to exec in "
+        'container: OCI runtime exec failed: unable to start container process: exec: "/bin/check": stat /bin/check: '
+        "no such file or directory"
+    )
+    made = [world.deployment(NAMES, spec), world.replica_set(NAMES, spec, 1), pod, event(pod, "Unhealthy", words)]
+
+    (one,) = said(world.snapshot(made)).findings
+    assert one.fault == "CON-10"
+    assert "it runs /bin/check, which is not in the image" in one.title

@@ -8,6 +8,8 @@ completed.
 import math
 from collections.abc import Iterator
 
+import msgspec
+
 from skyflo_runbooks.diagnosis.graph import Graph, ref
 from skyflo_runbooks.diagnosis.lines import last_error
 from skyflo_runbooks.diagnosis.pods import (
@@ -29,6 +31,8 @@ from skyflo_runbooks.model.objects import ObjectRef
 
 _HOUR, _DAY = 3600.0, 25 * 3600.0
 SCALER = "HorizontalPodAutoscaler"
+# The days of the months that are shorter than others, February's of a leap year.
+_DAYS = {2: 29, 4: 30, 6: 30, 9: 30, 11: 30}
 
 
 def _said(scaler: Json, kind: str) -> Evidence:
@@ -242,6 +246,12 @@ def cron_suspended(graph: Graph) -> Iterator[Finding]:
             yield _cron(
                 graph, cron, "is suspended", "spec.suspend", "true", {"suspend": "true", INTENT: "spec.suspend"}
             )
+        elif never := _never(str(at(cron, "spec", "schedule", default=""))):
+            yield msgspec.structs.replace(
+                _cron(graph, cron, f"waits for {never}", "spec.schedule", str(at(cron, "spec", "schedule")), {}),
+                confidence=0.93,
+                advice="Set a schedule that comes: of a month's last days only those that each chosen month has.",
+            )
         elif any(event.get("reason") == "TooManyMissedTimes" for event in graph.events(cron)):
             yield _cron(graph, cron, "missed too many runs", "event TooManyMissedTimes", "more than 100 missed", {})
         elif at(cron, "spec", "concurrencyPolicy") == "Forbid" and any(
@@ -249,6 +259,26 @@ def cron_suspended(graph: Graph) -> Iterator[Finding]:
         ):
             names = ", ".join(name_of(job) for job in active)
             yield _cron(graph, cron, f"waits for {names}", "spec.concurrencyPolicy", f"Forbid; active: {names}", {})
+
+
+def _never(schedule: str) -> str:
+    """Return the days that a schedule waits for if none of its months has one of them; empty where one comes.
+
+    Days of the week, where they are given, come as well (either of the two is enough), and steps begin at 1.
+    """
+    fields = schedule.split()
+    if len(fields) != 5 or fields[4] not in ("*", "?"):
+        return ""
+    days, months = _numbers(fields[2]), _numbers(fields[3])
+    if not days or not months or any(min(days) <= _DAYS.get(month, 31) for month in months):
+        return ""
+    return f"day {', '.join(map(str, days))} of month {', '.join(map(str, months))}, which never comes"
+
+
+def _numbers(field: str) -> list[int]:
+    """Return the numbers of a list (`30,31`); nothing where it is anything else, which always holds some."""
+    parts = field.split(",")
+    return [int(part) for part in parts] if all(part.isdecimal() and len(part) < 3 for part in parts) else []
 
 
 def _cron(graph: Graph, cron: Json, why: str, part: str, text: str, facts: dict[str, str]) -> Finding:

@@ -31,12 +31,14 @@ from skyflo_runbooks.diagnosis.pods import (
     namespace_of,
     pod_spec,
     ready,
+    replicas,
     template_container,
     texts,
 )
 from skyflo_runbooks.diagnosis.pointed import by_source, changed, outrun
-from skyflo_runbooks.diagnosis.rules.base import INTENDED, INTENT, Rule, culprit, evidence, outdated, services
+from skyflo_runbooks.diagnosis.rules.base import INTENDED, INTENT, UNSAID, Rule, culprit, evidence, outdated, services
 from skyflo_runbooks.diagnosis.snapshot import ago, seconds_between
+from skyflo_runbooks.diagnosis.symptoms import available
 from skyflo_runbooks.model.finding import Finding
 from skyflo_runbooks.model.json import Json, at
 from skyflo_runbooks.model.objects import ObjectRef
@@ -163,6 +165,14 @@ def _stale(graph: Graph, kind: str, fault: str) -> Iterator[Finding]:
             continue
         if any(one.told or not ready(one.pod) for one in seen):
             yield _stale_finding(graph, workload_found, seen, fault)
+        elif fault == "CON-18" and available(workload_found) >= replicas(workload_found):
+            # All is well with what was read: only who changed it knows whether it was to be read again.
+            yield msgspec.structs.replace(
+                (made := _stale_finding(graph, workload_found, seen, fault)),
+                confidence=INTENDED,
+                facts=made.facts | {INTENT: "data", UNSAID: "data"},
+                explains=(),
+            )
 
 
 def _all_stale(graph: Graph) -> list[Stale]:

@@ -23,6 +23,8 @@ _THAT_KILL: tuple[Probe, ...] = ("livenessProbe", "startupProbe")
 # SIGKILL and SIGTERM, with which the kubelet ends a container.
 _SIGNALLED = (137, 143)
 _STATUS = re.compile(r"statuscode: (\d{3})")
+# How the runtime words that a command which a probe runs is not there.
+_ABSENT = re.compile(r'exec: \\?"([^"\\\s]{1,200})\\?": (?:stat \S{1,200}: no such file|executable file not found)')
 _LATE = re.compile(r"(?i)context deadline exceeded|timeout|timed out")
 # A container that a probe ends is ready between its ends: so many seconds longer than before, and it is well.
 _SETTLES = 60.0
@@ -113,7 +115,7 @@ def groups_of(graph: Graph, probe: Probe) -> Iterator[tuple[Json, str, list[Seen
             event
             for event in graph.events(pod)
             if event.get("reason") == "Unhealthy"
-            and str(event.get("message", "")).startswith(f"{_WORDS[probe]} failed")
+            and str(event.get("message", "")).startswith((f"{_WORDS[probe]} failed", f"{_WORDS[probe]} errored"))
             and f"{{{container.name}}}"
             in str(at(event, "involvedObject", "fieldPath", default=f"{{{container.name}}}"))
         ]
@@ -161,6 +163,9 @@ def _wrong(spec: Json, text: str, probe: str) -> str:
     """Return how the probe asks at the wrong place; empty where it does not."""
     port, path = _asked(spec, probe)
     declared = _ports(spec)
+    absent = _ABSENT.search(text) if at(spec, probe, "exec") is not None else None
+    if absent:
+        return f"it runs {absent.group(1)}, which is not in the image"
     if port and declared and port not in declared:
         return f"it asks port {port}, and the container declares {', '.join(sorted(set(declared.values())))}"
     status = _STATUS.search(text)

@@ -102,16 +102,19 @@ def paused(graph: Graph) -> Iterator[Finding]:
             continue
         said = condition(workload, "Progressing")
         updated = whole(workload, "status", "updatedReplicas")
+        # Pods of the template before fail, and none of the present one was made: what would replace them is held back.
+        suffers = not updated and whole(workload, "status", "availableReplicas") < replicas(workload)
         yield Finding(
             fault="ROL-02",
-            title=f"{ref(workload)} is paused: its present template was not rolled out",
+            title=f"{ref(workload)} is paused: its present template was not rolled out"
+            + (", and pods of the one before fail" if suffers else ""),
             object=ref(workload),
-            confidence=INTENDED,
+            confidence=0.8 if suffers else INTENDED,
             evidence=(
                 evidence(workload, "spec.paused", _moved(said) or graph.snapshot.time, "true"),
                 evidence(workload, "status", graph.snapshot.time, f"{updated} of {replicas(workload)} pods are of it"),
             ),
-            facts={"paused": "true", INTENT: "spec.paused"},
+            facts={"paused": "true"} | ({} if suffers else {INTENT: "spec.paused"}),
             related=(*_pods(graph, workload), *services(graph, workload)),
             advice="Somebody paused it: ask why before it is resumed.",
         )
