@@ -200,6 +200,46 @@ async def test_a_quota_is_raised_in_all_that_the_pods_to_come_ask_for() -> None:
     assert asked == {"pods": "7", "requests.cpu": "1400m"}
 
 
+async def test_a_quota_that_allows_none_is_a_ban_and_is_not_raised() -> None:
+    """Somebody keeps pods without requests out: with requests they are none of these."""
+    found = quota("0")
+    found.objects["ResourceQuota"][0]["spec"]["scopes"] = ["BestEffort"]
+    made = await planned(found)
+
+    assert made.findings[0].fault == "ADM-01"
+    assert not any(isinstance(step, ChangeStep) for step in made.steps)
+    assert "allows none of BestEffort: that is a ban. Give the containers requests" in prose_of(made)
+
+
+@pytest.mark.parametrize("there", ["exporter-2", "somebody"])
+async def test_of_a_cronjob_a_run_has_to_begin(there: str) -> None:
+    """Its template lies deeper than a Deployment's; between two runs no pod of it tells anything."""
+    template: Json = {"spec": {"serviceAccountName": "exporter", "containers": [{"name": "x", "image": "x:v1"}]}}
+    cron: Json = {
+        "kind": "CronJob",
+        "metadata": world.meta("nightly", HERE),
+        "spec": {"schedule": "0 3 * * *", "jobTemplate": {"spec": {"template": template}}},
+    }
+    job: Json = {
+        "kind": "Job",
+        "metadata": world.meta("nightly-1", HERE, ownerReferences=world.owned("CronJob", "nightly")),
+        "spec": {"template": template},
+        "status": {},
+    }
+    account: Json = {"kind": "ServiceAccount", "metadata": world.meta(there, HERE)}
+    said = event(
+        job, "FailedCreate", f'error looking up service account {HERE}/exporter: serviceaccount "exporter" not found'
+    )
+    made = await planned(world.snapshot([cron, job, account, said, world.node()]))
+
+    assert made.findings[0].fault == "ADM-10"
+    assert looks(made, "run_began") == [{"name": "nightly", "namespace": param("namespace")}]
+    change = change_of(made)
+    assert change.tool == ("k8s_create" if there == "somebody" else "k8s_patch")
+    if there != "somebody":
+        assert change.arguments["patch"][0]["path"] == "/spec/jobTemplate/spec/template/spec/serviceAccountName"
+
+
 def quota(hard: str, more: dict[str, str] | None = None, used: dict[str, str] | None = None) -> Snapshot:
     """Pods were refused because a quota of 4 Pods was used up; now it is of `hard`."""
     more, used = more or {}, used or {}

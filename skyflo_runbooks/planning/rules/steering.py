@@ -149,6 +149,8 @@ def room_in_quota(case: Case) -> Repair:
     if not hard:
         raised = f"Quota {quota.name} has room by now; its controller tries again by itself, later and later."
         return Repair(ways=back_only(case).ways, advice=(raised,))
+    if any(quantity(present.get(key, "1")) == 0 for key in hard):
+        return Repair(ways=back_only(case).ways, advice=_banned(held, quota))
     words = ", ".join(f"{key} {value}" for key, value in hard.items())
     arguments: Json = {
         "kind": "ResourceQuota",
@@ -160,6 +162,18 @@ def room_in_quota(case: Case) -> Repair:
     why = f"{facts['used']} is used, and {max(1, missing)} pods with {facts['asked']} each are to come."
     way = one(case, "k8s_patch", arguments, f"Raise quota {quota.name} to {words}", why, subject=case.finding.object)
     return Repair(ways=(way, *back_only(case).ways), advice=advised(case))
+
+
+def _banned(held: Json | None, quota: ObjectRef) -> tuple[str, ...]:
+    """Return what to do where a quota allows none: it is there to forbid, and is not raised."""
+    about = [str(scope) for scope in at(held, "spec", "scopes", default=[]) or []]
+    way_out = (
+        "Give the containers requests or limits, and the pod is none of these."
+        if "BestEffort" in about
+        else "Ask its owner what is to run here instead."
+    )
+    whom = f" of {', '.join(about)}" if about else ""
+    return (f"Quota {quota.name} allows none{whom}: that is a ban. {way_out}",)
 
 
 def _asked(workload: Json, quota: Iterable[str]) -> dict[str, str]:
@@ -222,10 +236,15 @@ def account_that_exists(case: Case) -> Repair:
     """Name the ServiceAccount that exists; or make the one that is named."""
     facts, meant = case.finding.facts, case.finding.facts.get("meant")
     ways: list[Way] = []
+    again: tuple[Check, ...] = ()
+    path = "/spec/template/spec/serviceAccountName"
+    if case.finding.object.kind == "CronJob":
+        path = f"/spec/jobTemplate{path}"
+        # Nothing of it runs between two runs: that one begins is what shows.
+        again = (build("run_began", [case.finding.object.name], {"namespace": param("namespace")}),)
     if meant:
         why = f"There is no ServiceAccount {facts['account']}; {meant} exists."
-        path = "/spec/template/spec/serviceAccountName"
-        ways.append(replace(case, {path: meant}, f"Use the ServiceAccount {meant}", why))
+        ways.append(replace(case, {path: meant}, f"Use the ServiceAccount {meant}", why, checks=again))
     manifest: Json = {
         "apiVersion": "v1",
         "kind": "ServiceAccount",
@@ -233,7 +252,7 @@ def account_that_exists(case: Case) -> Repair:
     }
     why = "A ServiceAccount without any right lets the pods be created; what they may do is granted by Roles."
     title = f"Make the ServiceAccount {facts['account']}"
-    ways.append(one(case, "k8s_create", {"manifest": manifest}, title, why))
+    ways.append(one(case, "k8s_create", {"manifest": manifest}, title, why, checks=again))
     return Repair(ways=tuple(ways), advice=advised(case))
 
 
