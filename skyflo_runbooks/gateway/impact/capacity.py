@@ -268,4 +268,7 @@ def _short_of_room(change: Change, wanted: int, free: int) -> Lines:
         )
     else:
         stuck = ": the rollout would not move" if change.replaces_pods and not free else ": they stay Pending"
+        spec = _spec(change.will)
+        if (urgent := spec.get("priorityClassName")) and spec.get("preemptionPolicy") != "Never":
+            stuck = f": pods of a lower priority than {urgent} are DRIVEN OFF for them, as far as there are any"
         yield high(f"{text}{stuck} (an estimate by requests)", "the nodes have no room for its pods")

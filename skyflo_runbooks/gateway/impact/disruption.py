@@ -112,8 +112,18 @@ def _own_budget(change: Change, scene: Scene) -> Lines:
             f"{some(others)} is about the same pods: no eviction of a pod with two budgets is let through",
             "two disruption budgets for one pod block every drain",
         )
+    if _lets_all_go(change.will) and not (change.creates or _lets_all_go(change.was)):
+        yield medium(
+            f"All of its {plural(len(will), 'pod')} may then be evicted at once", "no budget protects its pods"
+        )
     if at(change.will, "spec", "maxUnavailable") in (0, "0%") or at(change.will, "spec", "minAvailable") == "100%":
         yield high("It lets no eviction through: a drain would wait for ever", "it blocks every drain")
+
+
+def _lets_all_go(budget: Json) -> bool:
+    """Return whether a budget holds no eviction back."""
+    least, most = at(budget, "spec", "minAvailable"), at(budget, "spec", "maxUnavailable")
+    return least in (0, "0%") or most == "100%" or (least is None and most is None)
 
 
 def _drain(leaving: list[Json], scene: Scene) -> Impact:

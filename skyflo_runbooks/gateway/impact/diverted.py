@@ -6,11 +6,13 @@ Rules:
   2. What EndpointSlices and Endpoints say is where a Service sends; who writes them by hand sends its callers anywhere
      (https://kubernetes.io/docs/concepts/security/rbac-good-practices/).
   3. A Service of the type ExternalName is another name for a host.
+  4. What an Ingress says in annotations is its controller's own language. A snippet is put into the controller's
+     configuration as it is written (CVE-2021-25742).
 """
 
 from collections.abc import Iterable
 
-from skyflo_runbooks.diagnosis.pods import each, labels_of
+from skyflo_runbooks.diagnosis.pods import each, labels_of, texts
 from skyflo_runbooks.gateway.impact.change import Change, Lines, high, listed, medium, some, touched
 from skyflo_runbooks.gateway.impact.scene import Need, Scene
 from skyflo_runbooks.model.json import Json, at
@@ -30,6 +32,8 @@ def said(change: Change, _: Scene) -> Impact:
         return touched([*_addresses(change), *_host(change)])
     if change.kind in ("EndpointSlice", "Endpoints"):
         return touched(_endpoints(change))
+    if change.kind == "Ingress" and not change.deletes:
+        return touched(_annotated(change))
     return Impact()
 
 
@@ -46,6 +50,22 @@ def _host(change: Change) -> Lines:
     host = at(change.will, "spec", "externalName")
     if host and at(change.will, "spec", "type") == "ExternalName" and change.differs("spec", "externalName"):
         yield medium(f"Who calls it is sent to the host {host}", "callers are sent to another host")
+
+
+def _annotated(change: Change) -> Lines:
+    was, will = (texts(side, "metadata", "annotations") for side in (change.was, change.will))
+    other = sorted(key for key in {*was, *will} if was.get(key) != will.get(key) and "ingress" in key)
+    snippets = [key for key in other if "snippet" in key and key in will]
+    if snippets:
+        yield high(
+            f"{some(snippets)}: what is written there is put into its controller's configuration as it is",
+            "it writes into the configuration of an Ingress controller",
+        )
+    elif other:
+        yield medium(
+            f"What its controller makes of {some(other)} is not known here",
+            "what a controller makes of it is not known",
+        )
 
 
 def _endpoints(change: Change) -> Lines:

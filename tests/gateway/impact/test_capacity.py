@@ -150,6 +150,12 @@ FULL = pod("other", app="other", spec={"containers": [container(memory="7936Mi")
             "NO ROOM on the nodes for 1 of 3 pods beyond those of today: they stay Pending",
             "high",
         ),
+        (
+            created(workload(pod={"priorityClassName": "urgent", "containers": [container(memory="9Gi")]})),
+            [node("n1")],
+            "pods of a lower priority than urgent are DRIVEN OFF for them, as far as there are any",
+            "high",
+        ),
         (created(workload()), [node("n1", taints=[{"key": "gpu", "effect": "NoSchedule"}])], "NO NODE takes", "high"),
         (
             created(workload(pod={"nodeSelector": {"disk": "ssd"}, "containers": [container()]})),

@@ -61,6 +61,9 @@ def test_a_budget_is_named_for_what_it_is(change: Change, around: list[Json], sa
     [
         (deleted(budget()), [], "2 pods may then be evicted all at once, as in a drain", "high"),
         (created(budget(allowed=None)), [], "It is about 2 pods (1 ready)", "low"),
+        (changed(budget(minAvailable=1), spec__minAvailable=0), [], "All of its 2 pods may then be evicted", "medium"),
+        (changed(budget(minAvailable=1), spec__minAvailable=2), [], "It is about 2 pods (1 ready)", "low"),
+        (changed(budget(maxUnavailable="100%"), metadata__labels={"a": "b"}), [], "It is about 2 pods", "low"),
         (created(budget(maxUnavailable=0)), [], "It lets no eviction through: a drain would wait for ever", "high"),
         (
             created(budget("b")),

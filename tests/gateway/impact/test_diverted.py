@@ -86,6 +86,33 @@ def test_another_host_behind_a_name_is_said() -> None:
     assert "is sent to the host" not in lines(told(changed(outside, metadata__annotations={"a": "b"}), Around()))
 
 
+SNIPPET = "nginx.ingress.kubernetes.io/server-snippet"
+REWRITE = "nginx.ingress.kubernetes.io/rewrite-target"
+
+
+def ingress(**annotations: str) -> Json:
+    """An Ingress without routes."""
+    return made("Ingress", "shop", api="networking.k8s.io/v1", spec={"rules": []}, annotations=annotations)
+
+
+@pytest.mark.parametrize(
+    ("change", "said", "risk"),
+    [
+        (changed(ingress(), metadata__annotations={SNIPPET: "return 200;"}), "configuration as it is", "high"),
+        (created(ingress(**{SNIPPET: "return 200;"})), "configuration as it is", "high"),
+        (changed(ingress(), metadata__annotations={REWRITE: "/"}), f"makes of {REWRITE} is not known here", "medium"),
+        (changed(ingress(**{SNIPPET: "x"}), metadata__annotations={}), f"makes of {SNIPPET} is not known", "medium"),
+        (changed(ingress(), metadata__annotations={"team": "web"}), "Nothing else that was found", "low"),
+    ],
+    ids=["snippet", "new snippet", "rewrite", "snippet taken out", "a note"],
+)
+def test_annotations_of_an_ingress_are_its_controllers_language(change: Change, said: str, risk: str) -> None:
+    """One of them is a program."""
+    impact = told(change, Around())
+    assert said in lines(impact)
+    assert level(impact) == risk
+
+
 @pytest.mark.parametrize("odd", [None, 7, "x", [7], [{"addresses": 7}], [{"addresses": [{"ip": {}}]}]])
 def test_odd_endpoints_break_nothing(odd: Any) -> None:
     """Anybody may have written them."""
