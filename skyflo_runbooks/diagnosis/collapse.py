@@ -7,7 +7,8 @@ Rules:
   3. Two findings of one object are one: a pod that was OOMKilled and also ended with another exit code has the more
      certain cause. The other stands as a consequence, in words.
   4. A finding that only says that something fails (`_LAST_RESORT`, and a probe that a container itself answers with an
-     error) yields to any other of the same object, or of one that explains the object; of two of them one stays.
+     error), or that what fails need not come from (a StatefulSet's Service that nobody asks for), yields to any other
+     of the same object, or of one that explains the object; of two of them one stays.
   5. A cause that lies deeper (`DEEPER`: the cluster's DNS, a webhook that rewrites pods, a kubelet's configuration, a
      priority that drives pods out) speaks for what it explains: other findings of those objects, or those of one
      family, are consequences, in words.
@@ -22,7 +23,7 @@ from collections.abc import Sequence
 import msgspec
 
 from skyflo_runbooks.diagnosis.rules.asking import ASKS
-from skyflo_runbooks.diagnosis.rules.base import ANSWERED, INTENT, UNSAID
+from skyflo_runbooks.diagnosis.rules.base import ANSWERED, INTENT, PERHAPS, UNSAID
 from skyflo_runbooks.diagnosis.symptoms import Symptom
 from skyflo_runbooks.model.finding import Finding
 from skyflo_runbooks.model.objects import ObjectRef
@@ -144,7 +145,9 @@ def _without_last_resorts(findings: Sequence[Finding]) -> list[Finding]:
     told = {item for one in sure for item in (one.object, *one.explains)}
     # A namespace that cannot go because of an API says nothing of who serves that API elsewhere.
     others = {item for one in sure if one.fault != "DEL-01" for item in (one.object, *one.explains)}
-    ranked = sorted(findings, key=lambda item: (item.confidence, item.fault not in _LAST_RESORT))
+    ranked = sorted(
+        findings, key=lambda item: (PERHAPS not in item.facts, item.confidence, item.fault not in _LAST_RESORT)
+    )
     first = {one.object: one for one in ranked if _last_resort(one)}
     return [
         one
@@ -165,7 +168,7 @@ def told_by_who_waits(one: Finding, findings: Sequence[Finding]) -> bool:
 
 
 def _last_resort(one: Finding) -> bool:
-    return one.fault in _LAST_RESORT or ANSWERED in one.facts
+    return one.fault in _LAST_RESORT or ANSWERED in one.facts or PERHAPS in one.facts
 
 
 def _spoken_for(findings: Sequence[Finding]) -> list[Finding]:

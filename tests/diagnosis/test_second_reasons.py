@@ -1,8 +1,10 @@
 """Causes that stand beside a taint, or behind a message of several lines, as real controllers word them."""
 
+import msgspec
 import pytest
 
 from skyflo_runbooks.diagnosis import Snapshot, diagnose
+from skyflo_runbooks.diagnosis.snapshot import Log
 from skyflo_runbooks.model.finding import Diagnosis
 from skyflo_runbooks.model.incident import Incident
 from skyflo_runbooks.model.json import Json
@@ -197,3 +199,46 @@ def test_a_probes_command_that_is_not_in_the_image_is_named() -> None:
     (one,) = said(world.snapshot(made)).findings
     assert one.fault == "CON-10"
     assert "it runs /bin/check, which is not in the image" in one.title
+
+
+def unnamed(spec: Json) -> Snapshot:
+    """A StatefulSet that fails and whose governing Service does not exist, though nobody asks for it."""
+    pod = world.pod(NAMES, spec, world.ended(1, "Error", restarts=5))
+    pod["metadata"]["ownerReferences"] = world.owned("StatefulSet", NAMES.workload)
+    store = world.deployment(NAMES, spec) | {"kind": "StatefulSet"}
+    store["spec"]["serviceName"] = "peers"
+    store["status"] = {"replicas": 1, "readyReplicas": 0}
+    log = Log(HERE, pod["metadata"]["name"], NAMES.container, True, "panic: the ledger is not there")
+    return world.snapshot([store, pod], logs=(log,))
+
+
+def test_a_service_that_nobody_asks_for_yields_to_what_ails_the_pods() -> None:
+    """It stands alone where nothing else is known, and is no second cause beside one that is."""
+    found = unnamed(world.container(NAMES, "store:v1"))
+
+    assert [one.fault for one in said(found).findings] == ["CON-05"]
+    assert [one.fault for one in said(msgspec.structs.replace(found, logs=())).findings] == ["ROL-06"]
+
+
+def scaled_by(*names: str, reason: str = "AmbiguousSelector") -> Snapshot:
+    """Autoscalers of one Deployment, and what their controller says of each."""
+    scalers: list[Json] = [
+        {
+            "kind": "HorizontalPodAutoscaler",
+            "metadata": world.meta(name, HERE),
+            "spec": {"scaleTargetRef": {"kind": "Deployment", "name": NAMES.workload}, "maxReplicas": 4},
+            "status": {"conditions": [{"type": "ScalingActive", "status": "False", "reason": reason}]},
+        }
+        for name in names
+    ]
+    return world.snapshot([*scenes.serving(NAMES), *scalers, world.service(NAMES)])
+
+
+def test_two_autoscalers_of_one_workload_are_one_finding() -> None:
+    """Their controller refuses both; of one alone, or of another reason, nothing is said."""
+    (one,) = said(scaled_by("day", "night")).findings
+
+    assert one.fault == "AUT-03"
+    assert "both scale" in one.title
+    assert said(scaled_by("day")).findings == ()
+    assert "AUT-03" not in [one.fault for one in said(scaled_by("day", "night", reason="Other")).findings]

@@ -6,6 +6,7 @@ completed.
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator
 
 import msgspec
@@ -108,7 +109,7 @@ def no_request(graph: Graph) -> Iterator[Finding]:
 
 
 def no_target(graph: Graph) -> Iterator[Finding]:
-    """Yield one finding for each autoscaler whose target does not exist."""
+    """Yield one finding for each autoscaler whose target does not exist, or is another's as well."""
     from rapidfuzz import fuzz
 
     for scaler in graph.all(SCALER):
@@ -135,6 +136,28 @@ def no_target(graph: Graph) -> Iterator[Finding]:
             related=(ObjectRef(target.kind, meant, target.namespace),) if meant else (),
             advice="" if meant else "Set scaleTargetRef to the workload that it is for.",
         )
+    yield from _at_odds(graph)
+
+
+def _at_odds(graph: Graph) -> Iterator[Finding]:
+    """Yield one finding for each workload that several autoscalers scale: each undoes what the other does."""
+    named: dict[ObjectRef, list[Json]] = defaultdict(list)
+    for scaler in graph.all(SCALER):
+        if condition(scaler, "ScalingActive").get("reason") == "AmbiguousSelector":
+            named[_target(scaler)].append(scaler)
+    for target, scalers in named.items():
+        names = [str(ref(scaler)) for scaler in scalers]
+        if len(scalers) > 1:
+            yield Finding(
+                fault="AUT-03",
+                title=f"{' and '.join(names)} both scale {target}, so that neither does",
+                object=ref(scalers[-1]),
+                confidence=0.93,
+                evidence=tuple(_said(scaler, "ScalingActive") for scaler in scalers[:3]),
+                related=(target, *(ref(scaler) for scaler in scalers)),
+                explains=tuple(ref(scaler) for scaler in scalers),
+                advice=f"One workload has one autoscaler: keep one of {', '.join(names)}, with what both are to do.",
+            )
 
 
 def _scaled(graph: Graph, scaler: Json, name: str) -> bool:

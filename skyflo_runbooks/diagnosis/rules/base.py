@@ -27,6 +27,8 @@ INTENDED = 0.5
 UNSAID = "unsaid"
 # The fact that says whose pods wait on purpose: a controller of the cluster lets them go when their turn comes.
 HELD = "held_by"
+# The fact of a finding that what ails the object need not come from: it yields to any other cause of that object.
+PERHAPS = "perhaps"
 # Seconds that a container has to run again, at the least, before its ends are over.
 _UNPROVEN = 10.0
 # The fact of a finding that only repeats what a container says of itself: the HTTP status that it answers its probe.

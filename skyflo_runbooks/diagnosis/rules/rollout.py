@@ -27,6 +27,7 @@ from skyflo_runbooks.diagnosis.pods import (
 from skyflo_runbooks.diagnosis.rules.base import (
     INTENDED,
     INTENT,
+    PERHAPS,
     Rule,
     current,
     deployed,
@@ -309,7 +310,9 @@ def no_governing_service(graph: Graph) -> Iterator[Finding]:
                 *asked,
             ),
             # Many charts write a name that nobody asks for: pods that are well do not need it.
-            facts={"service": name} | ({} if ill or asked else {INTENT: "spec.serviceName"}),
+            facts={"service": name}
+            | ({} if ill or asked else {INTENT: "spec.serviceName"})
+            | ({} if asked else {PERHAPS: "spec.serviceName"}),
             related=_pods(graph, workload),
             advice=f"Create the headless Service {name} for the pods of {ref(workload)}.",
         )
