@@ -242,3 +242,41 @@ def test_two_autoscalers_of_one_workload_are_one_finding() -> None:
     assert "both scale" in one.title
     assert said(scaled_by("day")).findings == ()
     assert "AUT-03" not in [one.fault for one in said(scaled_by("day", "night", reason="Other")).findings]
+
+
+@pytest.mark.parametrize(
+    ("why", "fault", "ends"),
+    [
+        (
+            'failed to call webhook: Post "https://hooks.example.com:8443/mutate?timeout=5s": tls: failed to verify '
+            'certificate: x509: certificate signed by unknown authority (possibly because of "x509: ECDSA verification '
+            'failure" while trying to verify candidate authority certificate "localhost")',
+            "ADM-06",
+            "is not trusted: x509: certificate signed by unknown authority",
+        ),
+        (
+            f'failed to call webhook: Post "https://{"long." * 40}example.com/": context deadline exceeded',
+            "ADM-05",
+            "does not answer: context deadline exceeded",
+        ),
+    ],
+)
+def test_what_the_api_server_says_of_a_webhook_is_cut_between_words(why: str, fault: str, ends: str) -> None:
+    """The reason stands at the end, or where x509 begins."""
+    hook: Json = {
+        "name": "inject.example.com",
+        "failurePolicy": "Fail",
+        "clientConfig": {"url": "https://x.example.com"},
+    }
+    held: Json = {"kind": "MutatingWebhookConfiguration", "metadata": world.meta("inject"), "webhooks": [hook]}
+    found = daemon(2, 0)
+    told = event(
+        found.objects["DaemonSet"][0],
+        "FailedCreate",
+        f'Internal error occurred: failed calling webhook "{hook["name"]}": {why}',
+    )
+    objects = [item for items in found.objects.values() for item in items]
+
+    (one,) = said(world.snapshot([*objects, held, told])).findings
+    assert (one.fault, ends in one.title) == (fault, True)
+    assert ("caBundle" in one.advice) is (fault == "ADM-06")

@@ -48,6 +48,8 @@ _DENIED = re.compile(r'admission webhook "(?P<webhook>[^"]+)" denied the request
 _POLICY = re.compile(
     r"ValidatingAdmissionPolicy '(?P<policy>[^']+)' with binding '(?P<binding>[^']+)' denied request: (?P<why>.+)$"
 )
+# Characters of the API server's words that a title takes.
+_SHOWN = 160
 _ACCOUNT = re.compile(r'serviceaccount "(?P<account>[^"]+)" not found')
 
 
@@ -261,7 +263,7 @@ def webhook_down(graph: Graph) -> Iterator[Finding]:
     for told, found in _failing_webhooks(graph):
         service = _service_of(graph, found["webhook"])
         if "x509" not in found["why"] or (service is not None and _nobody_behind(graph, service)):
-            yield _webhook(graph, told, "ADM-05", found["webhook"], f"does not answer: {found['why'][-160:]}")
+            yield _webhook(graph, told, "ADM-05", found["webhook"], f"does not answer: {_end(found['why'])}")
 
 
 def webhook_untrusted(graph: Graph) -> Iterator[Finding]:
@@ -269,9 +271,15 @@ def webhook_untrusted(graph: Graph) -> Iterator[Finding]:
     for told, found in _failing_webhooks(graph):
         service = _service_of(graph, found["webhook"])
         if "x509" in found["why"] and not (service is not None and _nobody_behind(graph, service)):
-            made = _webhook(graph, told, "ADM-06", found["webhook"], f"is not trusted: {found['why'][-160:]}")
+            why = found["why"][found["why"].index("x509") :]
+            made = _webhook(graph, told, "ADM-06", found["webhook"], f"is not trusted: {why[:_SHOWN]}")
             seen = _configuration(graph, found["webhook"])[0] is not None and (service is None or graph.get(service))
             yield made if seen else msgspec.structs.replace(made, confidence=0.5)  # perhaps nobody is behind it
+
+
+def _end(text: str) -> str:
+    """Return the end of what the API server says of a call, where the reason stands, from a word on."""
+    return text if len(text) <= _SHOWN else text[-_SHOWN:].partition(" ")[2]
 
 
 def _failing_webhooks(graph: Graph) -> Iterator[tuple[Refused, re.Match[str]]]:
@@ -315,7 +323,10 @@ def _webhook(graph: Graph, told: Refused, fault: str, webhook: str, why: str) ->
         facts=facts,
         more=tuple(more),
         beside=(*((ref(held),) if held is not None else ()), *((service,) if service else ())),
-        advice=f"{restore}. Setting failurePolicy to Ignore lets everything past it: for a short time at most.",
+        advice=f"Put the authority that signed its server's certificate into caBundle of {webhook}, or renew the "
+        "certificate by the one that is there."
+        if fault == "ADM-06"
+        else f"{restore}. Setting failurePolicy to Ignore lets everything past it: for a short time at most.",
     )
 
 
