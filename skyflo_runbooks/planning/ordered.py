@@ -41,8 +41,9 @@ def made_anew(case: Case, way: Way) -> tuple[ChangeStep, ...]:
 def by_hand(case: Case, change: ChangeStep) -> tuple[str, ...]:
     """Return what a person has to do after a change of the template that reaches no pod by itself."""
     subject = case.finding.object
-    chosen = at(case.workload, "spec", "updateStrategy", "type") == "OnDelete"
-    if not chosen or subject.kind not in _BY_HAND or not _changes_template(change):
+    if subject.kind not in _BY_HAND or not _changes_template(change):
+        return ()
+    if at(case.workload, "spec", "updateStrategy", "type") != "OnDelete":
         return ()
     broken = sorted(name_of(pod) for pod in case.graph.pods(case.workload) if _broken(case, pod))
     first = f", {', '.join(broken[:MOST])} first" if broken else ""

@@ -3,9 +3,14 @@
 import pytest
 
 from skyflo_runbooks.diagnosis import Snapshot
+from skyflo_runbooks.diagnosis.graph import Graph
+from skyflo_runbooks.model.finding import Finding
+from skyflo_runbooks.model.incident import Incident
 from skyflo_runbooks.model.json import Json
+from skyflo_runbooks.model.objects import ObjectRef
 from skyflo_runbooks.model.plan import ChangeStep, Plan, VerifyStep, param
-from skyflo_runbooks.planning.ordered import MOST
+from skyflo_runbooks.planning.ordered import MOST, by_hand
+from skyflo_runbooks.planning.way import Case
 from tests.diagnosis import world
 from tests.diagnosis.world import Names
 from tests.planning.tries import planned, prose_of
@@ -73,6 +78,16 @@ async def test_who_replaces_pods_by_hand_is_told_to(kind: str) -> None:
 async def test_nobody_is_told_to_delete_what_is_replaced_anyway(found: Snapshot) -> None:
     """By the controller, or by the plan's own deletions."""
     assert "until somebody deletes them" not in prose_of(await planned(found))
+
+
+def test_what_is_not_there_yet_updates_nothing() -> None:
+    """A plan that makes what is missing has no workload to look at."""
+    missing = ObjectRef("Service", "ledger", NAMES.namespace)
+    finding = Finding("NET-04", "there is no Service", missing, 0.9, ())
+    case = Case(finding, Graph(world.healthy()), Incident("it is not reached"))
+    change = ChangeStep(id="expose", tool="k8s_expose", arguments={"kind": "Deployment", "name": "ledger"}, why="")
+
+    assert by_hand(case, change) == ()
 
 
 async def test_each_of_several_is_waited_for() -> None:
