@@ -27,7 +27,7 @@ from skyflo_runbooks.model.finding import Decider, Finding
 from skyflo_runbooks.model.objects import ObjectRef
 
 SURE = 0.9
-UNREAD_SHARE = 0.95
+UNREAD_SHARE = 0.94
 
 
 def weighed(graph: Graph, rules: Sequence[Rule], findings: Sequence[Finding]) -> list[Finding]:
@@ -67,7 +67,7 @@ def _weighed(graph: Graph, finding: Finding, kinds: frozenset[str]) -> Finding:
 def _looked_at(rules: Sequence[Rule]) -> dict[str, frozenset[str]]:
     """Return the kinds that each family of rules looks at, those of the deeper causes with them."""
     found: dict[str, set[str]] = defaultdict(set)
-    deeper = {kind for rule in rules if rule.fault in DEEPER for kind in rule.needs}
+    deeper = {kind for rule in rules if rule.fault in DEEPER for kind in (*rule.needs, *rule.wants)}
     for rule in rules:
         for fault in rule.faults:
             found[_family(fault)] |= {*rule.needs, *rule.wants, *deeper}

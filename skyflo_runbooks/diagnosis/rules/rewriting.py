@@ -205,9 +205,10 @@ def _rewritten(graph: Graph, workload: Json, owner: Json, pod: Json, changes: li
 
 
 _NEEDS = ("ReplicaSet", "Event", _MUTATING)
+_POLICIES = (_POLICY, f"{_POLICY}Binding")
 RULES = (
     Rule(fault="ADM-07", needs=_NEEDS, find=too_long_together),
-    Rule(fault="ADM-08", needs=("Pod", "ReplicaSet", _MUTATING), find=rewritten),
+    Rule(fault="ADM-08", needs=("Pod", "ReplicaSet", _MUTATING), find=rewritten, wants=_POLICIES),
 )
 
 __all__ = ["RULES", "Hook", "hooks"]
