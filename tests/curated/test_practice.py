@@ -213,14 +213,15 @@ async def test_a_certificate(days_left: int, verdict: str, tmp_path: Path) -> No
         assert not gate.gateway.store.counts()
 
 
-async def test_a_secret_without_a_certificate_is_inconclusive(tmp_path: Path) -> None:
-    """What holds no certificate is neither valid nor expired."""
+async def test_a_secret_without_a_certificate_is_told_as_what_it_is(tmp_path: Path) -> None:
+    """The read says what it has instead, and the verdict that it is no Secret for TLS."""
     async with world(tmp_path, "healthy") as gate:
         course = Course.of(gate, "certificate", namespace="checkout", secret="payment-gateway")
-        with pytest.raises(SkyfloError, match=r"no tls\.crt"):
-            await course.reads()
+        found = await course.reads()
+        assert "no tls.crt" in found["certificate"]["note"]
         judgement = await course.judge()
-        assert judgement.verdict != "VERIFIED"
+        assert judgement.verdict == "FAILED"
+        assert "/type is 'Opaque'" in " ".join(judgement.reasons)
 
 
 @pytest.mark.parametrize(
