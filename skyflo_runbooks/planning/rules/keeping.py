@@ -91,6 +91,19 @@ def room_to_evict(case: Case) -> Repair:
     return Repair(ways=tuple(ways), advice=(*advised(case), *((member,) if more and kind == "StatefulSet" else ())))
 
 
+def run_again(case: Case) -> Repair:
+    """Let the CronJob start its Jobs again."""
+    if "suspend" not in case.finding.facts:
+        return Repair(advice=advised(case))
+    where: Json = {"namespace": param("namespace"), "name": case.finding.object.name}
+    held = (
+        check_of(case, "field_equals", path="/spec/suspend", value=False),
+        build("run_began", [case.finding.object.name], {"namespace": param("namespace")}),
+    )
+    way = one(case, "k8s_cronjob_resume", where, "Resume the CronJob", "It is suspended.", checks=held)
+    return Repair(ways=(way,), advice=advised(case))
+
+
 def helper_that_ends(case: Case) -> Repair:
     """Make the helper a sidecar: an init container that runs beside the work and is ended with it."""
     facts, spec = case.finding.facts, at(case.workload, "spec", "jobTemplate", "spec", "template", "spec", default={})
@@ -125,6 +138,7 @@ REPAIRS = {
     "STO-04": give_again,
     "STO-05": let_claims_grow,
     "AUT-05": room_to_evict,
+    "JOB-02": run_again,
     "JOB-03": helper_that_ends,
     "API-01": server_of_the_api,
 }

@@ -84,6 +84,16 @@ def answered_behind(case: Case, *more: str) -> tuple[Check, ...]:
     return tuple(build("endpoints_ready", [item.name], {"namespace": there(case, item)}) for item in known[:3])
 
 
+def address_of(case: Case, class_name: str) -> tuple[Check, ...]:
+    """Return the check that the Ingress gets an address, where the class's controller is one that writes them."""
+    writes = any(
+        at(other, "spec", "ingressClassName") == class_name and each(other, "status", "loadBalancer", "ingress")
+        for other in case.graph.all("Ingress")
+    )
+    where: dict[str, object] = {"namespace": param("namespace")}
+    return (build("address_given", [case.finding.object.name], where),) if writes else ()
+
+
 def told_by_controller(case: Case, *conditions: str) -> tuple[Check, ...]:
     """Return the checks that these conditions are True of the finding's object, as its controller says.
 

@@ -1,4 +1,4 @@
-"""Repairs of families D to I: rollouts, admission, routing, storage, autoscaling, Jobs and nodes."""
+"""Repairs of families D to I: rollouts, admission, routing, storage, autoscaling and nodes."""
 
 import math
 from collections.abc import Iterable
@@ -29,7 +29,15 @@ from skyflo_runbooks.model.objects import ObjectRef
 from skyflo_runbooks.model.plan import Parameter, param
 from skyflo_runbooks.model.quantity import format_cpu, format_memory
 from skyflo_runbooks.planning.rules.common import roll_back
-from skyflo_runbooks.planning.rules.patches import answered_behind, merge, one, replace, start_again, waiting_for
+from skyflo_runbooks.planning.rules.patches import (
+    address_of,
+    answered_behind,
+    merge,
+    one,
+    replace,
+    start_again,
+    waiting_for,
+)
 from skyflo_runbooks.planning.rules.placing import back_only
 from skyflo_runbooks.planning.way import Case, Repair, Way, advised, check_of, named, web_checks
 
@@ -284,20 +292,10 @@ def class_that_exists(case: Case) -> Repair:
         return Repair(advice=advised(case))
     why = f"The class {case.finding.facts['class'] or 'none'} is served by nobody; {meant} exists."
     named_so = check_of(case, "field_equals", path="/spec/ingressClassName", value=meant)
-    held = (named_so, *_address_of(case, meant), *answered_behind(case), *web_checks(case))
+    held = (named_so, *address_of(case, meant), *answered_behind(case), *web_checks(case))
     return Repair(
         ways=(merge(case, {"spec": {"ingressClassName": meant}}, f"Use the class {meant}", why, checks=held),)
     )
-
-
-def _address_of(case: Case, class_name: str) -> tuple[Check, ...]:
-    """Return the check that the Ingress gets an address, where the class's controller is one that writes them."""
-    writes = any(
-        at(other, "spec", "ingressClassName") == class_name and each(other, "status", "loadBalancer", "ingress")
-        for other in case.graph.all("Ingress")
-    )
-    where: dict[str, object] = {"namespace": param("namespace")}
-    return (build("address_given", [case.finding.object.name], where),) if writes else ()
 
 
 def backend_that_exists(case: Case) -> Repair:
@@ -431,7 +429,7 @@ def missing_service(case: Case) -> Repair:
     return Repair(ways=(one(case, "k8s_expose", arguments, f"Make {case.finding.object}", why),), advice=advised(case))
 
 
-# Storage, Jobs, nodes -------------------------------------------------------------------------------------------------
+# Storage, nodes -------------------------------------------------------------------------------------------------------
 
 
 def mark_default(case: Case) -> Repair:
@@ -448,19 +446,6 @@ def mark_default(case: Case) -> Repair:
     return Repair(
         ways=(one(case, "k8s_annotate", arguments, f"Make {classes} the default", why),), advice=advised(case)
     )
-
-
-def run_again(case: Case) -> Repair:
-    """Let the CronJob start its Jobs again."""
-    if "suspend" not in case.finding.facts:
-        return Repair(advice=advised(case))
-    where: Json = {"namespace": param("namespace"), "name": case.finding.object.name}
-    held = (
-        check_of(case, "field_equals", path="/spec/suspend", value=False),
-        build("run_began", [case.finding.object.name], {"namespace": param("namespace")}),
-    )
-    way = one(case, "k8s_cronjob_resume", where, "Resume the CronJob", "It is suspended.", checks=held)
-    return Repair(ways=(way,), advice=advised(case))
 
 
 def keep_away(case: Case) -> Repair:
@@ -496,7 +481,6 @@ REPAIRS = {
     "NET-10": admit_client,
     "NET-13": cluster_names,
     "STO-02": mark_default,
-    "JOB-02": run_again,
     "NOD-01": keep_away,
 }
 
